@@ -1,0 +1,107 @@
+//! Everything that is not a function of its input: time, randomness, files, sockets, children, signals, background work.
+//!
+//! Invariants: nothing else in the house touches the outside (`clippy.toml` forbids it with reasons); every port is
+//! object-safe and has a real and a simulated implementation; no business meaning lives here.
+//! Entry points: [`World::real`] and [`World::simulated`].
+
+mod clock;
+pub mod disk;
+mod entropy;
+mod meter;
+pub mod net;
+pub mod processes;
+mod tasks;
+
+pub use clock::{Clock, RealClock, SimClock, Timestamp};
+pub use disk::{Disk, DiskFile};
+pub use entropy::{Entropy, RealEntropy, SeededEntropy};
+pub use meter::{Meter, Sample, Series, Signal, Unit};
+pub use net::Net;
+pub use processes::Processes;
+pub use tasks::{Stage, Stop, Tasks};
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A boxed future that may move between threads: what object-safe async ports return.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The window to the outside. Cheap to clone; every service holds one.
+#[derive(Clone)]
+pub struct World {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Files.
+    pub disk: Arc<dyn Disk>,
+    /// Sockets.
+    pub net: Arc<dyn Net>,
+    /// Child processes.
+    pub processes: Arc<dyn Processes>,
+    /// Metrics.
+    pub meter: Arc<Meter>,
+    /// Background work.
+    pub tasks: Tasks,
+}
+
+impl World {
+    /// The machine as it is. Needs a running Tokio runtime by the time anything is spawned or awaited.
+    pub fn real() -> World {
+        World {
+            clock: Arc::new(RealClock),
+            entropy: Arc::new(RealEntropy),
+            disk: Arc::new(disk::RealDisk),
+            net: Arc::new(net::RealNet::new()),
+            processes: Arc::new(processes::RealProcesses),
+            meter: Arc::new(Meter::default()),
+            tasks: Tasks::default(),
+        }
+    }
+
+    /// A world under a seed: paused Tokio time, seeded randomness, a disk in memory with faults, no sockets, no children.
+    /// Run it on a current-thread runtime with `start_paused`.
+    pub fn simulated(seed: u64) -> (World, Arc<disk::SimDisk>) {
+        let disk = Arc::new(disk::SimDisk::new(seed));
+        let world = World {
+            clock: Arc::new(SimClock::new()),
+            entropy: Arc::new(SeededEntropy::new(seed)),
+            disk: disk.clone(),
+            net: Arc::new(net::SimNet::default()),
+            processes: Arc::new(processes::NoProcesses),
+            meter: Arc::new(Meter::default()),
+            tasks: Tasks::default(),
+        };
+        (world, disk)
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A random UUID, version 4, in its usual text form.
+    pub fn uuid(&self) -> String {
+        let mut b = [0u8; 16];
+        self.entropy.fill(&mut b);
+        b[6] = b[6] & 0x0f | 0x40;
+        b[8] = b[8] & 0x3f | 0x80;
+        let hex: String = b.iter().map(|b| format!("{b:02x}")).collect();
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+
+    /// `len` random characters out of `A-Z2-7`, as IAM's unique ids use them.
+    pub fn base32_id(&self, len: usize) -> String {
+        let mut b = vec![0u8; len];
+        self.entropy.fill(&mut b);
+        b.iter().map(|b| b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[(b & 31) as usize] as char).collect()
+    }
+
+    /// `len` random lower-case hexadecimal characters, as EC2's ids use them.
+    pub fn hex_id(&self, len: usize) -> String {
+        let mut b = vec![0u8; len];
+        self.entropy.fill(&mut b);
+        b.iter().map(|b| b"0123456789abcdef"[(b & 15) as usize] as char).collect()
+    }
+}

@@ -1,0 +1,90 @@
+use super::{HttpService, Listen, Net, SendError, server};
+use crate::{BoxFuture, Stop};
+use bytes::{Bytes, BytesMut};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// The machine's network.
+pub struct RealNet {
+    client: OnceLock<Result<reqwest::Client, String>>,
+}
+
+/// More of an answer than this is not read.
+const ANSWER_LIMIT: usize = 1 << 20;
+
+impl RealNet {
+    /// The client inside is built on first use: loading the root certificates takes longer than starting the house may.
+    pub fn new() -> RealNet {
+        RealNet { client: OnceLock::new() }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, SendError> {
+        let build = || {
+            // Another part of the process may have installed the same provider already; that is fine.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            reqwest::Client::builder()
+                .user_agent("Amazon Simple Notification Service Agent")
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .map_err(|error| error.to_string())
+        };
+        self.client.get_or_init(build).as_ref().map_err(|error| SendError::Other(error.clone()))
+    }
+}
+
+impl Default for RealNet {
+    fn default() -> Self {
+        RealNet::new()
+    }
+}
+
+impl Net for RealNet {
+    fn serve(
+        &self,
+        listen: Listen,
+        service: Arc<dyn HttpService>,
+        stop: Stop,
+    ) -> io::Result<(SocketAddr, BoxFuture<'static, ()>)> {
+        server::serve(listen, service, stop)
+    }
+
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, SendError>> {
+        Box::pin(async move {
+            let other = |error: reqwest::Error| SendError::Other(error.to_string());
+            let request = reqwest::Request::try_from(request).map_err(other)?;
+            let exchange = async {
+                let mut answer = self.client()?.execute(request).await.map_err(|error| {
+                    if error.is_connect() { SendError::Connect(chain(&error)) } else { SendError::Other(chain(&error)) }
+                })?;
+                let mut out = http::Response::new(Bytes::new());
+                *out.status_mut() = answer.status();
+                *out.headers_mut() = answer.headers().clone();
+                let mut body = BytesMut::new();
+                while body.len() < ANSWER_LIMIT {
+                    let Some(chunk) = answer.chunk().await.map_err(other)? else { break };
+                    body.extend_from_slice(&chunk);
+                }
+                *out.body_mut() = body.freeze();
+                Ok(out)
+            };
+            tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(SendError::Timeout(timeout)))
+        })
+    }
+}
+
+/// The error with its causes: the outermost one alone seldom says what happened.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,76 @@
+//! Sockets: an HTTP/1.1 and h2c server on one port (TLS where asked), and an HTTP client.
+
+mod client;
+mod server;
+mod simulated;
+
+pub use client::RealNet;
+pub use simulated::SimNet;
+
+use crate::{BoxFuture, Stop};
+use bytes::Bytes;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A request as it came: the head, the whole body, and from where.
+pub struct Asked {
+    /// Method, target and headers.
+    pub head: http::request::Parts,
+    /// The body.
+    pub body: Bytes,
+    /// The address it came from.
+    pub peer: SocketAddr,
+}
+
+/// What answers requests.
+pub trait HttpService: Send + Sync + 'static {
+    /// Answers one request.
+    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, http::Response<Bytes>>;
+    /// The largest body this request may have; a larger one is answered by [`HttpService::too_large`].
+    fn body_limit(&self, head: &http::request::Parts) -> usize;
+    /// The answer to a body over the limit.
+    fn too_large(&self, head: &http::request::Parts) -> http::Response<Bytes>;
+}
+
+/// Where and how to listen.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Address and port; port 0 for a free one.
+    pub address: SocketAddr,
+    /// Certificate chain and key (PEM files) for TLS.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// Why a request that the house sent got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// Nobody could be reached.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// No answer in time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The address or answer makes no sense, or the connection broke.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// The network.
+pub trait Net: Send + Sync {
+    /// Listens and serves until `stop`; answers in flight are finished. Returns the bound address and the work to spawn.
+    fn serve(
+        &self,
+        listen: Listen,
+        service: Arc<dyn HttpService>,
+        stop: Stop,
+    ) -> io::Result<(SocketAddr, BoxFuture<'static, ()>)>;
+    /// Sends a request and reads the whole answer (at most 1 MiB of it).
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, SendError>>;
+}
