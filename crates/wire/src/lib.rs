@@ -1,1 +1,34 @@
-//! wire
+//! The one door where the house is asked: bytes to typed operation and back, for every AWS protocol.
+//!
+//! Invariants: sans-I/O (no socket is opened here); no service is known by name; signatures are checked over the bytes
+//! as they came; input is validated against its model, with AWS's own messages, before a handler sees it.
+//! Entry points: [`Front::answer`] takes a request and gives the answer; a service registers its handlers in a [`Service`].
+
+pub mod auth;
+mod call;
+pub mod codec;
+mod error;
+mod front;
+mod route;
+mod schema;
+mod service;
+mod shape;
+pub mod sigv4;
+mod validate;
+mod value;
+
+pub use call::Call;
+pub use error::{ApiError, ErrorModel, Fault, common};
+pub use front::{Front, Observer, Outcome};
+pub use route::{Protocol, Routed};
+pub use schema::{Kind, Limits, Member, OperationEntry, OperationModel, Place, Schema, ServiceModel, TimeFormat};
+pub use service::{Handled, Handler, HotCodec, Request, Service};
+pub use shape::{FromValue, IntoValue, Malformed, NOTHING, Nothing, Operation, Shape};
+pub use validate::validate;
+pub use value::Value;
+
+#[doc(hidden)] // for the `shape!` and `string_enum!` macros, which expand in the generated crate
+pub mod reexport {
+    pub use bytes::Bytes;
+    pub use names::Timestamp;
+}

@@ -1,0 +1,107 @@
+use crate::Value;
+
+/// Whose fault an error is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The caller's: 4xx.
+    Client,
+    /// Ours: 5xx.
+    Server,
+}
+
+/// An error as a service's model describes it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ErrorModel {
+    /// The shape's name, which is the code in JSON and CBOR, such as `ResourceNotFoundException`.
+    pub name: &'static str,
+    /// The code in query protocols (and `x-amzn-query-error`); the same where the model gives no other.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// What a handler answers when it does not succeed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiError {
+    /// Which error.
+    pub model: &'static ErrorModel,
+    /// The message for the caller.
+    pub message: String,
+    /// Further members of the error's shape.
+    pub extra: Vec<(&'static str, Value)>,
+}
+
+impl ErrorModel {
+    /// This error with a message.
+    pub fn because(&'static self, message: impl Into<String>) -> ApiError {
+        ApiError { model: self, message: message.into(), extra: Vec::new() }
+    }
+}
+
+impl ApiError {
+    /// Adds a member of the error's shape.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: Value) -> ApiError {
+        self.extra.push((name, value));
+        self
+    }
+    /// A fault of ours. The cause is logged whole and not shown: it is of no use to the caller and may hold secrets.
+    pub fn fault(cause: impl std::fmt::Display) -> ApiError {
+        tracing::error!(%cause, "a call failed inside the house");
+        common::INTERNAL_FAILURE.because("The request processing has failed because of an unknown error, exception or failure.")
+    }
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.model.name, self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+/// Errors that every AWS service shares.
+/// Source: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonErrors.html> and each service's "Common Errors" page.
+pub mod common {
+    use super::{ErrorModel, Fault};
+
+    macro_rules! errors {
+        ($($(#[$doc:meta])* $id:ident $name:literal $code:literal $status:literal $fault:ident;)*) => {
+            $($(#[$doc])* pub static $id: ErrorModel =
+                ErrorModel { name: $name, code: $code, status: $status, fault: Fault::$fault };)*
+        };
+    }
+
+    errors! {
+        /// Something failed on our side.
+        INTERNAL_FAILURE "InternalFailure" "InternalFailure" 500 Server;
+        /// The house is shutting down or its disk is full.
+        SERVICE_UNAVAILABLE "ServiceUnavailable" "ServiceUnavailable" 503 Server;
+        /// The input breaks a constraint of its model.
+        VALIDATION "ValidationException" "ValidationError" 400 Client;
+        /// The body is not what the protocol says it is.
+        SERIALIZATION "SerializationException" "MalformedInput" 400 Client;
+        /// No such operation.
+        UNKNOWN_OPERATION "UnknownOperationException" "InvalidAction" 400 Client;
+        /// The operation exists at AWS and is not served here yet.
+        NOT_IMPLEMENTED "NotImplementedException" "NotImplemented" 501 Server;
+        /// The caller may not do this.
+        ACCESS_DENIED "AccessDeniedException" "AccessDenied" 400 Client;
+        /// The request carries no signature.
+        MISSING_TOKEN "MissingAuthenticationTokenException" "MissingAuthenticationToken" 403 Client;
+        /// The request's signature is incomplete or malformed.
+        INCOMPLETE_SIGNATURE "IncompleteSignatureException" "IncompleteSignature" 403 Client;
+        /// The signature is wrong, or the request too old.
+        INVALID_SIGNATURE "InvalidSignatureException" "SignatureDoesNotMatch" 403 Client;
+        /// No such access key, or its session token is wrong.
+        UNRECOGNIZED_CLIENT "UnrecognizedClientException" "InvalidClientTokenId" 403 Client;
+        /// The session token has expired.
+        EXPIRED_TOKEN "ExpiredTokenException" "ExpiredToken" 403 Client;
+        /// The body is over the limit.
+        TOO_LARGE "RequestEntityTooLargeException" "RequestEntityTooLarge" 413 Client;
+        /// Too many calls.
+        THROTTLING "ThrottlingException" "Throttling" 400 Client;
+    }
+}

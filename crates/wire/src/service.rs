@@ -1,0 +1,183 @@
+use crate::{ApiError, Call, FromValue, IntoValue, Operation, Protocol, ServiceModel, Shape, Value, codec, validate};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use world::BoxFuture;
+
+/// A routed and authenticated request, not yet decoded.
+pub struct Request {
+    /// The protocol it speaks.
+    pub protocol: Protocol,
+    /// Method, target, headers.
+    pub head: Arc<http::request::Parts>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What a handler gives back: the encoded answer, and what audit may want to know.
+pub struct Handled {
+    /// The answer or the error, encoded by the front.
+    pub result: Result<http::Response<Bytes>, ApiError>,
+    /// The input as decoded; `None` where it could not be, or where a hot codec skipped this form.
+    pub input: Option<Value>,
+    /// The output; `None` on errors and where a hot codec skipped this form.
+    pub output: Option<Value>,
+}
+
+/// A registered operation, its types erased.
+pub trait Handler: Send + Sync {
+    /// Decodes, validates, runs, encodes.
+    fn handle(&self, call: Arc<Call>, request: Request) -> BoxFuture<'static, Handled>;
+}
+
+/// A codec made for one hot operation. It must agree with the generic one wherever it answers at all: what it does not
+/// want (`None`: other protocols, odd input, anything invalid) goes the generic way, so that error texts have one home.
+pub trait HotCodec<O: Operation>: Send + Sync + 'static {
+    /// Decodes a valid input, or passes.
+    fn decode(&self, protocol: Protocol, body: &Bytes) -> Option<O::Input>;
+    /// Encodes an output's body, or passes.
+    fn encode(&self, protocol: Protocol, output: &O::Output) -> Option<Bytes>;
+}
+
+/// A service's table: operation names to handlers. What is not in it answers with a modelled error.
+pub struct Service {
+    model: &'static ServiceModel,
+    handlers: HashMap<&'static str, Arc<dyn Handler>>,
+}
+
+impl Service {
+    /// A table without handlers.
+    pub fn new(model: &'static ServiceModel) -> Service {
+        Service { model, handlers: HashMap::new() }
+    }
+
+    /// Registers a handler: `async fn put_record(streams: Arc<Streams>, call: Arc<Call>, input: PutRecordInput)
+    /// -> Result<PutRecordOutput, ApiError>`.
+    #[must_use]
+    pub fn on<O, S, F, Fut>(self, state: &Arc<S>, handler: F) -> Service
+    where
+        O: Operation,
+        S: Send + Sync + 'static,
+        F: Fn(Arc<S>, Arc<Call>, O::Input) -> Fut + Send + Sync + Clone + 'static,
+        Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
+    {
+        self.register::<O, S, F, Fut>(state, handler, None)
+    }
+
+    /// Registers a handler with a codec of its own.
+    #[must_use]
+    pub fn on_hot<O, S, F, Fut>(self, state: &Arc<S>, codec: impl HotCodec<O>, handler: F) -> Service
+    where
+        O: Operation,
+        S: Send + Sync + 'static,
+        F: Fn(Arc<S>, Arc<Call>, O::Input) -> Fut + Send + Sync + Clone + 'static,
+        Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
+    {
+        self.register::<O, S, F, Fut>(state, handler, Some(Arc::new(codec)))
+    }
+
+    fn register<O, S, F, Fut>(mut self, state: &Arc<S>, handler: F, hot: Option<Arc<dyn HotCodec<O>>>) -> Service
+    where
+        O: Operation,
+        S: Send + Sync + 'static,
+        F: Fn(Arc<S>, Arc<Call>, O::Input) -> Fut + Send + Sync + Clone + 'static,
+        Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
+    {
+        debug_assert!(
+            self.model.operation(O::MODEL.name).is_some_and(|entry| entry.model.is_some()),
+            "{} is not an operation of {}",
+            O::MODEL.name,
+            self.model.name
+        );
+        let bound = Bound::<O, S, F> { state: state.clone(), handler, hot, operation: PhantomData };
+        self.handlers.insert(O::MODEL.name, Arc::new(bound));
+        self
+    }
+
+    /// The service's model.
+    pub fn model(&self) -> &'static ServiceModel {
+        self.model
+    }
+
+    /// The handler of an operation.
+    pub fn handler(&self, operation: &str) -> Option<&Arc<dyn Handler>> {
+        self.handlers.get(operation)
+    }
+
+    /// The names of the registered operations, sorted: for the coverage page and the tests that pin it.
+    pub fn served(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.handlers.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+struct Bound<O: Operation, S, F> {
+    state: Arc<S>,
+    handler: F,
+    hot: Option<Arc<dyn HotCodec<O>>>,
+    operation: PhantomData<fn() -> O>,
+}
+
+impl<O, S, F, Fut> Handler for Bound<O, S, F>
+where
+    O: Operation,
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, Arc<Call>, O::Input) -> Fut + Send + Sync + Clone + 'static,
+    Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
+{
+    fn handle(&self, call: Arc<Call>, request: Request) -> BoxFuture<'static, Handled> {
+        let (state, handler, hot) = (self.state.clone(), self.handler.clone(), self.hot.clone());
+        Box::pin(async move {
+            if let Some(hot) = &hot
+                && let Some(input) = hot.decode(request.protocol, &request.body)
+            {
+                let result = match handler(state, call.clone(), input).await {
+                    Ok(output) => match hot.encode(request.protocol, &output) {
+                        Some(body) => Ok(codec::success(&call, request.protocol, body)),
+                        None => generic_answer(&call, request.protocol, output).map(|(answer, _)| answer),
+                    },
+                    Err(error) => Err(error),
+                };
+                return Handled { result, input: None, output: None };
+            }
+            generic::<O, S, F, Fut>(state, &handler, call, request).await
+        })
+    }
+}
+
+async fn generic<O, S, F, Fut>(state: Arc<S>, handler: &F, call: Arc<Call>, request: Request) -> Handled
+where
+    O: Operation,
+    F: Fn(Arc<S>, Arc<Call>, O::Input) -> Fut,
+    Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
+{
+    let value = match codec::decode(&call, &request) {
+        Ok(value) => value,
+        Err(error) => return Handled { result: Err(error), input: None, output: None },
+    };
+    if let Err(error) = validate(call.service, O::Input::SCHEMA, &value) {
+        return Handled { result: Err(error), input: Some(value), output: None };
+    }
+    let kept = value.clone();
+    let result = match O::Input::from_value(value) {
+        Ok(input) => handler(state, call.clone(), input).await,
+        Err(error) => Err(crate::common::SERIALIZATION.because(error.to_string())),
+    };
+    match result.and_then(|output| generic_answer(&call, request.protocol, output)) {
+        Ok((answer, output)) => Handled { result: Ok(answer), input: Some(kept), output: Some(output) },
+        Err(error) => Handled { result: Err(error), input: Some(kept), output: None },
+    }
+}
+
+fn generic_answer<T: IntoValue>(
+    call: &Call,
+    protocol: Protocol,
+    output: T,
+) -> Result<(http::Response<Bytes>, Value), ApiError> {
+    let value = output.into_value().unwrap_or_else(|| Value::Struct(Vec::new()));
+    let answer = codec::encode(call, protocol, &value)?;
+    Ok((answer, value))
+}
