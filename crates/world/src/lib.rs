@@ -54,7 +54,7 @@ impl World {
             entropy: Arc::new(RealEntropy),
             disk: Arc::new(disk::RealDisk),
             net: Arc::new(net::RealNet::new()),
-            processes: Arc::new(processes::RealProcesses),
+            processes: Arc::new(processes::RealProcesses::new()),
             meter: Arc::new(Meter::default()),
             tasks: Tasks::default(),
         }

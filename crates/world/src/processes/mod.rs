@@ -1,17 +1,32 @@
-//! Children: started with limits, watched, and ended as whole process groups.
+//! Children: started with limits, watched, and ended as whole groups.
+//!
+//! A child's group is the child and everything it forks. Where the machine has control groups that may be written, the
+//! group is exactly that, even for what changed its session; otherwise it is the Unix process group.
 
+mod cgroup;
+mod lines;
+mod procfs;
 mod real;
+mod shim;
+#[cfg(test)]
+mod tests;
 
 pub use real::RealProcesses;
+pub use shim::child_main;
 
 use crate::BoxFuture;
+use serde::{Deserialize, Serialize};
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// A line of output longer than this is handed out in pieces of this size.
+pub const MAX_LINE: usize = 256 << 10;
 
 /// What to start and within which limits.
 #[derive(Clone, Debug, Default)]
 pub struct Spawn {
-    /// The program's path, or a name looked up in the parent's `PATH`.
+    /// The program's path, or a name looked up in the `PATH` of `env`.
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
@@ -19,12 +34,14 @@ pub struct Spawn {
     pub env: Vec<(String, String)>,
     /// Its working directory.
     pub cwd: PathBuf,
+    /// A directory made for it before it starts, and removed with all it holds once its group has ended.
+    pub scratch: Option<PathBuf>,
     /// What it may use.
     pub limits: Limits,
 }
 
 /// Limits of one child and all it forks. `None`: not limited.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes of memory of the whole group, enforced by a control group where the machine has one that may be written.
     pub memory: Option<u64>,
@@ -37,7 +54,7 @@ pub struct Limits {
 }
 
 /// How a child ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// By itself, with this code.
     Code(i32),
@@ -49,24 +66,36 @@ pub enum Exit {
 
 /// Starts children.
 pub trait Processes: Send + Sync {
-    /// Starts one in a process group of its own.
+    /// Starts one in a group of its own. Must be called inside a Tokio runtime, which watches the child from then on.
     fn spawn(&self, spawn: Spawn) -> io::Result<Box<dyn Child>>;
     /// Which enforcement of [`Limits::memory`] and [`Limits::processes`] is in force, in words for a person.
+    /// The first call, or the first child, also ends what a dead server left behind.
     fn enforcement(&self) -> String;
 }
 
-/// A running child. Dropping it ends the whole group.
-pub trait Child: Send {
+/// A running child. Dropping it ends the whole group. When the child itself ends, so does what it forked.
+pub trait Child: Send + Sync {
     /// Its process id.
     fn pid(&self) -> u32;
-    /// Takes the stream of lines (without line ends, at most 256 KiB each) that it writes to stdout and stderr; once.
-    fn output(&mut self) -> tokio::sync::mpsc::Receiver<String>;
+    /// Takes what the group writes to stdout and stderr; once. A child that writes faster than it is read is slowed.
+    fn output(&mut self) -> Box<dyn Output>;
     /// Waits for its end.
     fn wait(&mut self) -> BoxFuture<'_, io::Result<Exit>>;
     /// Ends the whole group at once (SIGKILL).
     fn kill(&self);
-    /// The largest amount of memory the group used so far, in bytes.
+    /// The largest amount of memory the group was seen to use so far, in bytes.
     fn peak_memory(&self) -> u64;
+    /// Whether the group holds the socket at `peer` of a TCP connection whose other end is `local`: the kernel's word
+    /// for who is calling, which no other child can forge.
+    fn owns_connection(&self, peer: SocketAddr, local: SocketAddr) -> bool;
+}
+
+/// What a child writes, as lines without their ends, in the order written.
+pub trait Output: Send {
+    /// The next line; `None` once nobody can write any more. May be dropped while waiting without losing anything.
+    fn line(&mut self) -> BoxFuture<'_, Option<String>>;
+    /// All that was written before this call and not yet taken, the last line even where it has no end yet.
+    fn written(&mut self) -> Vec<String>;
 }
 
 /// A world without children.
