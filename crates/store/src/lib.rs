@@ -1,1 +1,87 @@
-//! store
+//! What must survive: a log, a catalog, a queue and blobs, on one journal. The only crate that fsyncs.
+//!
+//! Invariants: what an awaited call has acknowledged is on disk; all batches of one [`Store::append`] are there after a
+//! crash or none is; a log's indexes are dense and its times never go back; a torn tail is cut off, any other damage
+//! refuses to start; every queue in here has a limit in bytes or entries.
+//! What it is not: it knows no AWS word, interprets no payload and opens no socket.
+//! Entry points: [`Store::open`], [`Catalog::open`], [`Queue::open`], [`Store::blobs`]. Every byte on disk is described
+//! in `FORMATS.md`, the reasons in `docs/adr/0001-one-journal.md`.
+
+mod batch;
+mod blobs;
+mod catalog;
+mod error;
+mod journal;
+mod queue;
+mod store;
+
+pub use batch::Batch;
+pub use blobs::{BlobError, Blobs};
+pub use catalog::{Catalog, State};
+pub use error::{OpenError, StoreError};
+pub use queue::{Message, Queue, QueueCounts, Received};
+pub use store::{Durability, Store, StoreOptions, Writer};
+pub use world::Timestamp;
+
+use bytes::Bytes;
+
+/// A log's number: dense, never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogId(pub u64);
+
+/// Where the records of one batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The index of the batch's first record; the others follow densely.
+    pub first: u64,
+    /// The time of all its records. Never goes back within one log.
+    pub at: Timestamp,
+}
+
+/// One record as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its index in the log.
+    pub index: u64,
+    /// When it was appended.
+    pub at: Timestamp,
+    /// Its bytes: a slice of the buffer that was read, which lives as long as any of its slices.
+    pub data: Bytes,
+}
+
+/// How much one read may return. At least one record is returned if there is any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimit {
+    /// At most so many records.
+    pub records: usize,
+    /// At most so many bytes of data.
+    pub bytes: usize,
+}
+
+/// What a log holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// The oldest readable index.
+    pub first: u64,
+    /// The index the next record gets.
+    pub next: u64,
+    /// About how many bytes the readable records take on disk.
+    pub bytes: u64,
+    /// The time of the newest record ever appended.
+    pub last_at: Timestamp,
+}
+
+/// What the journal takes on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Segments that hold records.
+    pub segments: u64,
+    /// Recycled segments kept to be written again.
+    pub spares: u64,
+    /// Bytes of all segments, spares included.
+    pub bytes: u64,
+    /// Bytes of them that records still readable take.
+    pub live_bytes: u64,
+    /// Logs that exist.
+    pub logs: u64,
+}

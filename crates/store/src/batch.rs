@@ -1,0 +1,136 @@
+use crate::LogId;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// Records for one log, framed straight into one buffer, which is what the writer hands to the kernel.
+#[derive(Debug)]
+pub struct Batch {
+    log: LogId,
+    buffer: BytesMut,
+    count: u32,
+    /// Where the buffer is cut into blocks: end offset and records so far.
+    cuts: Vec<(usize, u32)>,
+}
+
+/// A block is what is read and verified as a whole, so a batch is cut where a reader would have to take too much.
+pub(crate) const BLOCK_BYTES: usize = 128 << 10;
+
+/// Each record is preceded by its length.
+pub(crate) const RECORD_HEADER: usize = 4;
+
+impl Batch {
+    /// An empty batch.
+    pub fn new(log: LogId) -> Batch {
+        Batch::with_capacity(log, 0)
+    }
+
+    /// An empty batch with room for so many bytes of records.
+    pub fn with_capacity(log: LogId, bytes: usize) -> Batch {
+        Batch { log, buffer: BytesMut::with_capacity(bytes), count: 0, cuts: Vec::new() }
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, record: &[u8]) {
+        self.push_with(record.len(), |buffer| buffer.extend_from_slice(record));
+    }
+
+    /// Adds the record that `write` appends to the buffer; what is there already is not its to touch.
+    pub fn push_with(&mut self, size_hint: usize, write: impl FnOnce(&mut BytesMut)) {
+        let start = self.buffer.len();
+        self.buffer.reserve(RECORD_HEADER + size_hint);
+        self.buffer.put_u32_le(0);
+        write(&mut self.buffer);
+        let len = self.buffer.len().checked_sub(start + RECORD_HEADER).expect("a record writer only appends");
+        let len = u32::try_from(len).expect("a record is far smaller than 4 GiB");
+        self.buffer[start..start + RECORD_HEADER].copy_from_slice(&len.to_le_bytes());
+        self.count += 1;
+        if self.buffer.len() - self.cuts.last().map_or(0, |c| c.0) >= BLOCK_BYTES {
+            self.cuts.push((self.buffer.len(), self.count));
+        }
+    }
+
+    /// Records in it.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn log(&self) -> LogId {
+        self.log
+    }
+
+    /// Bytes it takes, record headers included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The framed records in pieces that are no longer than a block and one record, each with its number of records.
+    pub(crate) fn into_pieces(mut self) -> Pieces {
+        if self.cuts.last().map_or(0, |c| c.0) < self.buffer.len() {
+            self.cuts.push((self.buffer.len(), self.count));
+        }
+        Pieces { bytes: self.buffer.freeze(), taken: (0, 0), cuts: self.cuts.into_iter() }
+    }
+}
+
+pub(crate) struct Pieces {
+    bytes: Bytes,
+    taken: (usize, u32),
+    cuts: std::vec::IntoIter<(usize, u32)>,
+}
+
+impl Iterator for Pieces {
+    type Item = (Bytes, u32);
+    fn next(&mut self) -> Option<(Bytes, u32)> {
+        let cut = self.cuts.next()?;
+        let piece = self.bytes.split_to(cut.0 - self.taken.0);
+        let count = cut.1 - self.taken.1;
+        self.taken = cut;
+        Some((piece, count))
+    }
+}
+
+/// Takes one framed record off the front; `None` where the bytes are not framed records.
+pub(crate) fn take_record(block: &mut Bytes) -> Option<Bytes> {
+    if block.len() < RECORD_HEADER {
+        return None;
+    }
+    let len = (&block[..]).get_u32_le() as usize;
+    if block.len() - RECORD_HEADER < len {
+        return None;
+    }
+    block.advance(RECORD_HEADER);
+    Some(block.split_to(len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_hold_every_record_once() {
+        let mut batch = Batch::new(LogId(1));
+        let sizes = [0usize, 1, 70_000, 70_000, 300_000, 5, 131_068, 9];
+        for (i, size) in sizes.iter().enumerate() {
+            batch.push(&vec![i as u8; *size]);
+        }
+        let mut seen = Vec::new();
+        for (mut piece, count) in batch.into_pieces() {
+            for _ in 0..count {
+                seen.push(take_record(&mut piece).unwrap());
+            }
+            assert!(piece.is_empty());
+        }
+        assert_eq!(seen.iter().map(Bytes::len).collect::<Vec<_>>(), sizes);
+        assert!(seen.iter().enumerate().all(|(i, r)| r.iter().all(|b| *b == i as u8)));
+    }
+
+    #[test]
+    fn a_cut_record_is_not_taken() {
+        let mut bytes = Bytes::from_static(&[5, 0, 0, 0, 1, 2]);
+        assert_eq!(take_record(&mut bytes), None);
+    }
+}

@@ -1,0 +1,96 @@
+use crate::LogId;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why a store did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the data directory {dir} is in use by another server: stop that one, or choose another directory")]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Bytes that had been synced are not as they were written.
+    #[error("{file} is damaged at byte {offset}: {why}. {what_to_do}")]
+    Corrupt {
+        /// The file.
+        file: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        why: String,
+        /// What the operator can do.
+        what_to_do: &'static str,
+    },
+    /// The directory was written by another version.
+    #[error("{file} has format {found}; this program reads format {expected}")]
+    Format {
+        /// The file.
+        file: PathBuf,
+        /// Its format.
+        found: u32,
+        /// Ours.
+        expected: u32,
+    },
+    /// The file system said no.
+    #[error("cannot {doing} {path}: {source}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// A write or sync failed. What it was to make durable may or may not be on disk; the store only reads from here on.
+    #[error("the journal has stopped: {why}; restart the server once the disk is repaired")]
+    Failed {
+        /// What failed.
+        why: Arc<str>,
+    },
+    /// The disk is full. Nothing was written; the same call works once there is room.
+    #[error("the disk is full")]
+    Full,
+    /// No such log: never created, or dropped.
+    #[error("there is no log {0:?}")]
+    NoLog(LogId),
+    /// More than one call may carry.
+    #[error("{bytes} bytes in one call; at most {limit} are taken")]
+    TooLarge {
+        /// What was given.
+        bytes: usize,
+        /// What is taken.
+        limit: usize,
+    },
+    /// What was read is not what was written.
+    #[error("damaged data: {why}")]
+    Corrupt {
+        /// What and where.
+        why: Arc<str>,
+    },
+    /// Reading failed.
+    #[error("cannot read the journal: {why}")]
+    Read {
+        /// The system's answer.
+        why: Arc<str>,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    pub(crate) fn corrupt(why: impl Into<Arc<str>>) -> StoreError {
+        StoreError::Corrupt { why: why.into() }
+    }
+    pub(crate) fn read(error: &io::Error) -> StoreError {
+        StoreError::Read { why: error.to_string().into() }
+    }
+}

@@ -1,0 +1,150 @@
+use crate::journal::Journal;
+use crate::{Appended, Batch, Blobs, Extent, LogId, OpenError, ReadLimit, Record, StoreError, Timestamp, Usage};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+use world::World;
+
+/// One data directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    journal: Arc<Journal>,
+    blobs: Blobs,
+    world: World,
+}
+
+/// How a store works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// The size of a journal segment. A single call larger than that gets a segment of its own.
+    pub segment_bytes: u64,
+    /// What an acknowledgement promises.
+    pub durability: Durability,
+    /// Who writes.
+    pub writer: Writer,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions { segment_bytes: 64 << 20, durability: Durability::Fsync, writer: Writer::Thread }
+    }
+}
+
+/// What an acknowledgement promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// On disk: survives a power loss.
+    Fsync,
+    /// With the operating system: survives the death of the process, not of the machine.
+    Os,
+}
+
+/// Who writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// A thread of its own.
+    Thread,
+    /// The first appender that is awaited leads the group. No thread at all: for simulation.
+    Inline,
+}
+
+impl Store {
+    /// Opens a data directory (created where it does not exist), takes its lock and recovers what it holds.
+    pub async fn open(world: &World, dir: &Path, options: StoreOptions) -> Result<Store, OpenError> {
+        let journal = Journal::open(world, dir, options)?;
+        let blobs = Blobs::open(world, &dir.join("blobs"))?;
+        Ok(Store(Arc::new(Inner { journal, blobs, world: world.clone() })))
+    }
+
+    /// The id of the log with this name; created, durably, where there is none.
+    pub async fn log(&self, name: &str) -> Result<LogId, StoreError> {
+        match self.find_log(name) {
+            Some(log) => Ok(log),
+            None => self.0.journal.create(name).await,
+        }
+    }
+
+    /// The id of the log with this name.
+    pub fn find_log(&self, name: &str) -> Option<LogId> {
+        self.0.journal.find(name)
+    }
+
+    /// The logs whose names start with `prefix`, in the order of their names.
+    pub fn logs(&self, prefix: &str) -> Vec<(String, LogId)> {
+        self.0.journal.names(prefix)
+    }
+
+    /// Forgets a log, its name and all its records, durably.
+    pub async fn drop_log(&self, log: LogId) -> Result<(), StoreError> {
+        self.drop_logs(vec![log]).await
+    }
+
+    /// Forgets several logs at once: after a crash all are there or none. Logs that are not there are no error.
+    pub async fn drop_logs(&self, logs: Vec<LogId>) -> Result<(), StoreError> {
+        self.0.journal.drop_logs(logs).await
+    }
+
+    /// Appends; durable when it returns. After a crash either all batches of the call are there or none.
+    /// A future dropped before it resolves may or may not have appended.
+    pub async fn append(&self, batches: Vec<Batch>) -> Result<Vec<Appended>, StoreError> {
+        self.0.journal.append(batches).await
+    }
+
+    /// Appends in the order of the caller's other calls, but returns once the batches are taken into the next group:
+    /// a crash may lose them, as a whole.
+    pub async fn append_lazy(&self, batches: Vec<Batch>) -> Result<(), StoreError> {
+        self.0.journal.append_lazy(batches).await
+    }
+
+    /// The records from index `from` on. Blocks on the disk for what is not in the page cache.
+    pub fn read(&self, log: LogId, from: u64, limit: ReadLimit) -> Result<Vec<Record>, StoreError> {
+        self.0.journal.read(log, from, limit)
+    }
+
+    /// What a log holds; all zero for one that does not exist.
+    pub fn extent(&self, log: LogId) -> Extent {
+        self.0.journal.extent(log)
+    }
+
+    /// The index of the first readable record whose time is `at` or later; the next index where there is none.
+    pub fn find_time(&self, log: LogId, at: Timestamp) -> u64 {
+        self.0.journal.find_time(log, at)
+    }
+
+    /// Records below `before` are no longer readable, and forgotten for good with one of the next groups.
+    pub fn trim(&self, log: LogId, before: u64) -> Result<(), StoreError> {
+        self.0.journal.trim(log, before)
+    }
+
+    /// The next index, as it changes when records become readable. Closed when the log is dropped.
+    pub fn watch(&self, log: LogId) -> watch::Receiver<u64> {
+        self.0.journal.watch(log)
+    }
+
+    /// Files by content.
+    pub fn blobs(&self) -> &Blobs {
+        &self.0.blobs
+    }
+
+    /// What the journal takes on disk.
+    pub fn usage(&self) -> Usage {
+        self.0.journal.usage()
+    }
+
+    /// Writes what was taken, stops the writer and gives the directory's lock back. Later appends fail.
+    pub async fn close(&self) {
+        self.0.journal.close().await;
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.0.world
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.journal.stop();
+    }
+}
