@@ -86,6 +86,12 @@ pub enum StoreError {
     Closed,
 }
 
+impl world::Fault for StoreError {
+    fn passes(&self) -> bool {
+        matches!(self, StoreError::Full | StoreError::Closed)
+    }
+}
+
 impl StoreError {
     pub(crate) fn corrupt(why: impl Into<Arc<str>>) -> StoreError {
         StoreError::Corrupt { why: why.into() }

@@ -54,6 +54,17 @@ impl ApiError {
     }
 }
 
+/// So that handlers can use `?` on any fault of the house (`store::StoreError` and its like).
+impl<F: world::Fault> From<F> for ApiError {
+    fn from(fault: F) -> ApiError {
+        if fault.passes() {
+            tracing::warn!(cause = %fault, "a call could not be served now");
+            return common::SERVICE_UNAVAILABLE.because(format!("The service cannot take this now: {fault}. Try again later."));
+        }
+        ApiError::fault(fault)
+    }
+}
+
 impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.model.name, self.message)

@@ -27,6 +27,13 @@ use std::sync::Arc;
 /// A boxed future that may move between threads: what object-safe async ports return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// An error that is ours and not the caller's: a disk, a socket, a bug. The layers above turn any of them into the
+/// protocol's own internal failure without knowing the type.
+pub trait Fault: std::error::Error {
+    /// Whether the same call may work a little later, such as once a full disk has room.
+    fn passes(&self) -> bool;
+}
+
 /// The window to the outside. Cheap to clone; every service holds one.
 #[derive(Clone)]
 pub struct World {
