@@ -4,6 +4,8 @@
 //! value or with AWS's own reason for refusing it.
 //! What it is not: a delivery loop; events that match are handed to `delivery`.
 
+mod json;
 pub mod path;
 pub mod pattern;
 pub mod schedule;
+pub mod transform;

@@ -12,6 +12,7 @@ const PATH_CHARS_MAX: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPath {
     steps: Vec<Step>,
+    quotes: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,12 @@ impl JsonPath {
             steps.push(step);
             rest = after;
         }
-        Ok(JsonPath { steps })
+        Ok(JsonPath { steps, quotes: path.contains(['\'', '"']) })
+    }
+
+    /// Whether a name is written in quotes between brackets, which the inputs of targets do not allow.
+    pub fn has_quoted_name(&self) -> bool {
+        self.quotes
     }
 
     /// What lies at the path. A path with a wildcard gives the array of all it meets.

@@ -2,6 +2,7 @@
 
 use super::condition::Condition;
 use super::event::Node;
+use super::value::Scalar;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -90,21 +91,25 @@ impl Step {
 }
 
 /// Whether some scalar at this place passes.
-fn holds_value(node: &Node, passes: &dyn Fn(&super::value::Scalar) -> bool) -> bool {
+fn holds_value(node: &Node, passes: &dyn Fn(&Scalar) -> bool) -> bool {
     node.scalars.iter().any(passes) || node.elements.iter().any(|element| holds_value(element, passes))
 }
 
 /// Calls `found` with each scalar at a path, whichever elements of arrays it is found in.
-pub(crate) fn each_value<'a>(node: &'a Node, path: &str, found: &mut dyn FnMut(&'a super::value::Scalar)) {
+pub(crate) fn each_value<'a>(node: &'a Node, path: &str, found: &mut dyn FnMut(&'a Scalar)) {
+    follow(node, Some(path), found);
+}
+
+/// `path` is what is left of the path; a name may be empty, so no path is not an empty one.
+fn follow<'a>(node: &'a Node, path: Option<&str>, found: &mut dyn FnMut(&'a Scalar)) {
     for element in &node.elements {
-        each_value(element, path, found);
+        follow(element, path, found);
     }
-    if path.is_empty() {
-        node.scalars.iter().for_each(found);
-    } else {
-        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
-        if let Some(field) = node.fields.get(name) {
-            each_value(field, rest, found);
-        }
+    let Some(path) = path else {
+        return node.scalars.iter().for_each(found);
+    };
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    if let Some(field) = node.fields.get(name) {
+        follow(field, rest, found);
     }
 }

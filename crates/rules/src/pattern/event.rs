@@ -1,7 +1,7 @@
 //! An event as patterns see it, built once per event.
 
-use super::json::{Fault, Reader, Token};
 use super::value::{Number, Scalar};
+use crate::json::{Fault, Reader, Token};
 use std::collections::BTreeMap;
 
 /// Why a text is not an event.

@@ -7,6 +7,9 @@ use super::event::Event;
 use super::value::{Scalar, canonical};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// Rules with the number of one of their branches.
+type Entries<Id> = BTreeSet<(Id, usize)>;
+
 /// The patterns of one bus.
 ///
 /// Each branch of a pattern that demands one of a few exact strings of some field is filed under those strings, so an
@@ -15,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub struct RuleSet<Id: Ord + Clone> {
     patterns: BTreeMap<Id, Pattern>,
     /// Path, then canonical string, then the rules and their branches filed there.
-    filed: BTreeMap<String, HashMap<Box<str>, BTreeSet<(Id, usize)>>>,
-    unfiled: BTreeSet<(Id, usize)>,
+    filed: BTreeMap<String, HashMap<Box<str>, Entries<Id>>>,
+    unfiled: Entries<Id>,
 }
 
 impl<Id: Ord + Clone> Default for RuleSet<Id> {

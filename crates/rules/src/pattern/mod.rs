@@ -5,7 +5,6 @@ mod condition;
 mod evaluate;
 mod event;
 mod index;
-mod json;
 mod operator;
 mod parse;
 #[cfg(test)]
@@ -16,6 +15,7 @@ mod wildcard;
 pub use event::{Event, EventError};
 pub use index::RuleSet;
 
+use crate::json;
 use evaluate::Branch;
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Reading match expressions such as `{"prefix": "a"}`. The reasons of refusal are AWS's own.
 
 use super::condition::{Bound, Condition, TextTest, fold};
-use super::json::{Fault, Reader, Token};
 use super::value::{Number, canonical};
 use super::wildcard::{Wildcard, WildcardError};
+use crate::json::{Fault, Reader, Token};
 use std::net::IpAddr;
 
 const ONE_KEY: &str = "Only one key allowed in match expression";

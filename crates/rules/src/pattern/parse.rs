@@ -3,9 +3,9 @@
 
 use super::condition::Condition;
 use super::evaluate::{Branch, Leaf};
-use super::json::{Fault, Reader, Token};
 use super::operator::{self, Entry};
 use super::value::{Number, canonical};
+use crate::json::{Fault, Reader, Token};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(crate) fn branches(source: &str) -> Result<Vec<Branch>, Fault> {
         return Err(reader.fault("Filter is not an object"));
     }
     let mut branches = vec![Fields::new()];
-    read_object(&mut reader, &mut branches, "", false)?;
+    read_object(&mut reader, &mut branches, None, false)?;
     if reader.next()? != Token::End {
         return Err(reader.fault("Unexpected text after the pattern"));
     }
@@ -53,7 +53,12 @@ fn too_many_branches() -> Fault {
     Fault::nowhere(format!("Rule is too complex - $or makes more than {BRANCHES_MAX} rule combinations"))
 }
 
-fn read_object(reader: &mut Reader<'_>, branches: &mut Vec<Fields>, path: &str, under_or: bool) -> Result<(), Fault> {
+fn read_object(
+    reader: &mut Reader<'_>,
+    branches: &mut Vec<Fields>,
+    path: Option<&str>,
+    under_or: bool,
+) -> Result<(), Fault> {
     let mut empty = true;
     while reader.next()? == Token::Field {
         empty = false;
@@ -65,9 +70,9 @@ fn read_object(reader: &mut Reader<'_>, branches: &mut Vec<Fields>, path: &str, 
         if under_or && RESERVED.contains(&name.as_str()) {
             return Err(reader.fault(format!("{name} is Ruler reserved fieldName which cannot be used inside $or.")));
         }
-        let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let below = path.map_or_else(|| name.clone(), |path| format!("{path}.{name}"));
         match reader.next()? {
-            Token::ObjectStart => read_object(reader, branches, &below, under_or)?,
+            Token::ObjectStart => read_object(reader, branches, Some(&below), under_or)?,
             Token::ArrayStart => {
                 let asked = read_entries(reader)?;
                 for fields in branches.iter_mut() {
@@ -80,7 +85,7 @@ fn read_object(reader: &mut Reader<'_>, branches: &mut Vec<Fields>, path: &str, 
     if empty { Err(reader.fault("Empty objects are not allowed")) } else { Ok(()) }
 }
 
-fn read_or(reader: &mut Reader<'_>, branches: &mut Vec<Fields>, path: &str) -> Result<(), Fault> {
+fn read_or(reader: &mut Reader<'_>, branches: &mut Vec<Fields>, path: Option<&str>) -> Result<(), Fault> {
     if reader.next()? != Token::ArrayStart {
         return Err(reader.fault("It must be an Array followed with $or."));
     }
@@ -141,7 +146,7 @@ fn read_entries(reader: &mut Reader<'_>) -> Result<Asked, Fault> {
 fn leaves(fields: Fields) -> Result<Vec<BTreeMap<String, Leaf>>, Fault> {
     let mut split = vec![BTreeMap::new()];
     for (path, asked) in fields {
-        let present = (!asked.conditions.is_empty()).then(|| Leaf::OneOf(asked.conditions));
+        let present = (!asked.conditions.is_empty()).then_some(Leaf::OneOf(asked.conditions));
         let absent = asked.may_be_absent.then_some(Leaf::Absent);
         if present.is_some() && absent.is_some() && split.len() * 2 > BRANCHES_MAX {
             return Err(too_many_branches());

@@ -1,4 +1,4 @@
-//! A pull reader of JSON that stands, at each token, where AWS's own parser stands: a refused pattern is answered with
+//! A pull reader of JSON that stands, at each token, where AWS's own parser stands: a refused text is answered with
 //! the line and column AWS gives, and a number keeps the digits it was written with.
 
 /// Deepest nesting accepted in a pattern or an event: the same bound the JSON values of the house have.
@@ -339,6 +339,20 @@ impl<'a> Reader<'a> {
             "Unexpected end-of-input: expected close marker for {what} (start marker at {})",
             place(self.source, start)
         )
+    }
+}
+
+/// Checks that a text is one JSON value, or any number of them one after another.
+pub(crate) fn check(text: &str, several: bool) -> Result<(), Fault> {
+    let mut reader = Reader::new(text);
+    let mut values = 0;
+    loop {
+        match reader.next()? {
+            Token::End if values == 1 || (several && values > 0) => return Ok(()),
+            Token::End => return Err(reader.fault("expected one JSON value")),
+            _ if reader.frames.is_empty() => values += 1,
+            _ => {}
+        }
     }
 }
 

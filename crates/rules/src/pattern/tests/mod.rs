@@ -1,0 +1,5 @@
+//! Verdicts and refusals as AWS documents and gives them, and properties that hold for any pattern and event.
+
+mod properties;
+mod refusals;
+mod verdicts;
