@@ -1,0 +1,267 @@
+//! CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, DeleteFunction.
+
+use super::{bare_name, check_revision, find, not_served, refuse};
+use crate::code;
+use crate::functions::Functions;
+use crate::limits;
+use crate::runtime::environment;
+use crate::state::{Change, Function};
+use bytes::Bytes;
+use names::Arn;
+use shapes::lambda::{
+    CreateFunctionRequest, DeadLetterConfig, DeleteFunctionRequest, DeleteFunctionResponse, Environment,
+    FunctionConfiguration, PackageType, TracingConfig, TracingMode, UpdateFunctionCodeRequest,
+    UpdateFunctionConfigurationRequest, errors,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::{ApiError, Call};
+
+pub(crate) async fn create_function(
+    functions: Arc<Functions>,
+    call: Arc<Call>,
+    input: CreateFunctionRequest,
+) -> Result<FunctionConfiguration, ApiError> {
+    refuse_unserved(&input)?;
+    let name = bare_name(&functions.home, &input.function_name, None)?;
+    let arn = functions.home.arn("lambda", &format!("function:{name}"));
+    let runtime = input.runtime.ok_or_else(|| missing("Runtime"))?;
+    functions.runtimes.accept(runtime.as_str()).map_err(invalid)?;
+    let handler = input.handler.ok_or_else(|| missing("Handler"))?;
+    let taken = |state: &crate::state::State| state.functions.contains_key(&name);
+    let exists = || errors::RESOURCE_CONFLICT_EXCEPTION.because(format!("Function already exist: {name}"));
+    if functions.catalog.read(taken) {
+        return Err(exists());
+    }
+    let package = input.code.zip_file.ok_or_else(|| missing("Code.ZipFile"))?;
+    let code = unpack(&functions, &package).await?;
+    let function = Function {
+        arn,
+        runtime: runtime.as_str().to_owned(),
+        role: role(&input.role)?,
+        handler,
+        description: input.description.unwrap_or_default(),
+        timeout_s: input.timeout.unwrap_or(limits::TIMEOUT_S.0) as u32,
+        memory_mb: input.memory_size.unwrap_or(limits::MEMORY_MB) as u32,
+        ephemeral_mb: input.ephemeral_storage.map_or(limits::EPHEMERAL_MB, |e| e.size) as u32,
+        environment: variables(input.environment)?.unwrap_or_default(),
+        code_sha256: code.sha256_base64,
+        code_id: code.id,
+        code_size: package.len() as u64,
+        last_modified: call.at,
+        revision: functions.world.uuid(),
+        dead_letter: dead_letter(&functions, input.dead_letter_config)?.flatten(),
+        tags: input.tags.unwrap_or_default(),
+        permissions: BTreeMap::new(),
+        name: name.clone(),
+    };
+    let shown = function.clone();
+    functions
+        .catalog
+        .change(|state| {
+            if taken(state) { Err(exists()) } else { Ok((vec![Change::PutFunction(Box::new(function))], ())) }
+        })
+        .await?;
+    functions.prepare(&shown.runtime);
+    Ok(functions.describe(&shown))
+}
+
+fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), ApiError> {
+    let code = &input.code;
+    refuse(&[
+        ("Code.S3Bucket (send the package as Code.ZipFile)", code.s3_bucket.is_some()),
+        ("Code.ImageUri", code.image_uri.is_some()),
+        ("Code.SourceKMSKeyArn", code.source_kms_key_arn.is_some()),
+        ("PackageType Image", input.package_type == Some(PackageType::Image)),
+        ("Publish", input.publish == Some(true)),
+        ("PublishTo", input.publish_to.is_some()),
+        ("VpcConfig", input.vpc_config.as_ref().is_some_and(|v| v.subnet_ids.as_ref().is_some_and(|s| !s.is_empty()))),
+        ("KMSKeyArn", input.kms_key_arn.as_ref().is_some_and(|k| !k.is_empty())),
+        ("TracingConfig Active", active(&input.tracing_config)),
+        ("Layers", input.layers.as_ref().is_some_and(|l| !l.is_empty())),
+        ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|f| !f.is_empty())),
+        ("CodeSigningConfigArn", input.code_signing_config_arn.is_some()),
+        ("ImageConfig", input.image_config.is_some()),
+        ("SnapStart", input.snap_start.is_some()),
+        ("LoggingConfig", input.logging_config.is_some()),
+        ("TenancyConfig", input.tenancy_config.is_some()),
+        ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
+        ("DurableConfig", input.durable_config.is_some()),
+        ("RuntimeConfig", input.runtime_config.is_some()),
+        ("AcceleratorConfig", input.accelerator_config.is_some()),
+        (
+            "Architectures other than this machine's",
+            input.architectures.as_ref().is_some_and(|a| a.iter().any(|a| a.as_str() != crate::functions::ARCHITECTURE)),
+        ),
+    ])
+}
+
+fn active(tracing: &Option<TracingConfig>) -> bool {
+    tracing.as_ref().is_some_and(|t| t.mode == Some(TracingMode::Active))
+}
+
+fn missing(what: &str) -> ApiError {
+    errors::INVALID_PARAMETER_VALUE_EXCEPTION.because(format!("{what} is mandatory for functions created with deployment packages."))
+}
+
+fn invalid(why: impl std::fmt::Display) -> ApiError {
+    errors::INVALID_PARAMETER_VALUE_EXCEPTION.because(why.to_string())
+}
+
+fn role(text: &str) -> Result<Arn, ApiError> {
+    let arn: Arn = text.parse().map_err(invalid)?;
+    if arn.service() == "iam" && arn.resource_after("role/").is_some() {
+        Ok(arn)
+    } else {
+        Err(invalid(format!("{text} is not the ARN of a role")))
+    }
+}
+
+async fn unpack(functions: &Arc<Functions>, package: &Bytes) -> Result<code::Unpacked, ApiError> {
+    functions.unpack(package.clone()).await.map_err(|error| match error {
+        code::CodeError::Fault(cause) => ApiError::fault(cause),
+        refused => invalid(refused),
+    })
+}
+
+/// Variables that the runtime sets itself cannot be set.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
+fn variables(environment: Option<Environment>) -> Result<Option<BTreeMap<String, String>>, ApiError> {
+    let Some(variables) = environment.and_then(|e| e.variables) else { return Ok(None) };
+    let reserved: Vec<&str> = variables.keys().map(String::as_str).filter(|k| environment::is_reserved(k)).collect();
+    if !reserved.is_empty() {
+        return Err(invalid(format!(
+            "Lambda was unable to configure your environment variables because the environment variables you have provided \
+             contains reserved keys that are currently not supported for modification. Reserved keys used in this request: {}",
+            reserved.join(", ")
+        )));
+    }
+    let size: usize = variables.iter().map(|(k, v)| k.len() + v.len()).sum();
+    if size > limits::ENVIRONMENT {
+        return Err(invalid(format!(
+            "Lambda was unable to configure your environment variables because the environment variables you have provided \
+             exceeded the 4KB limit. String measured: {size}"
+        )));
+    }
+    Ok(Some(variables))
+}
+
+/// `None`: not given; `Some(None)`: taken away.
+fn dead_letter(functions: &Functions, config: Option<DeadLetterConfig>) -> Result<Option<Option<Arn>>, ApiError> {
+    let Some(config) = config else { return Ok(None) };
+    let Some(text) = config.target_arn.filter(|t| !t.is_empty()) else { return Ok(Some(None)) };
+    let arn: Arn = text.parse().map_err(invalid)?;
+    if !matches!(arn.service(), "sqs" | "sns") || !functions.delivery.knows(&arn) {
+        return Err(invalid(format!("{text} is not the ARN of a queue or a topic")));
+    }
+    Ok(Some(Some(arn)))
+}
+
+pub(crate) async fn update_function_code(
+    functions: Arc<Functions>,
+    call: Arc<Call>,
+    input: UpdateFunctionCodeRequest,
+) -> Result<FunctionConfiguration, ApiError> {
+    refuse(&[
+        ("S3Bucket (send the package as ZipFile)", input.s3_bucket.is_some()),
+        ("ImageUri", input.image_uri.is_some()),
+        ("Publish", input.publish == Some(true)),
+        ("PublishTo", input.publish_to.is_some()),
+        ("SourceKMSKeyArn", input.source_kms_key_arn.is_some()),
+        (
+            "Architectures other than this machine's",
+            input.architectures.as_ref().is_some_and(|a| a.iter().any(|a| a.as_str() != crate::functions::ARCHITECTURE)),
+        ),
+    ])?;
+    let name = bare_name(&functions.home, &input.function_name, None)?;
+    functions.catalog.read(|state| find(state, &functions.home, &name).map(|_| ()))?;
+    let package = input.zip_file.ok_or_else(|| missing("ZipFile"))?;
+    let code = unpack(&functions, &package).await?;
+    let revision = functions.world.uuid();
+    let dry = input.dry_run == Some(true);
+    let shown = functions
+        .catalog
+        .change(|state| {
+            let mut function = find(state, &functions.home, &name)?.clone();
+            check_revision(&function.revision, input.revision_id.as_deref())?;
+            function.code_sha256 = code.sha256_base64;
+            function.code_id = code.id;
+            function.code_size = package.len() as u64;
+            function.last_modified = call.at;
+            function.revision = revision;
+            let changes = if dry { Vec::new() } else { vec![Change::PutFunction(Box::new(function.clone()))] };
+            Ok::<_, ApiError>((changes, function))
+        })
+        .await?;
+    Ok(functions.describe(&shown))
+}
+
+pub(crate) async fn update_function_configuration(
+    functions: Arc<Functions>,
+    call: Arc<Call>,
+    input: UpdateFunctionConfigurationRequest,
+) -> Result<FunctionConfiguration, ApiError> {
+    refuse(&[
+        ("VpcConfig", input.vpc_config.as_ref().is_some_and(|v| v.subnet_ids.as_ref().is_some_and(|s| !s.is_empty()))),
+        ("KMSKeyArn", input.kms_key_arn.as_ref().is_some_and(|k| !k.is_empty())),
+        ("TracingConfig Active", active(&input.tracing_config)),
+        ("Layers", input.layers.as_ref().is_some_and(|l| !l.is_empty())),
+        ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|f| !f.is_empty())),
+        ("ImageConfig", input.image_config.is_some()),
+        ("SnapStart", input.snap_start.is_some()),
+        ("LoggingConfig", input.logging_config.is_some()),
+        ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
+        ("DurableConfig", input.durable_config.is_some()),
+        ("RuntimeConfig", input.runtime_config.is_some()),
+        ("AcceleratorConfig", input.accelerator_config.is_some()),
+    ])?;
+    let name = bare_name(&functions.home, &input.function_name, None)?;
+    if let Some(runtime) = input.runtime {
+        functions.runtimes.accept(runtime.as_str()).map_err(invalid)?;
+    }
+    let role = input.role.as_deref().map(role).transpose()?;
+    let environment = variables(input.environment)?;
+    let dead_letter = dead_letter(&functions, input.dead_letter_config)?;
+    let revision = functions.world.uuid();
+    let shown = functions
+        .catalog
+        .change(|state| {
+            let mut f = find(state, &functions.home, &name)?.clone();
+            check_revision(&f.revision, input.revision_id.as_deref())?;
+            f.role = role.unwrap_or(f.role);
+            f.handler = input.handler.unwrap_or(f.handler);
+            f.description = input.description.unwrap_or(f.description);
+            f.timeout_s = input.timeout.map_or(f.timeout_s, |t| t as u32);
+            f.memory_mb = input.memory_size.map_or(f.memory_mb, |m| m as u32);
+            f.ephemeral_mb = input.ephemeral_storage.map_or(f.ephemeral_mb, |e| e.size as u32);
+            f.environment = environment.unwrap_or(f.environment);
+            f.runtime = input.runtime.map_or(f.runtime, |r| r.as_str().to_owned());
+            f.dead_letter = dead_letter.unwrap_or(f.dead_letter);
+            f.last_modified = call.at;
+            f.revision = revision;
+            Ok::<_, ApiError>((vec![Change::PutFunction(Box::new(f.clone()))], f))
+        })
+        .await?;
+    functions.prepare(&shown.runtime);
+    Ok(functions.describe(&shown))
+}
+
+pub(crate) async fn delete_function(
+    functions: Arc<Functions>,
+    _: Arc<Call>,
+    input: DeleteFunctionRequest,
+) -> Result<DeleteFunctionResponse, ApiError> {
+    if input.qualifier.is_some() {
+        return Err(not_served("Qualifier"));
+    }
+    let name = bare_name(&functions.home, &input.function_name, None)?;
+    let arn = functions
+        .catalog
+        .change(|state| {
+            let arn = find(state, &functions.home, &name)?.arn.clone();
+            Ok::<_, ApiError>((vec![Change::DeleteFunction(name.clone())], arn))
+        })
+        .await?;
+    functions.retire(&arn).await;
+    Ok(DeleteFunctionResponse { status_code: Some(204) })
+}

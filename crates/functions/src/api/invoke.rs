@@ -1,0 +1,121 @@
+//! Invoke.
+
+use super::{bare_name, find, not_served};
+use crate::functions::Functions;
+use crate::limits;
+use crate::runtime::{InvokeError, Invocation};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use delivery::{Backoff, Envelope, RetryPolicy, attribute};
+use shapes::lambda::{InvocationRequest, InvocationResponse, InvocationType, LogType, errors};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::{ApiError, Call};
+
+pub(crate) async fn invoke(
+    functions: Arc<Functions>,
+    call: Arc<Call>,
+    input: InvocationRequest,
+) -> Result<InvocationResponse, ApiError> {
+    if input.durable_execution_name.is_some() || input.tenant_id.is_some() {
+        return Err(not_served("DurableExecutionName and TenantId"));
+    }
+    let name = bare_name(&functions.home, &input.function_name, input.qualifier.as_deref())?;
+    let function = functions.catalog.read(|state| find(state, &functions.home, &name).cloned())?;
+    let payload = input.payload.filter(|p| !p.is_empty()).unwrap_or_else(|| Bytes::from_static(b"{}"));
+    let kind = input.invocation_type.unwrap_or(InvocationType::RequestResponse);
+    let limit = if kind == InvocationType::Event { limits::ASYNC_PAYLOAD } else { limits::SYNC_PAYLOAD };
+    if payload.len() > limit {
+        return Err(errors::REQUEST_TOO_LARGE_EXCEPTION
+            .because(format!("{} byte payload is too large for the {kind} invocation type (limit {limit} bytes)", payload.len())));
+    }
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
+        return Err(errors::INVALID_REQUEST_CONTENT_EXCEPTION
+            .because(format!("Could not parse request body into json: {error}")));
+    }
+    let executed_version = Some("$LATEST".to_owned());
+    match kind {
+        InvocationType::DryRun => {
+            Ok(InvocationResponse { status_code: Some(204), ..Default::default() })
+        }
+        InvocationType::Event => {
+            let envelope = envelope(&functions, &function, payload, &call);
+            functions.delivery.send(vec![envelope]).await?;
+            Ok(InvocationResponse { status_code: Some(202), payload: Some(Bytes::new()), ..Default::default() })
+        }
+        InvocationType::RequestResponse => {
+            let invocation = Invocation {
+                payload,
+                request_id: call.request_id.clone(),
+                trace: call.trace.clone(),
+                client_context: client_context(input.client_context)?,
+            };
+            let spec = functions.spec(&function);
+            let outcome = functions.executor().invoke(&spec, invocation).await.map_err(refused)?;
+            let tail = (input.log_type == Some(LogType::Tail)).then(|| STANDARD.encode(&outcome.log_tail));
+            Ok(InvocationResponse {
+                status_code: Some(200),
+                function_error: outcome.error.map(|e| e.as_str().to_owned()),
+                log_result: tail,
+                payload: Some(outcome.payload),
+                executed_version,
+                ..Default::default()
+            })
+        }
+    }
+}
+
+/// The client context travels as base64 of JSON and reaches the runtime as JSON.
+fn client_context(given: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(given) = given else { return Ok(None) };
+    let json = STANDARD.decode(&given).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let refuse = || errors::INVALID_REQUEST_CONTENT_EXCEPTION.because("Client context must be a valid Base64-encoded JSON object.");
+    let json = json.ok_or_else(refuse)?;
+    serde_json::from_str::<serde_json::Value>(&json).map_err(|_| refuse())?;
+    Ok(Some(json))
+}
+
+/// An asynchronous invocation: carried by delivery to the function's own ARN, which is `target.rs`.
+fn envelope(functions: &Functions, function: &crate::state::Function, body: Bytes, call: &Call) -> Envelope {
+    let attributes = BTreeMap::from([
+        (attribute::INVOCATION.to_owned(), "Event".to_owned()),
+        (attribute::REQUEST_ID.to_owned(), call.request_id.clone()),
+    ]);
+    Envelope {
+        id: functions.world.uuid(),
+        to: function.arn.clone(),
+        body,
+        attributes,
+        from: None,
+        principal: "lambda.amazonaws.com".to_owned(),
+        role: None,
+        policy: async_policy(),
+        dead_letter: function.dead_letter.clone(),
+        trace: call.trace.clone(),
+        not_before: None,
+        created: call.at,
+    }
+}
+
+/// How asynchronous invocations are retried.
+pub(crate) fn async_policy() -> RetryPolicy {
+    RetryPolicy {
+        max_attempts: limits::ASYNC_TRIES,
+        max_age: limits::ASYNC_AGE,
+        backoff: Backoff { first: limits::ASYNC_FIRST, factor: 2.0, cap: limits::ASYNC_FIRST * 2, jitter: false },
+    }
+}
+
+fn refused(error: InvokeError) -> ApiError {
+    match error {
+        InvokeError::TooManyRequests(why) => errors::TOO_MANY_REQUESTS_EXCEPTION
+            .because(format!("Rate Exceeded. {why}"))
+            .with("Reason", wire::Value::Text("ConcurrentInvocationLimitExceeded".to_owned())),
+        InvokeError::Preparing(step) => errors::RESOURCE_CONFLICT_EXCEPTION.because(format!(
+            "The operation cannot be performed at this time. The function is currently in the following state: Pending ({step})"
+        )),
+        InvokeError::Runtime(why) => errors::INVALID_RUNTIME_EXCEPTION.because(why),
+        InvokeError::Fault(cause) => ApiError::fault(cause),
+    }
+}

@@ -1,0 +1,212 @@
+//! Runs event source mappings: walks the stream's shards and invokes, in order, a failing batch blocking its shard and
+//! no other, until it succeeds or its records expire.
+
+use crate::event::{self, Origin};
+use crate::functions::Functions;
+use crate::limits;
+use crate::state::{From, Mapping};
+use consume::{Checkpoints, Chunk, Gather, Progress, Source, Start, Walker};
+use delivery::{Backoff, Envelope, Ordered, RetryPolicy, attribute};
+use names::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use world::{Stage, Stop};
+
+/// The mappings that run.
+pub(crate) struct Mappings {
+    pub(crate) checkpoints: Checkpoints,
+    running: Mutex<HashMap<String, Running>>,
+}
+
+/// One that runs.
+#[derive(Clone)]
+pub(crate) struct Running {
+    /// Set to end it.
+    cancel: watch::Sender<bool>,
+    pub(crate) seen: Arc<Mutex<Seen>>,
+}
+
+/// What it came to so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    /// `LastProcessingResult`.
+    pub(crate) result: String,
+    /// Age of the last processed record when it was processed.
+    pub(crate) lag: Duration,
+}
+
+impl Mappings {
+    pub(crate) fn new(checkpoints: Checkpoints) -> Mappings {
+        Mappings { checkpoints, running: Mutex::default() }
+    }
+
+    /// One that runs.
+    pub(crate) fn get(&self, uuid: &str) -> Option<Running> {
+        self.running.lock().expect("no panic holds this lock").get(uuid).cloned()
+    }
+
+    /// Ends one; its batch in flight may be seen again.
+    pub(crate) fn cancel(&self, uuid: &str) {
+        let running = self.running.lock().expect("no panic holds this lock").remove(uuid);
+        if let Some(running) = running {
+            running.cancel.send_replace(true);
+        }
+    }
+}
+
+pub(crate) fn start_of(from: From) -> Start {
+    match from {
+        From::TrimHorizon => Start::TrimHorizon,
+        From::Latest => Start::Latest,
+        From::At(at) => Start::At(at),
+    }
+}
+
+impl Functions {
+    pub(crate) fn walker(&self, mapping: &Mapping, source: Arc<dyn Source>) -> Walker {
+        let checkpoints = self.mappings.checkpoints.clone();
+        Walker::new(self.world.clone(), checkpoints, mapping.uuid.clone(), source, start_of(mapping.from))
+    }
+
+    /// Starts a mapping's task. One that runs already is ended first.
+    pub(crate) fn run_mapping(self: &Arc<Self>, mapping: Mapping) {
+        self.mappings.cancel(&mapping.uuid);
+        let seen = Arc::new(Mutex::new(Seen { result: "No records processed".to_owned(), lag: Duration::ZERO }));
+        let (cancel, cancelled) = watch::channel(false);
+        let running = Running { cancel, seen: seen.clone() };
+        self.mappings.running.lock().expect("no panic holds this lock").insert(mapping.uuid.clone(), running);
+        let functions = self.clone();
+        let name = format!("mapping {} -> {}", mapping.source, mapping.function);
+        self.world.tasks.spawn(Stage::Sources, name, move |stop| async move {
+            run(functions, mapping, seen, cancelled, stop).await;
+        });
+    }
+}
+
+async fn run(
+    functions: Arc<Functions>,
+    mapping: Mapping,
+    seen: Arc<Mutex<Seen>>,
+    mut cancelled: watch::Receiver<bool>,
+    stop: Stop,
+) {
+    let Some(source) = functions.neighbours.source(&mapping.source) else {
+        let problem = "PROBLEM: The stream does not exist.".to_owned();
+        seen.lock().expect("no panic holds this lock").result = problem;
+        return;
+    };
+    let gather = Gather {
+        records: mapping.batch_size as usize,
+        // Base64 makes four bytes of three, and each record has its envelope; what is still too much is split.
+        bytes: limits::SYNC_PAYLOAD / 4 * 3,
+        window: Duration::from_secs(u64::from(mapping.window_s)),
+    };
+    let walker = functions.walker(&mapping, source.clone());
+    let mapping = Arc::new(mapping);
+    let handler = |shard: String, chunk: Chunk| {
+        let batch = Batch {
+            functions: functions.clone(),
+            mapping: mapping.clone(),
+            source: source.clone(),
+            seen: seen.clone(),
+            stop: stop.clone(),
+        };
+        async move { batch.process(&shard, chunk).await }
+    };
+    tokio::select! {
+        biased;
+        _ = cancelled.wait_for(|c| *c) => {}
+        () = walker.run(stop.clone(), gather, handler) => {}
+    }
+}
+
+/// What the processing of one chunk needs.
+struct Batch {
+    functions: Arc<Functions>,
+    mapping: Arc<Mapping>,
+    source: Arc<dyn Source>,
+    seen: Arc<Mutex<Seen>>,
+    stop: Stop,
+}
+
+impl Batch {
+    async fn process(mut self, shard: &str, chunk: Chunk) -> Progress {
+        let mut done = 0;
+        while done < chunk.records.len() {
+            // Looked up for every batch: an update of the function or its deletion takes effect at once.
+            let function = self.functions.catalog.read(|state| state.functions.get(&self.mapping.function).cloned());
+            let role = function.as_ref().map_or_else(|| self.mapping.source.clone(), |f| f.role.clone());
+            let origin = Origin { stream: &self.mapping.source, shard, role: &role };
+            let rest = &chunk.records[done..];
+            let Some((body, count)) = event::payloads(&origin, rest, limits::SYNC_PAYLOAD).into_iter().next() else {
+                break;
+            };
+            let last = &rest[count - 1];
+            let envelope = self.envelope(body);
+            match self.deliver(&envelope, shard, last.position).await {
+                Ordered::Accepted(_) => self.note("OK", last.at),
+                Ordered::GaveUp { code, why, tries } => {
+                    tracing::warn!(mapping = %self.mapping.uuid, shard, code, why, tries, "a batch expired before it succeeded");
+                }
+                Ordered::Stopped if done == 0 => return Progress::Stop,
+                Ordered::Stopped => return Progress::Upto(rest[0].position),
+            }
+            done += count;
+        }
+        Progress::Done
+    }
+
+    async fn deliver(&mut self, envelope: &Envelope, shard: &str, last: u64) -> Ordered {
+        let (source, seen, clock) = (self.source.clone(), self.seen.clone(), self.functions.world.clock.clone());
+        let mapping = self.mapping.clone();
+        let mut warned = None;
+        let give_up = move |tries: u32, verdict: &delivery::Verdict| {
+            let (code, why) = match verdict {
+                delivery::Verdict::Again { code, why, .. } | delivery::Verdict::Refused { code, why } => (code, why),
+                delivery::Verdict::Accepted(_) => return false,
+            };
+            let now = clock.now();
+            if warned.is_none_or(|at: Timestamp| now.since(at) > Duration::from_secs(60)) {
+                tracing::warn!(mapping = %mapping.uuid, code, why, tries, "a batch failed and blocks its shard");
+                warned = Some(now);
+            }
+            if code != "Pending" {
+                seen.lock().expect("no panic holds this lock").result = "PROBLEM: Function call failed".to_owned();
+            }
+            // The oldest record still kept is newer than all of the batch: it has expired.
+            source.start_at(shard, Start::TrimHorizon).is_ok_and(|oldest| oldest > last)
+        };
+        self.functions.delivery.in_order(envelope, &mut self.stop, give_up).await
+    }
+
+    fn note(&self, result: &str, at: Timestamp) {
+        let mut seen = self.seen.lock().expect("no panic holds this lock");
+        seen.result = result.to_owned();
+        seen.lag = self.functions.world.now().since(at);
+    }
+
+    fn envelope(&self, body: bytes::Bytes) -> Envelope {
+        let world = &self.functions.world;
+        let to = self.functions.home.arn("lambda", &format!("function:{}", self.mapping.function));
+        Envelope {
+            id: world.uuid(),
+            to,
+            body,
+            attributes: BTreeMap::from([(attribute::INVOCATION.to_owned(), "RequestResponse".to_owned())]),
+            from: Some(self.mapping.source.clone()),
+            principal: "lambda.amazonaws.com".to_owned(),
+            role: None,
+            policy: RetryPolicy {
+                max_attempts: u32::MAX,
+                max_age: Duration::MAX,
+                backoff: Backoff { first: limits::RETRY_FIRST, factor: 2.0, cap: limits::RETRY_CAP, jitter: true },
+            },
+            dead_letter: None,
+            trace: None,
+            not_before: None,
+            created: world.now(),
+        }
+    }
+}

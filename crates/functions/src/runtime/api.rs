@@ -1,0 +1,135 @@
+//! The Runtime API of one process, as HTTP: requests become [`Call`]s in the mailbox of its sandbox.
+//!
+//! Every process has a listener of its own, for clients take no more than `host:port` as the API's address. Who may use
+//! it is decided in the sandbox, by the kernel's word for who holds the other end of the connection.
+
+use super::limits;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+use world::BoxFuture;
+use world::net::{Asked, HttpService};
+
+/// What a runtime asks.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// The next invocation.
+    Next,
+    /// To take a response.
+    Response { id: String },
+    /// To take an error of the function.
+    Error { id: String, error_type: Option<String> },
+    /// To take an error of its own start.
+    InitError { error_type: Option<String> },
+}
+
+/// One request of a runtime.
+pub(super) struct Call {
+    pub(super) ask: Ask,
+    pub(super) body: Bytes,
+    /// The body was larger than is ever read.
+    pub(super) cut: bool,
+    pub(super) peer: SocketAddr,
+    pub(super) answer: oneshot::Sender<Response<Bytes>>,
+}
+
+pub(super) struct RuntimeApi {
+    pub(super) calls: mpsc::Sender<Call>,
+}
+
+impl HttpService for RuntimeApi {
+    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, Response<Bytes>> {
+        Box::pin(async move {
+            let Some(ask) = parse(&asked.head) else {
+                return refusal(StatusCode::NOT_FOUND, "NotFound", "There is no such path in the Runtime API");
+            };
+            let (answer, answered) = oneshot::channel();
+            let call = Call { ask, body: asked.body, cut: false, peer: asked.peer, answer };
+            let gone = || refusal(StatusCode::INTERNAL_SERVER_ERROR, "Gone", "The execution environment has ended");
+            if self.calls.send(call).await.is_err() {
+                return gone();
+            }
+            answered.await.unwrap_or_else(|_| gone())
+        })
+    }
+
+    fn body_limit(&self, _: &Parts) -> usize {
+        limits::MAX_RESPONSE_READ
+    }
+
+    fn too_large(&self, head: &Parts) -> Response<Bytes> {
+        let (answer, _) = oneshot::channel();
+        let peer = SocketAddr::from(([0, 0, 0, 0], 0));
+        if let Some(ask) = parse(head) {
+            // Where the mailbox is full the function runs into its timeout instead.
+            let _ = self.calls.try_send(Call { ask, body: Bytes::new(), cut: true, peer, answer });
+        }
+        too_large()
+    }
+}
+
+fn parse(head: &Parts) -> Option<Ask> {
+    let path = head.uri.path().strip_prefix("/2018-06-01/runtime/")?;
+    let error_type = || head.headers.get("Lambda-Runtime-Function-Error-Type")?.to_str().ok().map(str::to_owned);
+    let mut parts = path.split('/');
+    let ask = match (&head.method, parts.next()?, parts.next()?, parts.next()) {
+        (&Method::GET, "invocation", "next", None) => Ask::Next,
+        (&Method::POST, "invocation", id, Some("response")) => Ask::Response { id: id.to_owned() },
+        (&Method::POST, "invocation", id, Some("error")) => Ask::Error { id: id.to_owned(), error_type: error_type() },
+        (&Method::POST, "init", "error", None) => Ask::InitError { error_type: error_type() },
+        _ => return None,
+    };
+    parts.next().is_none().then_some(ask)
+}
+
+/// The answer to what was taken.
+pub(super) fn accepted() -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from_static(br#"{"status":"OK"}"#));
+    *answer.status_mut() = StatusCode::ACCEPTED;
+    answer
+}
+
+/// The answer to a response over the limit.
+pub(super) fn too_large() -> Response<Bytes> {
+    let message = format!("Exceeded maximum allowed payload size ({} bytes).", limits::MAX_RESPONSE);
+    refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message)
+}
+
+/// The answer to a call that makes no sense now.
+pub(super) fn refusal(status: StatusCode, error_type: &str, message: &str) -> Response<Bytes> {
+    let body = serde_json::json!({ "errorType": error_type, "errorMessage": message }).to_string();
+    let mut answer = Response::new(Bytes::from(body));
+    *answer.status_mut() = status;
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(method: &str, path: &str) -> Option<Ask> {
+        let request = http::Request::builder().method(method).uri(path).body(()).unwrap();
+        parse(&request.into_parts().0)
+    }
+
+    #[test]
+    fn paths_are_told_apart() {
+        let id = || "8476".to_owned();
+        assert_eq!(asked("GET", "/2018-06-01/runtime/invocation/next"), Some(Ask::Next));
+        assert_eq!(asked("POST", "/2018-06-01/runtime/invocation/8476/response"), Some(Ask::Response { id: id() }));
+        let error = Ask::Error { id: id(), error_type: None };
+        assert_eq!(asked("POST", "/2018-06-01/runtime/invocation/8476/error"), Some(error));
+        assert_eq!(asked("POST", "/2018-06-01/runtime/init/error"), Some(Ask::InitError { error_type: None }));
+        for (method, path) in [
+            ("POST", "/2018-06-01/runtime/invocation/next"),
+            ("GET", "/2018-06-01/runtime/invocation/next/x"),
+            ("POST", "/2018-06-01/runtime/invocation/1/response/2"),
+            ("GET", "/2020-01-01/extension/register"),
+        ] {
+            assert_eq!(asked(method, path), None, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+use super::pool::{Place, Pool};
+use super::python::PythonRuntime;
+use super::sandbox::{Gone, House, Order, run};
+use super::{FunctionSpec, IDLE, Invocation, InvokeError, InvokeOutcome, LogSink, MAX_CONCURRENCY, MAX_PROCESSES};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use world::{Stage, World};
+
+/// How often an invocation looks for another process when the one it was given had just ended.
+const ATTEMPTS: usize = 4;
+
+/// How much functions may take of the machine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the temporary directories of processes are made.
+    pub scratch_dir: PathBuf,
+    /// Invocations at once, of all functions together.
+    pub max_concurrency: usize,
+    /// The sum of the memory sizes of all processes, in MB; idle ones give way.
+    pub max_memory_mb: u64,
+    /// Processes and threads of one function's group.
+    pub max_processes: u64,
+    /// How long an idle process is kept.
+    pub idle: Duration,
+}
+
+impl Options {
+    /// Lambda's own limits, and `max_memory_mb` for all processes.
+    pub fn new(scratch_dir: PathBuf, max_memory_mb: u64) -> Options {
+        Options {
+            scratch_dir,
+            max_concurrency: MAX_CONCURRENCY,
+            max_memory_mb,
+            max_processes: MAX_PROCESSES,
+            idle: IDLE,
+        }
+    }
+}
+
+/// Runs functions.
+pub struct Executor {
+    house: Arc<House>,
+}
+
+impl Executor {
+    /// An executor without processes; they start as functions are invoked.
+    pub fn new(world: World, options: Options, python: Arc<PythonRuntime>, logs: Arc<dyn LogSink>) -> Executor {
+        let pool = Pool::new(options.max_concurrency, options.max_memory_mb);
+        Executor { house: Arc::new(House { world, options, python, logs, pool }) }
+    }
+
+    /// Runs a function once. It runs to its end even where the caller stops waiting.
+    pub async fn invoke(&self, spec: &Arc<FunctionSpec>, invocation: Invocation) -> Result<InvokeOutcome, InvokeError> {
+        for _ in 0..ATTEMPTS {
+            let (answer, answered) = oneshot::channel();
+            let order = Order { invocation: invocation.clone(), spec: spec.clone(), answer };
+            let place = self.house.pool.reserve(spec, self.house.world.now()).map_err(InvokeError::TooManyRequests)?;
+            match place {
+                // A process that ended just now takes nothing, and forgets itself: look again.
+                Place::Warm(orders) => {
+                    if orders.try_send(order).is_err() {
+                        continue;
+                    }
+                }
+                Place::Cold { id, orders, inbox } => {
+                    let sent = orders.try_send(order);
+                    debug_assert!(sent.is_ok(), "a new mailbox has room");
+                    let (house, spec) = (self.house.clone(), spec.clone());
+                    let name = format!("function {} {}", spec.name, spec.version);
+                    let tasks = &self.house.world.tasks;
+                    tasks.spawn(Stage::Delivery, name, |stop| run(house, id, spec, inbox, stop));
+                }
+            }
+            match answered.await {
+                Ok(Ok(outcome)) => return outcome,
+                Ok(Err(Gone)) => {}
+                Err(_) => break,
+            }
+        }
+        Err(InvokeError::Unavailable)
+    }
+
+    /// Ends the processes of a function: idle ones now, the others after their invocation.
+    pub fn retire(&self, name: &str) {
+        self.house.pool.retire(name);
+    }
+
+    /// How many processes there are, and how many of them are running an invocation.
+    pub fn processes(&self) -> (usize, usize) {
+        self.house.pool.count()
+    }
+}

@@ -1,0 +1,27 @@
+//! Every number of the runtime with where it comes from.
+
+use std::time::Duration;
+
+/// The largest response of a function.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html> (6 MB, and 100 bytes more in fact).
+pub const MAX_RESPONSE: usize = 6_291_556;
+/// Response bodies up to this size are read to their end and refused politely, larger ones are cut off.
+pub(super) const MAX_RESPONSE_READ: usize = 32 << 20;
+/// How much of a log an invocation's answer may carry.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html> (`LogType`: the last 4 KB).
+pub const LOG_TAIL: usize = 4096;
+/// How long a runtime may take before its first invocation without that counting against the function's timeout.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html> (Init phase, 10 seconds).
+pub(super) const INIT: Duration = Duration::from_secs(10);
+/// Processes and threads of one function. Source: as for [`MAX_RESPONSE`].
+pub const MAX_PROCESSES: u64 = 1024;
+/// Open files of one function. Source: as above.
+pub(super) const MAX_OPEN_FILES: u64 = 1024;
+/// Functions running at once in an account. Source: as above.
+pub const MAX_CONCURRENCY: usize = 1000;
+/// A process whose credentials end sooner than this is not given another invocation.
+pub(super) const CREDENTIALS_LEFT: Duration = Duration::from_secs(300);
+/// An idle process ends after this long.
+pub const IDLE: Duration = Duration::from_secs(600);
+/// Calls of the Runtime API that may wait for one process; its runtime makes one at a time.
+pub(super) const CALLS: usize = 4;

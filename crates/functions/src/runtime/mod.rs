@@ -1,0 +1,221 @@
+//! Runs functions: processes that speak the Lambda Runtime API, kept warm, limited, and ended whole.
+//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+
+mod api;
+mod environment;
+mod executor;
+mod limits;
+mod pool;
+pub mod python;
+mod report;
+mod sandbox;
+
+pub use executor::{Executor, Options};
+pub use limits::{IDLE, LOG_TAIL, MAX_CONCURRENCY, MAX_PROCESSES, MAX_RESPONSE};
+
+use bytes::Bytes;
+use names::{Arn, Region, TraceContext};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use world::{BoxFuture, Timestamp};
+
+/// What interprets a function's code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// `python3.x`: the official runtime interface client on the installed Python, whatever its minor version.
+    Python(String),
+    /// `provided`, `provided.al2`, `provided.al2023`: the executable `bootstrap` of the package.
+    Provided(String),
+}
+
+/// A runtime that cannot be had here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the runtime {0:?} is not served here; python3.x, provided.al2 and provided.al2023 are")]
+pub struct UnknownRuntime(pub String);
+
+impl Runtime {
+    /// Parses a name as Lambda's API has it.
+    pub fn parse(name: &str) -> Result<Runtime, UnknownRuntime> {
+        let minor = name.strip_prefix("python3.").filter(|m| !m.is_empty() && m.bytes().all(|b| b.is_ascii_digit()));
+        match name {
+            _ if minor.is_some() => Ok(Runtime::Python(name.to_owned())),
+            "provided" | "provided.al2" | "provided.al2023" => Ok(Runtime::Provided(name.to_owned())),
+            _ => Err(UnknownRuntime(name.to_owned())),
+        }
+    }
+
+    /// The name it was parsed from.
+    pub fn name(&self) -> &str {
+        match self {
+            Runtime::Python(name) | Runtime::Provided(name) => name,
+        }
+    }
+}
+
+/// Keys of a role for a limited time.
+#[derive(Clone)]
+pub struct SessionCredentials {
+    /// The access key's id.
+    pub access_key_id: String,
+    /// The secret key.
+    pub secret_access_key: String,
+    /// The session token, where the key needs one.
+    pub session_token: Option<String>,
+    /// When they end.
+    pub expires: Timestamp,
+}
+
+/// Why no credentials could be had.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("no credentials for the function's role: {0}")]
+pub struct CredentialsError(pub String);
+
+/// Issues credentials of a function's execution role.
+pub trait Credentials: Send + Sync {
+    /// New ones, for a process that is about to start.
+    fn issue(&self) -> BoxFuture<'_, Result<SessionCredentials, CredentialsError>>;
+}
+
+/// Takes what functions write.
+pub trait LogSink: Send + Sync {
+    /// One event of a function's log. It may hold line breaks: one event of the function, several lines.
+    fn write(&self, function: &str, stream_name: &str, at: Timestamp, line: String);
+}
+
+/// A function as it is to be run.
+#[derive(Clone)]
+pub struct FunctionSpec {
+    /// The ARN it is invoked by.
+    pub arn: Arn,
+    /// Its name.
+    pub name: String,
+    /// `$LATEST` or a number.
+    pub version: String,
+    /// What interprets its code.
+    pub runtime: Runtime,
+    /// Which part of the code is called; its form is the runtime's matter.
+    pub handler: String,
+    /// Memory it may use, in MB.
+    pub memory_mb: u64,
+    /// How long an invocation may take.
+    pub timeout: Duration,
+    /// Its own environment variables.
+    pub env: Vec<(String, String)>,
+    /// Where its code lies, unpacked.
+    pub code_dir: PathBuf,
+    /// Which code that is.
+    pub code_sha: String,
+    /// Its role's keys.
+    pub credentials: Arc<dyn Credentials>,
+    /// Where AWS is for it (`AWS_ENDPOINT_URL`).
+    pub endpoint: String,
+    /// Its region.
+    pub region: Region,
+    /// The largest file it may write to its temporary directory, in MB.
+    pub ephemeral_mb: u64,
+    /// How many of it may run at once, where it has its own limit.
+    pub reserved_concurrency: Option<usize>,
+}
+
+impl FunctionSpec {
+    /// Whether a process started for `other` may run this.
+    fn runs_like(&self, other: &FunctionSpec) -> bool {
+        let code = |s: &FunctionSpec| (s.code_sha.clone(), s.code_dir.clone(), s.runtime.clone(), s.handler.clone());
+        let place = |s: &FunctionSpec| (s.endpoint.clone(), s.region.clone(), s.memory_mb, s.ephemeral_mb);
+        code(self) == code(other)
+            && place(self) == place(other)
+            && self.env == other.env
+            && self.timeout == other.timeout
+    }
+
+    /// Which processes belong together: those of one version of one function.
+    fn key(&self) -> (&str, &str) {
+        (&self.name, &self.version)
+    }
+}
+
+/// One invocation.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// What the function is given.
+    pub payload: Bytes,
+    /// The request's id, unguessable.
+    pub request_id: String,
+    /// The trace it belongs to.
+    pub trace: Option<TraceContext>,
+    /// The client context, as JSON.
+    pub client_context: Option<String>,
+}
+
+/// That a function failed, as opposed to Lambda.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionError {
+    /// The error's type, such as `Runtime.ExitError` or the name of an exception.
+    pub error_type: String,
+}
+
+impl FunctionError {
+    /// The value of `X-Amz-Function-Error`. Lambda has told handled errors apart only for runtimes of the past.
+    pub const HEADER: &'static str = "Unhandled";
+}
+
+/// What an invocation came to.
+#[derive(Clone, Debug)]
+pub struct InvokeOutcome {
+    /// The response, or the error as JSON.
+    pub payload: Bytes,
+    /// Set where the function failed.
+    pub error: Option<FunctionError>,
+    /// The last 4 KB of the log.
+    pub log_tail: String,
+    /// What it took.
+    pub report: Report,
+}
+
+/// What an invocation took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// From handing it to the runtime to the answer, in milliseconds.
+    pub duration_ms: f64,
+    /// What Lambda would bill.
+    pub billed_ms: u64,
+    /// The memory it could have used.
+    pub memory_mb: u64,
+    /// The memory its process used at most so far.
+    pub max_memory_mb: u64,
+    /// How long its process took to be ready, where it was started for this invocation.
+    pub init_ms: Option<f64>,
+}
+
+/// Which limit is in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Throttle {
+    /// The function's reserved concurrency.
+    Function,
+    /// All functions together.
+    Total,
+    /// Memory for one more process.
+    Memory,
+}
+
+/// Why a function could not be run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    /// A limit is reached: try again later. Nothing is queued here.
+    #[error("Rate Exceeded.")]
+    TooManyRequests(Throttle),
+    /// Its process could not be started.
+    #[error("cannot start a process for the function: {0}")]
+    Start(#[from] io::Error),
+    /// Its runtime could not be prepared.
+    #[error("{0}")]
+    Runtime(#[from] python::PrepareError),
+    /// Its role's keys could not be had.
+    #[error("{0}")]
+    Credentials(#[from] CredentialsError),
+    /// Its process ended again and again before it took the invocation, or the house is closing.
+    #[error("no process took the invocation")]
+    Unavailable,
+}

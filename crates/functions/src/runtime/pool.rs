@@ -1,0 +1,164 @@
+//! Which processes there are, which of them are free, and whether one more may start. No I/O, no waiting.
+
+use super::{FunctionSpec, Throttle, limits};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::mpsc;
+use world::Timestamp;
+
+/// The processes of an executor; `T` is what one is sent to do.
+pub(super) struct Pool<T> {
+    max_running: usize,
+    max_memory_mb: u64,
+    inner: Mutex<Inner<T>>,
+}
+
+struct Inner<T> {
+    next: u64,
+    processes: BTreeMap<u64, Process<T>>,
+}
+
+struct Process<T> {
+    spec: Arc<FunctionSpec>,
+    orders: mpsc::Sender<T>,
+    expires: Timestamp,
+    busy: bool,
+    outdated: bool,
+    /// Grows with every use: the smallest among the idle was used longest ago.
+    used: u64,
+}
+
+/// A place to run an invocation. It counts as running until [`Pool::release`] or [`Pool::remove`].
+pub(super) enum Place<T> {
+    /// A process that waits for orders.
+    Warm(mpsc::Sender<T>),
+    /// Room for a process which has to be started.
+    Cold { id: u64, orders: mpsc::Sender<T>, inbox: mpsc::Receiver<T> },
+}
+
+impl<T> Pool<T> {
+    pub(super) fn new(max_running: usize, max_memory_mb: u64) -> Pool<T> {
+        Pool { max_running, max_memory_mb, inner: Mutex::new(Inner { next: 1, processes: BTreeMap::new() }) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner<T>> {
+        self.inner.lock().expect("no panic holds this lock")
+    }
+
+    /// Takes a free process that may run `spec`, or room for a new one, ending idle ones that stand in its way.
+    pub(super) fn reserve(&self, spec: &Arc<FunctionSpec>, now: Timestamp) -> Result<Place<T>, Throttle> {
+        let mut inner = self.inner();
+        inner.admit(spec, self.max_running)?;
+        inner.outdate(spec.key(), |process| {
+            !process.spec.runs_like(spec) || process.expires.since(now) < limits::CREDENTIALS_LEFT
+        });
+        inner.next += 1;
+        let id = inner.next;
+        let free =
+            inner.processes.values_mut().filter(|p| !p.busy && !p.orders.is_closed() && p.spec.key() == spec.key());
+        if let Some(process) = free.max_by_key(|process| process.used) {
+            (process.busy, process.used) = (true, id);
+            return Ok(Place::Warm(process.orders.clone()));
+        }
+        inner.make_room(self.max_memory_mb.saturating_sub(spec.memory_mb))?;
+        let (orders, inbox) = mpsc::channel(1);
+        let expires = Timestamp(i64::MAX);
+        let (spec, orders_kept) = (spec.clone(), orders.clone());
+        let process = Process { spec, orders: orders_kept, expires, busy: true, outdated: false, used: id };
+        inner.processes.insert(id, process);
+        Ok(Place::Cold { id, orders, inbox })
+    }
+
+    /// Notes until when a process' credentials last.
+    pub(super) fn expires(&self, id: u64, at: Timestamp) {
+        if let Some(process) = self.inner().processes.get_mut(&id) {
+            process.expires = at;
+        }
+    }
+
+    /// A process finished an invocation. Whether it is kept; if not, it is forgotten and must end.
+    pub(super) fn release(&self, id: u64) -> bool {
+        let mut inner = self.inner();
+        match inner.processes.get_mut(&id) {
+            Some(process) if !process.outdated => {
+                process.busy = false;
+                true
+            }
+            _ => {
+                inner.processes.remove(&id);
+                false
+            }
+        }
+    }
+
+    /// Forgets an idle process; false where it was given an invocation meanwhile.
+    pub(super) fn retire_idle(&self, id: u64) -> bool {
+        let mut inner = self.inner();
+        if inner.processes.get(&id).is_some_and(|process| process.busy) {
+            return false;
+        }
+        inner.processes.remove(&id);
+        true
+    }
+
+    /// Forgets a process.
+    pub(super) fn remove(&self, id: u64) {
+        self.inner().processes.remove(&id);
+    }
+
+    /// Ends all processes of a function: idle ones now, the others after what they do.
+    pub(super) fn retire(&self, name: &str) {
+        let mut inner = self.inner();
+        let versions: Vec<String> =
+            inner.processes.values().filter(|p| p.spec.name == name).map(|p| p.spec.version.clone()).collect();
+        for version in versions {
+            inner.outdate((name, &version), |_| true);
+        }
+    }
+
+    /// How many processes there are, and how many of them are running an invocation.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let inner = self.inner();
+        (inner.processes.len(), inner.processes.values().filter(|process| process.busy).count())
+    }
+}
+
+impl<T> Inner<T> {
+    fn admit(&self, spec: &FunctionSpec, max_running: usize) -> Result<(), Throttle> {
+        let running = |name: Option<&str>| {
+            let busy = self.processes.values().filter(|process| process.busy);
+            busy.filter(|process| name.is_none_or(|name| process.spec.name == name)).count()
+        };
+        if running(None) >= max_running {
+            return Err(Throttle::Total);
+        }
+        match spec.reserved_concurrency {
+            Some(limit) if running(Some(&spec.name)) >= limit => Err(Throttle::Function),
+            _ => Ok(()),
+        }
+    }
+
+    /// Drops idle processes that are `outdated`, and marks the busy ones.
+    fn outdate(&mut self, key: (&str, &str), outdated: impl Fn(&Process<T>) -> bool) {
+        self.processes.retain(|_, process| {
+            if process.spec.key() == key && outdated(process) {
+                process.outdated = true;
+            }
+            process.busy || !process.outdated
+        });
+    }
+
+    /// Ends idle processes, the longest unused first, until all together take no more than `room` MB.
+    fn make_room(&mut self, room: u64) -> Result<(), Throttle> {
+        let busy: u64 = self.processes.values().filter(|p| p.busy).map(|p| p.spec.memory_mb).sum();
+        if busy > room {
+            return Err(Throttle::Memory);
+        }
+        while self.processes.values().map(|process| process.spec.memory_mb).sum::<u64>() > room {
+            let idle = self.processes.iter().filter(|(_, process)| !process.busy);
+            let oldest = idle.min_by_key(|(_, process)| process.used).map(|(id, _)| *id);
+            self.processes.remove(&oldest.expect("the busy ones alone fit"));
+        }
+        Ok(())
+    }
+}

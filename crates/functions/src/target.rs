@@ -1,0 +1,68 @@
+//! The pushed door: an envelope to a function's ARN is an invocation.
+
+use crate::functions::Functions;
+use crate::runtime::{Invocation, InvokeError};
+use delivery::{Envelope, Target, Verdict, attribute};
+use names::Arn;
+use std::sync::Arc;
+use std::time::Duration;
+use world::BoxFuture;
+
+/// What `delivery` calls.
+pub struct Invoker(Arc<Functions>);
+
+impl Functions {
+    /// The pushed door, to be registered for `lambda` / `function:`.
+    pub fn target(self: &Arc<Self>) -> Arc<dyn Target> {
+        Arc::new(Invoker(self.clone()))
+    }
+}
+
+impl Invoker {
+    async fn invoke(&self, envelope: &Envelope) -> Verdict {
+        let functions = &self.0;
+        let name = envelope.to.resource_after("function:").unwrap_or_default();
+        let name = name.strip_suffix(":$LATEST").unwrap_or(name);
+        let Some(function) = functions.catalog.read(|state| state.functions.get(name).cloned()) else {
+            return Verdict::Refused {
+                code: "ResourceNotFoundException".to_owned(),
+                why: format!("Function not found: {}", envelope.to),
+            };
+        };
+        let request_id = envelope.attributes.get(attribute::REQUEST_ID).cloned().unwrap_or_else(|| functions.world.uuid());
+        let invocation = Invocation {
+            payload: envelope.body.clone(),
+            request_id,
+            trace: envelope.trace.clone(),
+            client_context: None,
+        };
+        let again = |code: &str, why: String, after| Verdict::Again { code: code.to_owned(), why, after };
+        match functions.executor().invoke(&functions.spec(&function), invocation).await {
+            Ok(outcome) if outcome.error.is_none() => Verdict::Accepted(outcome.payload),
+            Ok(outcome) => {
+                let shown: String = String::from_utf8_lossy(&outcome.payload).chars().take(1024).collect();
+                again("FunctionError", shown, None)
+            }
+            // A function that is busy is not a function that fails: it is tried again soon.
+            Err(InvokeError::TooManyRequests(why)) => again("TooManyRequestsException", why, Some(Duration::from_millis(100))),
+            Err(InvokeError::Preparing(step)) => again("Pending", step, Some(Duration::from_millis(500))),
+            Err(InvokeError::Runtime(why)) => again("InvalidRuntimeException", why, None),
+            Err(InvokeError::Fault(why)) => again("ServiceException", why, None),
+        }
+    }
+}
+
+impl Target for Invoker {
+    fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
+        Box::pin(self.invoke(envelope))
+    }
+    fn concurrency(&self, _: &Arn) -> usize {
+        crate::limits::CONCURRENCY
+    }
+    /// The function's own timeout ends an invocation; this is a net below it that includes a cold start.
+    fn time_limit(&self, to: &Arn) -> Duration {
+        let name = to.resource_after("function:").unwrap_or_default();
+        let own = self.0.catalog.read(|state| state.functions.get(name).map(|f| f.timeout_s));
+        Duration::from_secs(u64::from(own.unwrap_or(900)) + 60)
+    }
+}
