@@ -1,1 +1,29 @@
-//! delivery
+//! Carries an envelope to an ARN until it is accepted, refused or dead: the only retry loop of the house.
+//!
+//! Invariants: an envelope is durable when [`Delivery::send`] returns, and leaves its lane only after its target accepted
+//! it, its dead-letter target's lane has it, or the kept list has it; all envelopes of one `send` survive a crash or none
+//! does; a lane's failures delay that lane only; a target that panics or hangs costs one attempt.
+//! What it is not: it knows no target's protocol, orders nothing across envelopes (that is [`Delivery::in_order`], one
+//! envelope at a time) and promises at-least-once, not exactly-once: a crash between acceptance and acknowledgement
+//! delivers again. How often an envelope was tried is known to this process only; after a crash its age still bounds it.
+//! Entry points: [`Delivery::open`], [`Delivery::register`], [`Delivery::start`], [`Delivery::send`].
+
+mod attempt;
+mod codec;
+mod dead;
+mod envelope;
+mod lane;
+mod letter;
+mod limits;
+mod ordered;
+mod outbox;
+mod retry;
+mod signals;
+mod target;
+
+pub use dead::DeadLetter;
+pub use envelope::{Backoff, Envelope, RetryPolicy, attribute, code};
+pub use lane::LaneStatus;
+pub use ordered::Ordered;
+pub use outbox::Delivery;
+pub use target::{Target, Verdict};

@@ -1,0 +1,259 @@
+use crate::attempt::{attempt, caught};
+use crate::letter::{Failure, letter};
+use crate::limits::{LANE_IDLE, MAX_CONCURRENCY, OUT_FOR, STORE_PAUSE, UNREADABLE_PAUSE};
+use crate::retry::{Next, next};
+use crate::signals::LaneSignals;
+use crate::{Delivery, Envelope, Verdict, codec};
+use names::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
+use store::{Queue, QueueCounts, Received, StoreError};
+use tokio::task::JoinSet;
+use world::{Stop, World};
+
+/// What a lane is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneStatus {
+    /// Its name: the target's ARN unless the target says otherwise.
+    pub lane: String,
+    /// Envelopes not on their way: new, delayed or between two tries.
+    pub waiting: u64,
+    /// Envelopes at the target now.
+    pub in_flight: u64,
+    /// What went wrong last, if nothing has gone right since.
+    pub last_error: Option<String>,
+    /// When the envelope that failed last is tried again.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// One backlog with its own concurrency.
+pub(crate) struct Lane {
+    pub(crate) name: String,
+    pub(crate) queue: Queue,
+    signals: LaneSignals,
+    /// How many may be on their way. One until the first envelope tells whose lane it is.
+    width: AtomicUsize,
+    on_way: AtomicUsize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether the lane has a task.
+    running: bool,
+    last_error: Option<String>,
+    retry_at: Option<Timestamp>,
+}
+
+impl Lane {
+    pub(crate) fn new(world: &World, name: String, queue: Queue) -> Lane {
+        let signals = LaneSignals::new(world, &name);
+        Lane { name, queue, signals, width: AtomicUsize::new(1), on_way: AtomicUsize::new(0), state: Mutex::default() }
+    }
+
+    /// Claims the right to start the lane's task.
+    pub(crate) fn begin(&self) -> bool {
+        !std::mem::replace(&mut self.state().running, true)
+    }
+
+    /// Ends the lane's task unless there is something to do: what is sent before this finds a task, what is sent after
+    /// it starts one.
+    fn end(&self) -> bool {
+        let mut state = self.state();
+        state.running = !self.is_empty();
+        !state.running
+    }
+
+    /// Whether it has neither a task nor a backlog.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.state().running && self.is_empty()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let QueueCounts { visible, in_flight, delayed } = self.queue.counts();
+        visible + in_flight + delayed == 0
+    }
+
+    pub(crate) fn status(&self) -> LaneStatus {
+        let QueueCounts { visible, in_flight, delayed } = self.queue.counts();
+        let on_way = self.on_way.load(Relaxed) as u64;
+        let state = self.state();
+        LaneStatus {
+            lane: self.name.clone(),
+            waiting: (visible + in_flight + delayed).saturating_sub(on_way),
+            in_flight: on_way,
+            last_error: state.last_error.clone(),
+            retry_at: state.retry_at,
+        }
+    }
+
+    fn went_well(&self) {
+        let mut state = self.state();
+        (state.last_error, state.retry_at) = (None, None);
+    }
+
+    fn went_wrong(&self, code: &str, why: &str, retry_at: Option<Timestamp>) {
+        let mut state = self.state();
+        (state.last_error, state.retry_at) = (Some(format!("{code}: {why}")), retry_at);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic holds this lock")
+    }
+}
+
+/// The lane's task: keeps as many envelopes on their way as the target allows. A stop lets those under way end.
+pub(crate) async fn run(delivery: Arc<Delivery>, lane: Arc<Lane>, mut stop: Stop) {
+    // The set is the lane's: when the task is aborted, so are its tries.
+    let mut on_way: JoinSet<u64> = JoinSet::new();
+    let mut ids = BTreeSet::new();
+    let mut stopping = stop.is_set();
+    while !(stopping && on_way.is_empty()) {
+        let free = lane.width.load(Relaxed).saturating_sub(on_way.len());
+        if free > 0 && !stopping && set_out(&delivery, &lane, free, &mut on_way, &mut ids).await {
+            while let Some(done) = on_way.try_join_next() {
+                ended(&lane, &mut ids, done);
+            }
+            continue;
+        }
+        tokio::select! {
+            biased;
+            () = stop.wait(), if !stopping => stopping = true,
+            Some(done) = on_way.join_next() => ended(&lane, &mut ids, done),
+            () = lane.queue.arrival(), if free > 0 && !stopping => {}
+            () = delivery.world.clock.sleep(LANE_IDLE), if on_way.is_empty() => if lane.end() {
+                return;
+            },
+        }
+    }
+}
+
+fn ended(lane: &Lane, ids: &mut BTreeSet<u64>, done: Result<u64, tokio::task::JoinError>) {
+    lane.on_way.fetch_sub(1, Relaxed);
+    ids.remove(&done.expect("a carrier catches panics, and only dropping the set aborts it"));
+}
+
+/// Starts what is due; whether there was any.
+async fn set_out(
+    delivery: &Arc<Delivery>,
+    lane: &Arc<Lane>,
+    free: usize,
+    on_way: &mut JoinSet<u64>,
+    ids: &mut BTreeSet<u64>,
+) -> bool {
+    let received = match lane.queue.receive(free, OUT_FOR).await {
+        Ok(received) => received,
+        Err(error) => {
+            tracing::error!(lane = lane.name, %error, "a lane cannot be read");
+            delivery.world.clock.sleep(STORE_PAUSE).await;
+            return false;
+        }
+    };
+    let any = !received.is_empty();
+    for Received { id, body, receives, .. } in received {
+        // The wall clock may have jumped past `OUT_FOR` while the envelope is still on its way.
+        if !ids.insert(id) {
+            continue;
+        }
+        match codec::decode(body) {
+            Ok(envelope) => {
+                let width = delivery.targets.find(&envelope.to).map_or(1, |t| t.concurrency(&envelope.to));
+                lane.width.store(width.clamp(1, MAX_CONCURRENCY), Relaxed);
+                lane.on_way.fetch_add(1, Relaxed);
+                on_way.spawn(carry(delivery.clone(), lane.clone(), id, receives, envelope));
+            }
+            Err(why) => {
+                // Written by a newer program, perhaps: it stays until one comes that can read it.
+                tracing::error!(lane = lane.name, id, why, "an envelope cannot be read and stays where it is");
+                postpone(delivery, lane, id, UNREADABLE_PAUSE).await;
+                ids.remove(&id);
+            }
+        }
+    }
+    any
+}
+
+/// Carries one envelope once, and settles what follows from it. Returns its id, whatever happens.
+async fn carry(delivery: Arc<Delivery>, lane: Arc<Lane>, id: u64, tries: u32, envelope: Envelope) -> u64 {
+    let why = match caught(carry_once(&delivery, &lane, id, tries, envelope)).await {
+        Ok(Ok(())) => return id,
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => format!("panic: {panic}"),
+    };
+    tracing::error!(lane = lane.name, id, why, "a delivery was not settled and comes again");
+    postpone(&delivery, &lane, id, STORE_PAUSE).await;
+    id
+}
+
+async fn postpone(delivery: &Delivery, lane: &Lane, id: u64, by: std::time::Duration) {
+    if let Err(error) = lane.queue.postpone(id, delivery.world.now().plus(by)).await {
+        tracing::error!(lane = lane.name, id, %error, "an envelope could not be postponed");
+    }
+}
+
+async fn carry_once(
+    delivery: &Delivery,
+    lane: &Lane,
+    id: u64,
+    tries: u32,
+    envelope: Envelope,
+) -> Result<(), StoreError> {
+    lane.signals.invocations.record(1);
+    if tries > 1 {
+        lane.signals.retries.record(1);
+    }
+    let verdict = attempt(&delivery.world, &delivery.targets, &envelope).await;
+    let now = delivery.world.now();
+    let failure = match &verdict {
+        Verdict::Accepted(_) => {
+            lane.signals.latency_ms.record(now.since(envelope.created).as_millis() as u64);
+            lane.went_well();
+            lane.queue.ack(id).await?;
+            return Ok(());
+        }
+        Verdict::Refused { code, why } => Failure { code: code.clone(), why: why.clone(), tries, exhausted: None },
+        Verdict::Again { code, why, .. } => match next(&envelope, tries, &verdict, now, delivery.world.entropy.u64()) {
+            Next::Pause(pause) => {
+                lane.went_wrong(code, why, Some(now.plus(pause)));
+                tracing::debug!(lane = lane.name, id = envelope.id, tries, code, why, ?pause, "a delivery waits");
+                lane.queue.postpone(id, now.plus(pause)).await?;
+                return Ok(());
+            }
+            Next::Over(exhausted) => {
+                Failure { code: code.clone(), why: why.clone(), tries, exhausted: Some(exhausted) }
+            }
+        },
+    };
+    lane.went_wrong(&failure.code, &failure.why, None);
+    give_up(delivery, lane, envelope, failure).await?;
+    lane.queue.ack(id).await?;
+    Ok(())
+}
+
+/// Moves an envelope on: durable elsewhere when it returns.
+async fn give_up(delivery: &Delivery, lane: &Lane, envelope: Envelope, failure: Failure) -> Result<(), StoreError> {
+    lane.signals.failed.record(1);
+    let Failure { code, why, tries, .. } = &failure;
+    tracing::warn!(
+        lane = lane.name,
+        id = envelope.id,
+        tries,
+        code,
+        why,
+        dead_letter = envelope.dead_letter.as_ref().map(tracing::field::display),
+        "a delivery was given up"
+    );
+    match &envelope.dead_letter {
+        Some(queue) => {
+            let letter = letter(&envelope, queue, &failure, delivery.world.now());
+            delivery.send(vec![letter]).await?;
+            lane.signals.to_dead_letter.record(1);
+        }
+        None => {
+            delivery.dead.keep(envelope, failure).await?;
+            lane.signals.kept.record(1);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+use crate::attempt::attempt;
+use crate::dead::Dead;
+use crate::lane::{Lane, run};
+use crate::limits::{LANES_FORGOTTEN_AT_ONCE, MAX_LANES, SHARED_LANES};
+use crate::target::Targets;
+use crate::{DeadLetter, Envelope, LaneStatus, Target, Verdict, codec, signals};
+use names::Arn;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock, Weak};
+use store::{Message, Queue, Store, StoreError};
+use tokio::sync::Mutex;
+use world::{Stage, World};
+
+/// A lane's queue is named by this and the lane.
+const PREFIX: &str = "delivery/";
+/// The log of a queue that names it in the list of logs.
+const SUFFIX: &str = "/messages";
+
+type Lanes = BTreeMap<String, Arc<Lane>>;
+
+/// The outbox. One per house.
+pub struct Delivery {
+    pub(crate) world: World,
+    pub(crate) targets: Targets,
+    pub(crate) dead: Dead,
+    store: Store,
+    lanes: RwLock<Lanes>,
+    /// One lane is opened or forgotten at a time.
+    opening: Mutex<()>,
+    started: AtomicBool,
+    me: Weak<Delivery>,
+}
+
+impl Delivery {
+    /// Opens the outbox with the lanes it had. Nothing moves before [`Delivery::start`].
+    pub async fn open(world: &World, store: &Store) -> Result<Arc<Delivery>, StoreError> {
+        let dead = Dead::open(world, store).await?;
+        let mut lanes = Lanes::new();
+        for (log, _) in store.logs(PREFIX) {
+            let Some(name) = log.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)) else { continue };
+            let queue = Queue::open(store, world, &format!("{PREFIX}{name}")).await?;
+            lanes.insert(name.to_owned(), Arc::new(Lane::new(world, name.to_owned(), queue)));
+        }
+        Ok(Arc::new_cyclic(|me| Delivery {
+            world: world.clone(),
+            targets: Targets::default(),
+            dead,
+            store: store.clone(),
+            lanes: lanes.into(),
+            opening: Mutex::new(()),
+            started: AtomicBool::new(false),
+            me: me.clone(),
+        }))
+    }
+
+    /// Registers who takes what is sent to ARNs of a service whose resource starts with a prefix, such as
+    /// `("kinesis", "stream/")`. The longest prefix wins; a second registration of the same replaces the first.
+    pub fn register(&self, service: &'static str, resource_prefix: &'static str, target: Arc<dyn Target>) {
+        self.targets.register(service, resource_prefix, target);
+    }
+
+    /// Whether someone takes what is sent there. Ask before accepting a configuration that names a target.
+    pub fn knows(&self, to: &Arn) -> bool {
+        self.targets.find(to).is_some()
+    }
+
+    /// Starts carrying, the backlog first. Call once all targets are registered: what has none is refused.
+    pub fn start(self: &Arc<Self>) {
+        self.started.store(true, Ordering::SeqCst);
+        for lane in self.lanes().values().filter(|lane| !lane.is_empty()) {
+            self.wake(lane);
+        }
+    }
+
+    /// The independent lane: each envelope is delivered on its own, as often as its policy says. All envelopes are
+    /// durable when it returns; after a crash before that, all of them or none.
+    pub async fn send(&self, envelopes: Vec<Envelope>) -> Result<(), StoreError> {
+        let mut sends: BTreeMap<String, (Arc<Lane>, Vec<Message>)> = BTreeMap::new();
+        for envelope in envelopes {
+            let lane = self.lane(&envelope.to).await?;
+            let message = Message { not_before: envelope.not_before, body: codec::encode(envelope) };
+            sends.entry(lane.name.clone()).or_insert_with(|| (lane, Vec::new())).1.push(message);
+        }
+        if sends.is_empty() {
+            return Ok(());
+        }
+        let (lanes, sends): (Vec<_>, Vec<_>) =
+            sends.into_values().map(|(lane, messages)| (lane.clone(), (lane.queue.clone(), messages))).unzip();
+        Queue::send_all(&self.store, sends).await?;
+        lanes.iter().for_each(|lane| self.wake(lane));
+        Ok(())
+    }
+
+    /// One try, now, within the target's time limit. Nothing is durable, nothing is repeated.
+    pub async fn attempt(&self, envelope: &Envelope) -> Verdict {
+        signals::invoked(&self.world, &self.lane_name(&envelope.to));
+        attempt(&self.world, &self.targets, envelope).await
+    }
+
+    /// All lanes, by name.
+    pub fn status(&self) -> Vec<LaneStatus> {
+        self.lanes().values().map(|lane| lane.status()).collect()
+    }
+
+    /// What could not be delivered and had no dead-letter target, the newest first.
+    pub fn dead(&self, limit: usize) -> Vec<DeadLetter> {
+        self.dead.newest(limit)
+    }
+
+    fn lanes(&self) -> Lanes {
+        self.lanes.read().expect("no panic holds this lock").clone()
+    }
+
+    fn lane_name(&self, to: &Arn) -> String {
+        self.targets.find(to).map_or_else(|| to.to_string(), |target| target.lane(to))
+    }
+
+    fn find_lane(&self, name: &str) -> Option<Arc<Lane>> {
+        self.lanes.read().expect("no panic holds this lock").get(name).cloned()
+    }
+
+    async fn lane(&self, to: &Arn) -> Result<Arc<Lane>, StoreError> {
+        let name = self.lane_name(to);
+        if let Some(lane) = self.find_lane(&name) {
+            return Ok(lane);
+        }
+        let _one_at_a_time = self.opening.lock().await;
+        let name = self.room_for(name).await?;
+        if let Some(lane) = self.find_lane(&name) {
+            return Ok(lane);
+        }
+        let queue = Queue::open(&self.store, &self.world, &format!("{PREFIX}{name}")).await?;
+        let lane = Arc::new(Lane::new(&self.world, name.clone(), queue));
+        self.lanes.write().expect("no panic holds this lock").insert(name, lane.clone());
+        Ok(lane)
+    }
+
+    /// The name a new lane gets: its own, as long as there are not too many that have something to do.
+    async fn room_for(&self, name: String) -> Result<String, StoreError> {
+        let idle = {
+            let mut lanes = self.lanes.write().expect("no panic holds this lock");
+            if lanes.len() < MAX_LANES || lanes.contains_key(&name) {
+                return Ok(name);
+            }
+            // Whoever is about to send to a lane holds it.
+            let idle = lanes.iter().filter(|(_, lane)| Arc::strong_count(lane) == 1 && lane.is_idle());
+            let idle: Vec<String> = idle.map(|(name, _)| name.clone()).take(LANES_FORGOTTEN_AT_ONCE).collect();
+            idle.iter().filter_map(|name| lanes.remove(name)).collect::<Vec<_>>()
+        };
+        if idle.is_empty() {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            return Ok(format!("shared/{}", hasher.finish() % SHARED_LANES));
+        }
+        for lane in idle {
+            lane.queue.clone().delete().await?;
+        }
+        Ok(name)
+    }
+
+    /// Makes sure that the lane has a task.
+    fn wake(&self, lane: &Arc<Lane>) {
+        let Some(me) = self.me.upgrade() else { return };
+        if self.started.load(Ordering::SeqCst) && lane.begin() {
+            let (name, lane) = (format!("delivery {}", lane.name), lane.clone());
+            self.world.tasks.spawn(Stage::Delivery, name, |stop| run(me, lane, stop));
+        }
+    }
+}

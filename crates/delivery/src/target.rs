@@ -1,0 +1,106 @@
+use crate::Envelope;
+use bytes::Bytes;
+use names::Arn;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+use world::BoxFuture;
+
+/// What became of one try. The target decides; nobody reads meaning out of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The target has it; its answer, where there is one.
+    Accepted(Bytes),
+    /// Not now.
+    Again {
+        /// A short code for machines.
+        code: String,
+        /// The reason for people.
+        why: String,
+        /// The least time to wait, where the target knows.
+        after: Option<Duration>,
+    },
+    /// Not ever: trying again cannot help.
+    Refused {
+        /// A short code for machines.
+        code: String,
+        /// The reason for people.
+        why: String,
+    },
+}
+
+/// A service's push door.
+pub trait Target: Send + Sync {
+    /// Delivers one envelope, once. May be called again with the same envelope, also after it said `Accepted`.
+    fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict>;
+    /// What shares a lane, and so a backlog and a limit of concurrency. Must not change for an ARN.
+    fn lane(&self, to: &Arn) -> String {
+        to.to_string()
+    }
+    /// How many envelopes of the ARN's lane may be on their way at once.
+    fn concurrency(&self, to: &Arn) -> usize {
+        let _ = to;
+        16
+    }
+    /// How long one try may take.
+    fn time_limit(&self, to: &Arn) -> Duration {
+        let _ = to;
+        Duration::from_secs(60)
+    }
+}
+
+struct Entry {
+    service: &'static str,
+    prefix: &'static str,
+    target: Arc<dyn Target>,
+}
+
+/// Who takes what.
+#[derive(Default)]
+pub(crate) struct Targets(RwLock<Vec<Entry>>);
+
+impl Targets {
+    pub(crate) fn register(&self, service: &'static str, prefix: &'static str, target: Arc<dyn Target>) {
+        let mut entries = self.0.write().expect("no panic holds this lock");
+        entries.retain(|e| (e.service, e.prefix) != (service, prefix));
+        entries.push(Entry { service, prefix, target });
+        // The longest prefix is found first.
+        entries.sort_by_key(|e| std::cmp::Reverse(e.prefix.len()));
+    }
+
+    pub(crate) fn find(&self, to: &Arn) -> Option<Arc<dyn Target>> {
+        let entries = self.0.read().expect("no panic holds this lock");
+        let fits = |e: &&Entry| e.service == to.service() && to.resource().starts_with(e.prefix);
+        entries.iter().find(fits).map(|e| e.target.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Named(&'static str);
+    impl Target for Named {
+        fn deliver<'a>(&'a self, _: &'a Envelope) -> BoxFuture<'a, Verdict> {
+            Box::pin(async { Verdict::Accepted(Bytes::new()) })
+        }
+        fn lane(&self, _: &Arn) -> String {
+            self.0.to_owned()
+        }
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_whatever_the_order() {
+        let targets = Targets::default();
+        targets.register("events", "", Arc::new(Named("any")));
+        targets.register("events", "event-bus/", Arc::new(Named("bus")));
+        targets.register("sqs", "", Arc::new(Named("queue")));
+        let find = |resource: &str, service: &str| {
+            let arn = Arn::new(service, "us-east-1", "000000000000", resource);
+            targets.find(&arn).map(|t| t.lane(&arn))
+        };
+        assert_eq!(find("event-bus/default", "events").as_deref(), Some("bus"));
+        assert_eq!(find("archive/a", "events").as_deref(), Some("any"));
+        assert_eq!(find("q", "sqs").as_deref(), Some("queue"));
+        assert_eq!(find("t", "sns"), None);
+    }
+}
