@@ -96,6 +96,9 @@ impl Sandbox {
             Runtime::Python(_) => Some(house.python.ready(&Silent).await?),
             Runtime::Provided(_) => None,
         };
+        if let Some(warning) = python.as_ref().and_then(|python| python.stands_in_for(spec.runtime.name())) {
+            tracing::warn!(function = spec.name, "{warning}");
+        }
         let credentials = spec.credentials.issue().await?;
         house.pool.expires(id, credentials.expires);
         let (sender, calls) = mpsc::channel(limits::CALLS);

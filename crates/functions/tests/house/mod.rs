@@ -1,4 +1,5 @@
 //! An executor on the real machine, and functions to run on it.
+#![allow(clippy::unwrap_used)] // the lint knows tests by their attribute only
 
 use bytes::Bytes;
 use functions::code::Package;
@@ -39,6 +40,7 @@ impl LogSink for Lines {
 pub(crate) struct House {
     pub(crate) world: World,
     pub(crate) executor: Executor,
+    #[allow(dead_code)] // a test is its own binary
     pub(crate) logs: Arc<Lines>,
     pub(crate) dir: tempfile::TempDir,
     requests: Mutex<u64>,

@@ -18,7 +18,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 /// Where groups of children are made.
 pub(super) enum Hierarchy {
     /// One tree per controller.
-    V1 { memory: PathBuf, pids: Option<PathBuf> },
+    V1 { memory: PathBuf, pids: Option<PathBuf>, cpu: Option<PathBuf> },
     /// One tree.
     V2(PathBuf),
 }
@@ -28,6 +28,8 @@ pub(super) struct Group {
     v2: bool,
     memory: PathBuf,
     pids: Option<PathBuf>,
+    /// All children together weigh as much here as one busy thread of this process: the scheduler's default share.
+    cpu: Option<PathBuf>,
 }
 
 #[allow(clippy::disallowed_methods)] // the port's own files: the kernel's, not data
@@ -36,7 +38,10 @@ fn write(dir: &Path, file: &str, text: &str) -> io::Result<()> {
 }
 
 fn enable_controllers(dir: &Path) -> io::Result<()> {
-    write(dir, "cgroup.subtree_control", "+memory +pids")
+    write(dir, "cgroup.subtree_control", "+memory +pids")?;
+    // Sharing processor time fairly is welcome, not needed.
+    let _ = write(dir, "cgroup.subtree_control", "+cpu");
+    Ok(())
 }
 
 impl Hierarchy {
@@ -49,7 +54,7 @@ impl Hierarchy {
 
     fn find_v1(mounts: &str, own: &str) -> Option<Hierarchy> {
         let house = |controller: &str| make_house(&own_dir(mounts, own, Some(controller))?).ok();
-        Some(Hierarchy::V1 { memory: house("memory")?, pids: house("pids") })
+        Some(Hierarchy::V1 { memory: house("memory")?, pids: house("pids"), cpu: house("cpu") })
     }
 
     fn find_v2(mounts: &str, own: &str) -> Option<Hierarchy> {
@@ -81,10 +86,13 @@ impl Hierarchy {
     pub(super) fn group(&self, limits: &Limits) -> io::Result<Group> {
         let name = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
         let group = match self {
-            Hierarchy::V1 { memory, pids } => {
-                Group { v2: false, memory: memory.join(&name), pids: pids.as_ref().map(|dir| dir.join(&name)) }
+            Hierarchy::V1 { memory, pids, cpu } => {
+                let [pids, cpu] = [pids, cpu].map(|house| house.as_ref().map(|house| house.join(&name)));
+                Group { v2: false, memory: memory.join(&name), pids, cpu }
             }
-            Hierarchy::V2(house) => Group { v2: true, memory: house.join(&name), pids: Some(house.join(&name)) },
+            Hierarchy::V2(house) => {
+                Group { v2: true, memory: house.join(&name), pids: Some(house.join(&name)), cpu: None }
+            }
         };
         group.create(limits)?;
         Ok(group)
@@ -95,9 +103,10 @@ impl Hierarchy {
 impl Drop for Hierarchy {
     fn drop(&mut self) {
         match self {
-            Hierarchy::V1 { memory, pids } => {
-                let _ = fs::remove_dir(memory);
-                pids.as_ref().map(fs::remove_dir);
+            Hierarchy::V1 { memory, pids, cpu } => {
+                for house in std::iter::once(&*memory).chain(pids.as_ref()).chain(cpu.as_ref()) {
+                    let _ = fs::remove_dir(house);
+                }
             }
             Hierarchy::V2(house) => drop(fs::remove_dir(house)),
         }
@@ -132,7 +141,7 @@ impl Group {
     /// The directories whose `cgroup.procs` takes a member.
     pub(super) fn dirs(&self) -> impl Iterator<Item = &Path> {
         let pids = self.pids.as_deref().filter(|_| !self.v2);
-        std::iter::once(self.memory.as_path()).chain(pids)
+        std::iter::once(self.memory.as_path()).chain(pids).chain(self.cpu.as_deref())
     }
 
     /// Puts a process into the group.
@@ -167,7 +176,7 @@ impl Group {
 
     /// Removes the directories; false where something in them still runs.
     pub(super) fn remove(&self) -> bool {
-        self.dirs().fold(true, |done, dir| (fs::remove_dir(dir).is_ok() || !dir.exists()) && done)
+        self.dirs().all(|dir| fs::remove_dir(dir).is_ok() || !dir.exists())
     }
 }
 

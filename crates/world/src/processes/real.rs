@@ -20,6 +20,9 @@ const WATCH: Duration = Duration::from_millis(100);
 /// How long the rest of a group may take to go once it was killed; uninterruptible disk reads are the slow ones.
 const LAST_BREATH: Duration = Duration::from_secs(2);
 
+/// Without a shim a shell waits in the program's place until its limits are set, and leaves nothing of its own behind.
+const GATE: &str = "read -r _; unset PWD OLDPWD SHLVL; exec \"$0\" \"$@\" </dev/null";
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The machine's processes.
@@ -31,7 +34,7 @@ pub struct RealProcesses {
 }
 
 impl RealProcesses {
-    /// Starts programs directly.
+    /// Starts programs by way of `/bin/sh`.
     pub fn new() -> RealProcesses {
         RealProcesses::default()
     }
@@ -75,8 +78,8 @@ impl RealProcesses {
         let program = resolve(&spawn.program, &spawn.env)?;
         let mut command = match &self.shim {
             None => {
-                let mut command = tokio::process::Command::new(program);
-                command.args(&spawn.args);
+                let mut command = tokio::process::Command::new("/bin/sh");
+                command.arg("-c").arg(GATE).arg(program).args(&spawn.args);
                 command
             }
             Some(shim) => {
@@ -88,7 +91,7 @@ impl RealProcesses {
             }
         };
         command.env_clear().envs(spawn.env.iter().map(|(k, v)| (k, v)));
-        command.current_dir(&spawn.cwd).process_group(0).kill_on_drop(true).stdin(std::process::Stdio::null());
+        command.current_dir(&spawn.cwd).process_group(0).kill_on_drop(true);
         Ok(command)
     }
 
@@ -96,7 +99,8 @@ impl RealProcesses {
         let (reader, writer) = io::pipe()?;
         let output = PipeLines::new(reader.into())?;
         let mut command = self.command(spawn, group.as_ref())?;
-        command.stdout(writer.try_clone()?).stderr(writer);
+        let (gate, opener) = io::pipe()?;
+        command.stdin(gate).stdout(writer.try_clone()?).stderr(writer);
         let runtime = tokio::runtime::Handle::current();
         let child = self.on_spawner(move || {
             let _inside = runtime.enter();
@@ -113,6 +117,7 @@ impl RealProcesses {
                 _ => {}
             }
         }
+        drop(opener);
         let shared = Arc::new(Shared {
             pid,
             group,
