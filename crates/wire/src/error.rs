@@ -50,7 +50,8 @@ impl ApiError {
     /// A fault of ours. The cause is logged whole and not shown: it is of no use to the caller and may hold secrets.
     pub fn fault(cause: impl std::fmt::Display) -> ApiError {
         tracing::error!(%cause, "a call failed inside the house");
-        common::INTERNAL_FAILURE.because("The request processing has failed because of an unknown error, exception or failure.")
+        common::INTERNAL_FAILURE
+            .because("The request processing has failed because of an unknown error, exception or failure.")
     }
 }
 
@@ -59,7 +60,8 @@ impl<F: world::Fault> From<F> for ApiError {
     fn from(fault: F) -> ApiError {
         if fault.passes() {
             tracing::warn!(cause = %fault, "a call could not be served now");
-            return common::SERVICE_UNAVAILABLE.because(format!("The service cannot take this now: {fault}. Try again later."));
+            return common::SERVICE_UNAVAILABLE
+                .because(format!("The service cannot take this now: {fault}. Try again later."));
         }
         ApiError::fault(fault)
     }
@@ -96,6 +98,14 @@ pub mod common {
         SERIALIZATION "SerializationException" "MalformedInput" 400 Client;
         /// No such operation.
         UNKNOWN_OPERATION "UnknownOperationException" "InvalidAction" 400 Client;
+        /// A query request without an action.
+        MISSING_ACTION "MissingAction" "MissingAction" 400 Client;
+        /// A parameter that the model requires is missing (EC2).
+        MISSING_PARAMETER "MissingParameter" "MissingParameter" 400 Client;
+        /// The same, in services that moved from the query protocol to JSON.
+        MISSING_REQUIRED_PARAMETER "MissingRequiredParameterException" "MissingParameter" 400 Client;
+        /// A parameter breaks a constraint of its model (EC2).
+        INVALID_PARAMETER_VALUE "InvalidParameterValue" "InvalidParameterValue" 400 Client;
         /// The operation exists at AWS and is not served here yet.
         NOT_IMPLEMENTED "NotImplementedException" "NotImplemented" 501 Server;
         /// The caller may not do this.

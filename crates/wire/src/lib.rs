@@ -13,13 +13,14 @@ mod route;
 mod schema;
 mod service;
 mod shape;
+mod signals;
 pub mod sigv4;
 mod validate;
 mod value;
 
 pub use call::Call;
 pub use error::{ApiError, ErrorModel, Fault, common};
-pub use front::{Front, Observer, Outcome};
+pub use front::{Front, Observer, Options, Outcome};
 pub use route::{Protocol, Routed};
 pub use schema::{Kind, Limits, Member, OperationEntry, OperationModel, Place, Schema, ServiceModel, TimeFormat};
 pub use service::{Handled, Handler, HotCodec, Request, Service};

@@ -200,13 +200,22 @@ impl Schema {
             _ => &[],
         }
     }
+    /// The members' shape of a list.
+    pub fn list_member(&self) -> Option<&'static Schema> {
+        match self.kind {
+            Kind::List { member, .. } => Some(member),
+            _ => None,
+        }
+    }
+    /// The values' shape of a map.
+    pub fn map_value(&self) -> Option<&'static Schema> {
+        match self.kind {
+            Kind::Map { value, .. } => Some(value),
+            _ => None,
+        }
+    }
     /// A structure without members: input or output of operations that have none.
     pub const fn unit(name: &'static str) -> Schema {
-        Schema {
-            name,
-            kind: Kind::Structure { members: &[], payload: None },
-            limits: Limits::NONE,
-            sensitive: false,
-        }
+        Schema { name, kind: Kind::Structure { members: &[], payload: None }, limits: Limits::NONE, sensitive: false }
     }
 }

@@ -1,10 +1,13 @@
+use crate::sigv4::SigningRules;
 use crate::{ApiError, Call, FromValue, IntoValue, Operation, Protocol, ServiceModel, Shape, Value, codec, validate};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use world::BoxFuture;
+use world::{BoxFuture, World};
+
+const EXTENDED_ID: http::HeaderName = http::HeaderName::from_static("x-amz-id-2");
 
 /// A routed and authenticated request, not yet decoded.
 pub struct Request {
@@ -45,12 +48,76 @@ pub trait HotCodec<O: Operation>: Send + Sync + 'static {
 pub struct Service {
     model: &'static ServiceModel,
     handlers: HashMap<&'static str, Arc<dyn Handler>>,
+    body_limit: usize,
+    global: bool,
+    extended_ids: bool,
+    signing: SigningRules,
 }
+
+/// The largest request body of a service that says nothing else.
+pub(crate) const DEFAULT_BODY_LIMIT: usize = 16 << 20;
 
 impl Service {
     /// A table without handlers.
     pub fn new(model: &'static ServiceModel) -> Service {
-        Service { model, handlers: HashMap::new() }
+        Service {
+            model,
+            handlers: HashMap::new(),
+            body_limit: DEFAULT_BODY_LIMIT,
+            global: false,
+            extended_ids: false,
+            signing: SigningRules::default(),
+        }
+    }
+
+    /// Sets the largest body a request may have; 16 MiB where nothing is said.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Service {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// Says that the service belongs to no region: credentials scoped to `us-east-1` are taken wherever the house is.
+    #[must_use]
+    pub fn global(mut self) -> Service {
+        self.global = true;
+        self
+    }
+
+    /// Says that answers carry an `x-amz-id-2` besides the request id, as Kinesis' do.
+    #[must_use]
+    pub fn extended_ids(mut self) -> Service {
+        self.extended_ids = true;
+        self
+    }
+
+    /// Says that the service departs from the general rules of signing.
+    #[must_use]
+    pub fn signing(mut self, rules: SigningRules) -> Service {
+        self.signing = rules;
+        self
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.body_limit
+    }
+
+    pub(crate) fn is_global(&self) -> bool {
+        self.global
+    }
+
+    pub(crate) fn signing_rules(&self) -> SigningRules {
+        self.signing
+    }
+
+    /// Adds the headers that all answers of the service carry.
+    pub(crate) fn decorate(&self, world: &World, answer: &mut http::Response<Bytes>) {
+        if self.extended_ids {
+            let mut random = [0; 72];
+            world.entropy.fill(&mut random);
+            let id = base64_simd::STANDARD.encode_to_string(random);
+            answer.headers_mut().extend(http::HeaderValue::from_str(&id).ok().map(|id| (EXTENDED_ID, id)));
+        }
     }
 
     /// Registers a handler: `async fn put_record(streams: Arc<Streams>, call: Arc<Call>, input: PutRecordInput)

@@ -1,0 +1,461 @@
+//! Fast primitives for codecs: a borrowing JSON scanner, base64 straight into a buffer, integer and text writers.
+//!
+//! The generic JSON codec stands on the same scanner as the hot codecs, so there is one idea of what JSON is.
+
+use base64_simd::{AsOut, STANDARD};
+use bytes::{BufMut, Bytes, BytesMut};
+use std::borrow::Cow;
+
+/// JSON nested deeper than this is refused: recursion must end somewhere.
+pub const MAX_DEPTH: usize = 100;
+
+/// Why a text is not JSON.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the request body is not valid JSON: {what} at byte {at}")]
+pub struct Broken {
+    what: &'static str,
+    at: usize,
+}
+
+/// What comes next in a JSON text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// `{`
+    Object,
+    /// `[`
+    Array,
+    /// `"`
+    Text,
+    /// A digit or `-`.
+    Number,
+    /// `true`
+    True,
+    /// `false`
+    False,
+    /// `null`
+    Null,
+}
+
+/// Walks through a JSON text without building a tree. Borrows texts that hold no escapes.
+#[derive(Debug, Clone)]
+pub struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts; JSON is UTF-8 or it is nothing.
+    pub fn new(bytes: &'a [u8]) -> Result<Scanner<'a>, Broken> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Scanner { text, at: 0, depth: 0 }),
+            Err(error) => Err(Broken { what: "not UTF-8", at: error.valid_up_to() }),
+        }
+    }
+
+    fn broken<T>(&self, what: &'static str) -> Result<T, Broken> {
+        Err(Broken { what, at: self.at })
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
+            self.at += 1;
+        }
+    }
+
+    fn take(&mut self, wanted: u8) -> bool {
+        let found = self.byte() == Some(wanted);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Broken> {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            Ok(())
+        } else {
+            self.broken("unknown word")
+        }
+    }
+
+    /// What the next value is; it is not consumed.
+    pub fn peek(&mut self) -> Result<Next, Broken> {
+        self.space();
+        match self.byte() {
+            Some(b'{') => Ok(Next::Object),
+            Some(b'[') => Ok(Next::Array),
+            Some(b'"') => Ok(Next::Text),
+            Some(b'-' | b'0'..=b'9') => Ok(Next::Number),
+            Some(b't') => Ok(Next::True),
+            Some(b'f') => Ok(Next::False),
+            Some(b'n') => Ok(Next::Null),
+            Some(_) => self.broken("unexpected character"),
+            None => self.broken("unexpected end"),
+        }
+    }
+
+    /// Enters an object; then [`Scanner::next_key`] until it gives `None`.
+    pub fn object(&mut self) -> Result<(), Broken> {
+        self.enter(b'{')
+    }
+
+    /// Enters an array; then [`Scanner::next_item`] until it gives `false`.
+    pub fn array(&mut self) -> Result<(), Broken> {
+        self.enter(b'[')
+    }
+
+    fn enter(&mut self, bracket: u8) -> Result<(), Broken> {
+        self.space();
+        if self.depth == MAX_DEPTH {
+            return self.broken("nested too deeply");
+        }
+        if !self.take(bracket) {
+            return self.broken("unexpected character");
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// The next key of the object, the colon behind it consumed; `None` at its end, which is consumed.
+    /// `first` must be true for the first call of each object.
+    pub fn next_key(&mut self, first: &mut bool) -> Result<Option<Cow<'a, str>>, Broken> {
+        if !self.more(first, b'}')? {
+            return Ok(None);
+        }
+        let key = self.string()?;
+        self.space();
+        if self.take(b':') { Ok(Some(key)) } else { self.broken("expected a colon") }
+    }
+
+    /// Whether the array has another item; its end is consumed. `first` as for [`Scanner::next_key`].
+    pub fn next_item(&mut self, first: &mut bool) -> Result<bool, Broken> {
+        self.more(first, b']')
+    }
+
+    fn more(&mut self, first: &mut bool, bracket: u8) -> Result<bool, Broken> {
+        self.space();
+        if self.take(bracket) {
+            self.depth = self.depth.saturating_sub(1);
+            return Ok(false);
+        }
+        if !std::mem::take(first) {
+            if !self.take(b',') {
+                return self.broken("expected a comma or the end");
+            }
+            self.space();
+        }
+        Ok(true)
+    }
+
+    /// A text, borrowed where it holds no escapes.
+    pub fn string(&mut self) -> Result<Cow<'a, str>, Broken> {
+        self.space();
+        let start = self.at;
+        if !self.take(b'"') {
+            return self.broken("expected a string");
+        }
+        let mut escaped = false;
+        loop {
+            self.at += plain_run(&self.text.as_bytes()[self.at..]);
+            match self.byte() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    // What follows is judged by the unescaping below; here it must only not end the text.
+                    self.at = (self.at + 2).min(self.text.len());
+                    while !self.text.is_char_boundary(self.at) {
+                        self.at += 1;
+                    }
+                }
+                Some(_) => return self.broken("control character in a string"),
+                None => return self.broken("unexpected end"),
+            }
+        }
+        self.at += 1;
+        if !escaped {
+            return Ok(Cow::Borrowed(&self.text[start + 1..self.at - 1]));
+        }
+        match serde_json::from_str::<String>(&self.text[start..self.at]) {
+            Ok(text) => Ok(Cow::Owned(text)),
+            Err(_) => Err(Broken { what: "invalid escape", at: start }),
+        }
+    }
+
+    /// A text without escapes, or nothing (and then the scanner stands somewhere: give up and decode the other way).
+    pub fn plain_string(&mut self) -> Option<&'a str> {
+        match self.string() {
+            Ok(Cow::Borrowed(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A number, as written.
+    pub fn number(&mut self) -> Result<&'a str, Broken> {
+        self.space();
+        let start = self.at;
+        let _ = self.take(b'-');
+        if !self.take(b'0') && self.digits() == 0 {
+            return self.broken("not a number");
+        }
+        if self.take(b'.') && self.digits() == 0 {
+            return self.broken("not a number");
+        }
+        if self.take(b'e') || self.take(b'E') {
+            let _ = self.take(b'+') || self.take(b'-');
+            if self.digits() == 0 {
+                return self.broken("not a number");
+            }
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while self.byte().is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self) -> Result<bool, Broken> {
+        self.space();
+        if self.byte() == Some(b't') { self.word("true").map(|()| true) } else { self.word("false").map(|()| false) }
+    }
+
+    /// `null`
+    pub fn null(&mut self) -> Result<(), Broken> {
+        self.space();
+        self.word("null")
+    }
+
+    /// Consumes the next value, whatever it is.
+    pub fn skip(&mut self) -> Result<(), Broken> {
+        let mut first = true;
+        match self.peek()? {
+            Next::Object => {
+                self.object()?;
+                while self.next_key(&mut first)?.is_some() {
+                    self.skip()?;
+                }
+                Ok(())
+            }
+            Next::Array => {
+                self.array()?;
+                while self.next_item(&mut first)? {
+                    self.skip()?;
+                }
+                Ok(())
+            }
+            Next::Text => self.string().map(drop),
+            Next::Number => self.number().map(drop),
+            Next::True | Next::False => self.boolean().map(drop),
+            Next::Null => self.null(),
+        }
+    }
+
+    /// Refuses anything but white space behind the value.
+    pub fn end(&mut self) -> Result<(), Broken> {
+        self.space();
+        if self.at == self.text.len() { Ok(()) } else { self.broken("more behind the end") }
+    }
+}
+
+/// How many bytes from the start are neither quote, backslash nor control character.
+/// Written so that the compiler turns the inner loop into SIMD.
+fn plain_run(bytes: &[u8]) -> usize {
+    const STEP: usize = 32;
+    let special = |b: u8| (b == b'"') | (b == b'\\') | (b < 0x20);
+    let mut chunks = bytes.chunks_exact(STEP);
+    let mut at = 0;
+    for chunk in &mut chunks {
+        if chunk.iter().fold(false, |any, &b| any | special(b)) {
+            break;
+        }
+        at += STEP;
+    }
+    at + bytes[at..].iter().position(|&b| special(b)).unwrap_or(bytes.len() - at)
+}
+
+/// Decodes base64 as AWS takes it: the standard alphabet, padded or not.
+pub fn base64_decode(text: &[u8]) -> Option<Bytes> {
+    if let Ok(bytes) = STANDARD.decode_to_vec(text) {
+        return Some(bytes.into());
+    }
+    base64_simd::forgiving_decode_to_vec(text).ok().map(Bytes::from)
+}
+
+/// Appends the decoded bytes; strict (padded, no white space). On failure the buffer is as it was.
+pub fn base64_decode_into(text: &[u8], out: &mut BytesMut) -> bool {
+    let Ok(len) = STANDARD.decoded_length(text) else { return false };
+    let start = out.len();
+    out.resize(start + len, 0);
+    if STANDARD.decode(text, out[start..].as_out()).is_ok() {
+        return true;
+    }
+    out.truncate(start);
+    false
+}
+
+/// Appends base64, padded.
+pub fn base64_encode_into(bytes: &[u8], out: &mut BytesMut) {
+    let start = out.len();
+    out.resize(start + STANDARD.encoded_length(bytes.len()), 0);
+    let _ = STANDARD.encode(bytes, out[start..].as_out());
+}
+
+/// Appends an integer in decimal.
+pub fn integer_into(value: i64, out: &mut BytesMut) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.put_u8(b'-');
+    }
+    out.put_slice(&digits[at..]);
+}
+
+/// Appends seconds since the epoch with as much of a fraction as there is: how AWS's JSON writes time.
+pub fn epoch_into(time: names::Timestamp, out: &mut BytesMut) {
+    let micros = time.micros();
+    if micros < 0 {
+        out.put_u8(b'-');
+    }
+    integer_into((micros.unsigned_abs() / 1_000_000) as i64, out);
+    let mut fraction = micros.unsigned_abs() % 1_000_000;
+    if fraction != 0 {
+        out.put_u8(b'.');
+        let mut unit = 100_000;
+        while fraction != 0 {
+            out.put_u8(b'0' + (fraction / unit) as u8);
+            fraction %= unit;
+            unit /= 10;
+        }
+    }
+}
+
+/// Appends a text as a JSON string, quotes included.
+pub fn string_into(text: &str, out: &mut BytesMut) {
+    out.put_u8(b'"');
+    let mut rest = text.as_bytes();
+    loop {
+        let plain = plain_run(rest);
+        out.put_slice(&rest[..plain]);
+        let Some(&special) = rest.get(plain) else { break };
+        match special {
+            b'"' => out.put_slice(b"\\\""),
+            b'\\' => out.put_slice(b"\\\\"),
+            b'\n' => out.put_slice(b"\\n"),
+            b'\r' => out.put_slice(b"\\r"),
+            b'\t' => out.put_slice(b"\\t"),
+            control => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                out.put_slice(b"\\u00");
+                out.put_u8(HEX[usize::from(control >> 4)]);
+                out.put_u8(HEX[usize::from(control & 15)]);
+            }
+        }
+        rest = &rest[plain + 1..];
+    }
+    out.put_u8(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn accepts(bytes: &[u8]) -> bool {
+        Scanner::new(bytes).is_ok_and(|mut s| s.skip().and_then(|()| s.end()).is_ok())
+    }
+
+    #[test]
+    fn json_and_nothing_else() {
+        for good in ["{}", " [1, -0.5e+3, \"a\\u00e9\\n\", null, true, {\"a\": []}] ", "\"\\ud83d\\ude00\"", "0"] {
+            assert!(accepts(good.as_bytes()), "{good}");
+        }
+        for bad in
+            ["", "{", "{,}", "[1,]", "{\"a\" 1}", "01", "1.", "-", "tru", "\"\n\"", "\"\\x\"", "\"\\", "[1 2]", "{}x"]
+        {
+            assert!(!accepts(bad.as_bytes()), "{bad}");
+        }
+        assert!(!accepts(b"\"\xff\""));
+        assert!(accepts(&[vec![b'['; MAX_DEPTH], vec![b']'; MAX_DEPTH]].concat()));
+        assert!(!accepts(&[vec![b'['; MAX_DEPTH + 1], vec![b']'; MAX_DEPTH + 1]].concat()));
+    }
+
+    #[test]
+    fn numbers_and_times_are_written() {
+        let mut out = BytesMut::new();
+        for n in [0, 7, -1, i64::MAX, i64::MIN] {
+            integer_into(n, &mut out);
+            out.put_u8(b' ');
+        }
+        for us in [1_500_000, -1_500_000, 2_000_000, 1, 123_456_789] {
+            epoch_into(names::Timestamp(us), &mut out);
+            out.put_u8(b' ');
+        }
+        let expected = "0 7 -1 9223372036854775807 -9223372036854775808 1.5 -1.5 2 0.000001 123.456789 ";
+        assert_eq!(std::str::from_utf8(&out), Ok(expected));
+    }
+
+    #[test]
+    fn base64_padded_or_not() {
+        for text in ["aGk=", "aGk"] {
+            assert_eq!(base64_decode(text.as_bytes()).as_deref(), Some(&b"hi"[..]));
+        }
+        assert_eq!(base64_decode(b"a"), None);
+        assert_eq!(base64_decode(b"=+/="), None);
+        let mut out = BytesMut::from(&b"x"[..]);
+        assert!(base64_decode_into(b"aGk=", &mut out));
+        assert!(!base64_decode_into(b"!!!!", &mut out));
+        assert_eq!(&out[..], b"xhi");
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json_on_any_text(text in "[\\[\\]{}\",:0-9eE.+\\-tfn\\\\u \\PC]{0,24}") {
+            let theirs = serde_json::from_str::<serde_json::Value>(&text);
+            // serde_json refuses numbers out of f64's range, which is a limit of values and not of JSON.
+            if !theirs.as_ref().is_err_and(|e| e.to_string().contains("out of range")) {
+                prop_assert_eq!(accepts(text.as_bytes()), theirs.is_ok());
+            }
+        }
+
+        #[test]
+        fn strings_come_back(text in any::<String>()) {
+            let mut out = BytesMut::new();
+            string_into(&text, &mut out);
+            let mut scanner = Scanner::new(&out).unwrap();
+            prop_assert_eq!(scanner.string().unwrap(), text.as_str());
+            prop_assert!(scanner.end().is_ok());
+        }
+
+        #[test]
+        fn bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            accepts(&bytes);
+            base64_decode(&bytes);
+        }
+
+        #[test]
+        fn base64_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut text = BytesMut::new();
+            base64_encode_into(&bytes, &mut text);
+            let mut out = BytesMut::new();
+            prop_assert!(base64_decode_into(&text, &mut out));
+            prop_assert_eq!(&out[..], &bytes[..]);
+        }
+    }
+}
