@@ -1,1 +1,76 @@
-fn main(){}
+//! Measures Headwater against the limits of the machine it runs on, side by side in one run.
+//!
+//! `cargo run --release -p bench -- all` prints every figure; each subcommand prints its own. Figures are ratios first:
+//! absolute numbers mean nothing on a shared machine.
+
+mod discard;
+mod http;
+mod journal;
+mod pipeline;
+mod server;
+mod sign;
+mod stats;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Parser)]
+struct Bench {
+    #[command(subcommand)]
+    what: What,
+    /// Seconds each figure is measured for
+    #[arg(long, default_value_t = 5, global = true)]
+    seconds: u64,
+    /// The headwater binary
+    #[arg(long, default_value = "target/release/headwater", global = true)]
+    headwater: PathBuf,
+    /// Where data directories are made
+    #[arg(long, default_value = "target/bench", global = true)]
+    dir: PathBuf,
+}
+
+#[derive(Subcommand, Clone, Copy, PartialEq)]
+enum What {
+    /// The journal against bare writes and fdatasync
+    Journal,
+    /// PutRecords, PutRecord and GetRecords against the journal and a server that discards what it gets
+    Streams,
+    /// From the answer to TerminateInstances to the text message
+    Pipeline,
+    /// Start to ready, and memory when idle
+    Startup,
+    /// Everything
+    All,
+    /// A server that discards the bodies of requests (started by `streams`)
+    #[command(hide = true)]
+    DiscardServer,
+}
+
+fn main() -> Result<()> {
+    let bench = Bench::parse();
+    std::fs::create_dir_all(&bench.dir)?;
+    let time = Duration::from_secs(bench.seconds);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let wants = |what: What| bench.what == what || bench.what == What::All;
+        if bench.what == What::DiscardServer {
+            return discard::run().await;
+        }
+        if wants(What::Startup) {
+            server::startup(&bench.headwater, &bench.dir).await?;
+        }
+        if wants(What::Journal) {
+            let dir = bench.dir.clone();
+            tokio::task::spawn_blocking(move || journal::run(&dir, time)).await??;
+        }
+        if wants(What::Streams) {
+            http::run(&bench.headwater, &bench.dir, time).await?;
+        }
+        if wants(What::Pipeline) {
+            pipeline::run(&bench.headwater, &bench.dir).await?;
+        }
+        Ok(())
+    })
+}

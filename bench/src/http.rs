@@ -1,0 +1,264 @@
+//! The stream's hot operations over HTTP, against the bare journal and a server that discards.
+
+use crate::server::Server;
+use crate::{sign, stats};
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const RECORD: usize = 1024;
+const BATCH: usize = 500;
+
+/// What a run of the load generator came to.
+pub struct Load {
+    pub requests_per_s: f64,
+    pub latencies: Vec<Duration>,
+    pub bytes_per_s: f64,
+}
+
+/// A connection of the load generator.
+pub struct Client {
+    sender: http1::SendRequest<Full<Bytes>>,
+}
+
+impl Client {
+    pub async fn connect(address: SocketAddr) -> Result<Client> {
+        let stream = tokio::net::TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Client { sender })
+    }
+
+    /// Sends one request and reads the whole answer.
+    pub async fn send(&mut self, request: &Request<Bytes>) -> Result<(http::StatusCode, Bytes)> {
+        let mut again = Request::builder().method(request.method()).uri(request.uri()).body(Full::new(request.body().clone()))?;
+        *again.headers_mut() = request.headers().clone();
+        let answer = self.sender.send_request(again).await?;
+        let status = answer.status();
+        Ok((status, answer.into_body().collect().await?.to_bytes()))
+    }
+
+    /// Asks a JSON service and gives its answer, which must be a success.
+    pub async fn ask(&mut self, host: &str, service: &str, version: &str, target: &str, body: Value) -> Result<Value> {
+        let request = sign::json(host, service, version, target, Bytes::from(body.to_string()));
+        let (status, answer) = self.send(&request).await?;
+        ensure!(status.is_success(), "{target}: {status} {}", String::from_utf8_lossy(&answer));
+        Ok(if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer)? })
+    }
+}
+
+/// Sends the requests in turn over `connections` connections for `time`.
+pub async fn load(address: SocketAddr, connections: usize, requests: Vec<Request<Bytes>>, time: Duration) -> Result<Load> {
+    let requests = Arc::new(requests);
+    let start = Instant::now();
+    let mut tasks = Vec::new();
+    for number in 0..connections {
+        let requests = requests.clone();
+        tasks.push(tokio::spawn(async move {
+            let mut client = Client::connect(address).await?;
+            let mut latencies = Vec::new();
+            let mut bytes = 0;
+            for turn in number.. {
+                let begun = Instant::now();
+                if begun - start > time {
+                    break;
+                }
+                let (status, answer) = client.send(&requests[turn % requests.len()]).await?;
+                ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&answer));
+                ensure!(!answer.starts_with(b"{\"FailedRecordCount\":1"), "records failed");
+                bytes += answer.len();
+                latencies.push(begun.elapsed());
+            }
+            Ok((latencies, bytes))
+        }));
+    }
+    let mut latencies = Vec::new();
+    let mut bytes = 0;
+    for task in tasks {
+        let (more, read) = task.await??;
+        latencies.extend(more);
+        bytes += read;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    latencies.sort();
+    Ok(Load { requests_per_s: latencies.len() as f64 / seconds, latencies, bytes_per_s: bytes as f64 / seconds })
+}
+
+/// Bodies that differ, so that nothing can be answered from a cache.
+fn record(number: usize) -> String {
+    let mut x = number as u64 ^ 0x9e37_79b9_7f4a_7c15;
+    let bytes: Vec<u8> = (0..RECORD)
+        .map(|_| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (x >> 33) as u8
+        })
+        .collect();
+    STANDARD.encode(bytes)
+}
+
+fn put_records(host: &str, number: usize) -> Request<Bytes> {
+    let records: Vec<Value> =
+        (0..BATCH).map(|i| json!({"Data": record(number * BATCH + i), "PartitionKey": format!("key-{i}")})).collect();
+    let body = json!({"StreamName": "bench", "Records": records}).to_string();
+    sign::json(host, "kinesis", "1.1", "Kinesis_20131202.PutRecords", Bytes::from(body))
+}
+
+fn put_record(host: &str, number: usize) -> Request<Bytes> {
+    let body = json!({"StreamName": "bench", "Data": record(number), "PartitionKey": format!("key-{number}")}).to_string();
+    sign::json(host, "kinesis", "1.1", "Kinesis_20131202.PutRecord", Bytes::from(body))
+}
+
+async fn with_stream(binary: &Path, dir: &Path, shards: u32) -> Result<(Server, Client, String)> {
+    let server = Server::headwater(binary, dir, &["--limits", "off"]).await?;
+    let host = server.address.to_string();
+    let mut client = Client::connect(server.address).await?;
+    let body = json!({"StreamName": "bench", "ShardCount": shards});
+    client.ask(&host, "kinesis", "1.1", "Kinesis_20131202.CreateStream", body).await?;
+    loop {
+        let body = json!({"StreamName": "bench"});
+        let answer = client.ask(&host, "kinesis", "1.1", "Kinesis_20131202.DescribeStreamSummary", body).await?;
+        if answer["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE" {
+            return Ok((server, client, host));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub async fn run(binary: &Path, dir: &Path, time: Duration) -> Result<()> {
+    let bare = {
+        let dir = dir.to_owned();
+        tokio::task::spawn_blocking(move || crate::journal::bare(&dir, time)).await??
+    };
+    let mut rows = Vec::new();
+    put_many(binary, dir, time, bare, &mut rows).await?;
+    put_single(binary, dir, time, &mut rows).await?;
+    get(binary, dir, time, &mut rows).await?;
+    stats::table("Streams over HTTP, durable (fsync on), two cores shared with the load generator", &["", "headwater", "yardstick", "ratio", "goal"], rows);
+    Ok(())
+}
+
+async fn put_many(binary: &Path, dir: &Path, time: Duration, bare: f64, rows: &mut Vec<Vec<String>>) -> Result<()> {
+    let discard = Server::discarding(dir)?;
+    let host = discard.address.to_string();
+    let bodies = (0..64).map(|n| put_records(&host, n)).collect();
+    let thrown = load(discard.address, 16, bodies, time).await?.requests_per_s * BATCH as f64;
+    drop(discard);
+    let (server, _client, host) = with_stream(binary, dir, 4).await?;
+    let bodies = (0..64).map(|n| put_records(&host, n)).collect();
+    let put = load(server.address, 16, bodies, time).await?;
+    let records = put.requests_per_s * BATCH as f64;
+    rows.push(vec![
+        "PutRecords 500 x 1 KiB, 16 connections".into(),
+        format!("{records:.0} records/s, p99 {}", stats::ms(stats::percentile(&put.latencies, 0.99))),
+        format!("bare recycled journal {bare:.0} records/s"),
+        format!("{:.2}", records / bare),
+        "0.50".into(),
+    ]);
+    rows.push(vec![
+        "  the same against a server that discards".into(),
+        String::new(),
+        format!("{thrown:.0} records/s"),
+        format!("{:.2}", records / thrown),
+        String::new(),
+    ]);
+    Ok(())
+}
+
+async fn put_single(binary: &Path, dir: &Path, time: Duration, rows: &mut Vec<Vec<String>>) -> Result<()> {
+    for connections in [64, 1] {
+        let discard = Server::discarding(dir)?;
+        let host = discard.address.to_string();
+        let bodies = (0..256).map(|n| put_record(&host, n)).collect();
+        let thrown = load(discard.address, connections, bodies, time).await?;
+        drop(discard);
+        let (server, _client, host) = with_stream(binary, dir, 4).await?;
+        let bodies = (0..256).map(|n| put_record(&host, n)).collect();
+        let put = load(server.address, connections, bodies, time).await?;
+        rows.push(vec![
+            format!("PutRecord 1 KiB, {connections} connections"),
+            format!("{:.0}/s, p50 {}", put.requests_per_s, stats::ms(stats::percentile(&put.latencies, 0.5))),
+            format!("discarding server {:.0}/s, p50 {}", thrown.requests_per_s, stats::ms(stats::percentile(&thrown.latencies, 0.5))),
+            format!("{:.2}", put.requests_per_s / thrown.requests_per_s),
+            if connections == 64 { "0.60".into() } else { String::new() },
+        ]);
+    }
+    Ok(())
+}
+
+/// Drains one shard from its oldest record over one connection, again and again.
+async fn get(binary: &Path, dir: &Path, time: Duration, rows: &mut Vec<Vec<String>>) -> Result<()> {
+    let (server, mut client, host) = with_stream(binary, dir, 1).await?;
+    for number in 0..400 {
+        let (status, _) = client.send(&put_records(&host, number)).await?;
+        ensure!(status.is_success(), "PutRecords: {status}");
+    }
+    let start = Instant::now();
+    let mut payload = 0;
+    while start.elapsed() < time {
+        let body = json!({"StreamName": "bench", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
+        let answer = client.ask(&host, "kinesis", "1.1", "Kinesis_20131202.GetShardIterator", body).await?;
+        let mut iterator = answer["ShardIterator"].as_str().context("an iterator")?.to_owned();
+        loop {
+            let body = Bytes::from(json!({"ShardIterator": iterator}).to_string());
+            let request = sign::json(&host, "kinesis", "1.1", "Kinesis_20131202.GetRecords", body);
+            let (status, answer) = client.send(&request).await?;
+            ensure!(status.is_success(), "GetRecords: {status} {}", String::from_utf8_lossy(&answer));
+            // A record is told by its data's length: parsing 14 MB of JSON here would measure the parser.
+            let records = count(&answer, b"\"PartitionKey\"");
+            payload += records * RECORD;
+            let next = after(&answer, b"\"NextShardIterator\":\"").context("a next iterator")?;
+            if records == 0 || start.elapsed() >= time {
+                break;
+            }
+            iterator = next;
+        }
+    }
+    let mb_per_s = payload as f64 / start.elapsed().as_secs_f64() / 1e6;
+    rows.push(vec![
+        "GetRecords from the page cache, one connection".into(),
+        format!("{mb_per_s:.0} MB/s of payload"),
+        String::new(),
+        String::new(),
+        "300 MB/s".into(),
+    ]);
+    Ok(())
+}
+
+fn count(text: &[u8], what: &[u8]) -> usize {
+    let mut found = 0;
+    let mut at = 0;
+    while let Some(next) = find(&text[at..], what) {
+        found += 1;
+        at += next + what.len();
+    }
+    found
+}
+
+/// The first place of `what`; looks for its first byte first, which the standard library does fast.
+fn find(text: &[u8], what: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(next) = text[at..].iter().position(|b| *b == what[0]) {
+        if text[at + next..].starts_with(what) {
+            return Some(at + next);
+        }
+        at += next + 1;
+    }
+    None
+}
+
+fn after(text: &[u8], what: &[u8]) -> Option<String> {
+    let start = find(text, what)? + what.len();
+    let end = text[start..].iter().position(|b| *b == b'"')? + start;
+    String::from_utf8(text[start..end].to_vec()).ok()
+}

@@ -1,0 +1,120 @@
+"""Starts the server that the tests ask, and hands out clients that point at it."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+import boto3
+import pytest
+from botocore.config import Config
+
+BINARY = os.environ['HEADWATER_BINARY']
+RUNTIMES = os.environ['HEADWATER_RUNTIMES']
+
+
+def free_port():
+    with contextlib.closing(socket.socket()) as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """A `headwater serve` on a data directory of its own."""
+
+    def __init__(self, data_dir, *extra, ready=True):
+        self.data_dir, self.extra = pathlib.Path(data_dir), extra
+        self.port = free_port()
+        self.endpoint = 'http://127.0.0.1:{}'.format(self.port)
+        self.log = self.data_dir.parent / '{}.log'.format(self.data_dir.name)
+        self.process = None
+        if ready:
+            self.start()
+
+    def start(self):
+        with open(self.log, 'ab') as log:
+            self.process = subprocess.Popen(
+                [BINARY, 'serve', '--listen', '127.0.0.1:{}'.format(self.port), '--data-dir', str(self.data_dir),
+                 '--runtimes', RUNTIMES, *self.extra], stderr=log)
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise RuntimeError('the server ended: ' + self.log.read_text()[-4000:])
+            with contextlib.suppress(OSError):
+                with urllib.request.urlopen(self.endpoint + '/_headwater/health', timeout=5) as answer:
+                    if answer.status == 200:
+                        return
+            time.sleep(0.01)
+        raise RuntimeError('the server is not ready: ' + self.log.read_text()[-4000:])
+
+    def kill(self):
+        """As a crash would."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            return self.process.wait(timeout=60)
+        return None
+
+    def client(self, service, key='test', secret='test', token=None, region='us-east-1', **config):
+        return boto3.client(
+            service, endpoint_url=self.endpoint, region_name=region, aws_access_key_id=key,
+            aws_secret_access_key=secret, aws_session_token=token,
+            config=Config(retries={'total_max_attempts': 1}, **config))
+
+    def own(self, route):
+        import json
+        with urllib.request.urlopen(self.endpoint + '/_headwater/' + route, timeout=30) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture(scope='session')
+def server(tmp_path_factory):
+    """One server for all tests that do not crash theirs."""
+    running = Server(tmp_path_factory.mktemp('shared') / 'data')
+    yield running
+    assert running.stop() == 0, 'SIGTERM drains and exits 0'
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """Makes servers on fresh data directories; all are stopped at the end."""
+    made = []
+
+    def make(*extra, name='data'):
+        made.append(Server(tmp_path / name, *extra))
+        return made[-1]
+
+    yield make
+    for running in made:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.wait()
+
+
+@pytest.fixture
+def name(request):
+    """A name no other test uses."""
+    return request.node.name.replace('[', '-').replace(']', '').replace('_', '-')[:40] + '-' + os.urandom(3).hex()
+
+
+def until(look, patience=20):
+    """Looks again and again until there is something to see."""
+    end = time.monotonic() + patience
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < end, 'nothing within {} s'.format(patience)
+        time.sleep(0.02)
+
+
+@pytest.fixture(name='until')
+def until_fixture():
+    return until
