@@ -1,0 +1,59 @@
+//! Consumers ask for more time, or give a message back.
+
+use crate::batch::{check, failed};
+use crate::error::{MESSAGE_NOT_INFLIGHT, bad_value};
+use crate::queues::Room;
+use crate::{Queues, limits};
+use shapes::sqs::{
+    ChangeMessageVisibilityBatchRequest, ChangeMessageVisibilityBatchResult, ChangeMessageVisibilityBatchResultEntry,
+    ChangeMessageVisibilityRequest,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::{ApiError, Call, Nothing};
+
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
+pub(super) async fn change_message_visibility(
+    queues: Arc<Queues>,
+    _: Arc<Call>,
+    input: ChangeMessageVisibilityRequest,
+) -> Result<Nothing, ApiError> {
+    let room = queues.at(&input.queue_url)?;
+    change(&queues, &room, &input.receipt_handle, Some(input.visibility_timeout)).await?;
+    Ok(Nothing {})
+}
+
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html>
+pub(super) async fn change_message_visibility_batch(
+    queues: Arc<Queues>,
+    _: Arc<Call>,
+    input: ChangeMessageVisibilityBatchRequest,
+) -> Result<ChangeMessageVisibilityBatchResult, ApiError> {
+    let room = queues.at(&input.queue_url)?;
+    check("ChangeMessageVisibilityBatchRequestEntry", input.entries.iter().map(|entry| entry.id.as_str()))?;
+    let mut result = ChangeMessageVisibilityBatchResult { successful: Vec::new(), failed: Vec::new() };
+    for entry in input.entries {
+        match change(&queues, &room, &entry.receipt_handle, entry.visibility_timeout).await {
+            Ok(()) => result.successful.push(ChangeMessageVisibilityBatchResultEntry { id: entry.id }),
+            Err(error) => result.failed.push(failed(entry.id, error)),
+        }
+    }
+    Ok(result)
+}
+
+async fn change(queues: &Queues, room: &Room, handle: &str, visibility_s: Option<i32>) -> Result<(), ApiError> {
+    let visibility_s = i64::from(visibility_s.unwrap_or(queues.setting(room, |s| s.visibility_s as i32)?));
+    if !limits::VISIBILITY_S.contains(&visibility_s) {
+        let why = "VisibilityTimeout must be an integer between 0 and 43200.";
+        return Err(bad_value("VisibilityTimeout", visibility_s, why));
+    }
+    let receipt = super::receipt(queues, room, handle)?;
+    let until = queues.world.now().plus(Duration::from_secs(visibility_s as u64));
+    let mine = room.messages.receipt(receipt.message) == Some(receipt.number);
+    if !mine || !room.messages.postpone(receipt.message, until).await? {
+        return Err(MESSAGE_NOT_INFLIGHT.because(
+            "The message referred to isn't in flight: it has been deleted, or another consumer has received it since.",
+        ));
+    }
+    Ok(())
+}
