@@ -1,0 +1,42 @@
+//! The handlers, and the table they are registered in.
+
+mod create;
+mod describe;
+mod get;
+mod list;
+mod put;
+mod retention;
+mod tags;
+
+use crate::Streams;
+use crate::codec::{GetRecordsCodec, PutRecordCodec, PutRecordsCodec};
+use shapes::kinesis as k;
+use std::sync::Arc;
+use wire::Service;
+
+/// The largest body: 10 MiB of records in base64, and the rest of the call.
+const BODY_LIMIT: usize = 16 << 20;
+
+pub(crate) fn service(streams: &Arc<Streams>) -> Service {
+    Service::new(&k::SERVICE)
+        .body_limit(BODY_LIMIT)
+        .on::<k::AddTagsToStreamOp, _, _, _>(streams, tags::add_tags_to_stream)
+        .on::<k::CreateStreamOp, _, _, _>(streams, create::create_stream)
+        .on::<k::DecreaseStreamRetentionPeriodOp, _, _, _>(streams, retention::decrease_stream_retention_period)
+        .on::<k::DeleteStreamOp, _, _, _>(streams, create::delete_stream)
+        .on::<k::DescribeLimitsOp, _, _, _>(streams, describe::describe_limits)
+        .on::<k::DescribeStreamOp, _, _, _>(streams, describe::describe_stream)
+        .on::<k::DescribeStreamSummaryOp, _, _, _>(streams, describe::describe_stream_summary)
+        .on_hot::<k::GetRecordsOp, _, _, _>(streams, GetRecordsCodec, get::get_records)
+        .on::<k::GetShardIteratorOp, _, _, _>(streams, get::get_shard_iterator)
+        .on::<k::IncreaseStreamRetentionPeriodOp, _, _, _>(streams, retention::increase_stream_retention_period)
+        .on::<k::ListShardsOp, _, _, _>(streams, list::list_shards)
+        .on::<k::ListStreamsOp, _, _, _>(streams, list::list_streams)
+        .on::<k::ListTagsForResourceOp, _, _, _>(streams, tags::list_tags_for_resource)
+        .on::<k::ListTagsForStreamOp, _, _, _>(streams, tags::list_tags_for_stream)
+        .on_hot::<k::PutRecordOp, _, _, _>(streams, PutRecordCodec, put::put_record)
+        .on_hot::<k::PutRecordsOp, _, _, _>(streams, PutRecordsCodec, put::put_records)
+        .on::<k::RemoveTagsFromStreamOp, _, _, _>(streams, tags::remove_tags_from_stream)
+        .on::<k::TagResourceOp, _, _, _>(streams, tags::tag_resource)
+        .on::<k::UntagResourceOp, _, _, _>(streams, tags::untag_resource)
+}

@@ -1,0 +1,80 @@
+//! A token bucket that may go into debt: how a shard keeps its rate.
+
+use std::time::Duration;
+
+/// Fills at a steady rate up to a capacity.
+#[derive(Debug, Clone)]
+pub(crate) struct Bucket {
+    rate: f64,
+    tokens: f64,
+    at: Duration,
+}
+
+impl Bucket {
+    /// A full bucket that holds what flows in during one second.
+    pub(crate) fn per_second(rate: usize, now: Duration) -> Bucket {
+        Bucket { rate: rate as f64, tokens: rate as f64, at: now }
+    }
+
+    /// Lets in what has flowed since the last time.
+    pub(crate) fn refill(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.rate).min(self.rate);
+        self.at = self.at.max(now);
+    }
+
+    /// Whether `amount` may be taken. What is more than the bucket ever holds passes when it is full, and leaves a debt:
+    /// a record larger than a second's worth must get through at some time.
+    pub(crate) fn has(&self, amount: usize) -> bool {
+        self.tokens >= (amount as f64).min(self.rate)
+    }
+
+    /// Whether there is no debt left: for reads, whose size is known only afterwards.
+    pub(crate) fn is_paid(&self) -> bool {
+        self.tokens > 0.0
+    }
+
+    /// Takes, into debt if need be.
+    pub(crate) fn take(&mut self, amount: usize) {
+        self.tokens -= amount as f64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_refills_it_and_no_more() {
+        let mut bucket = Bucket::per_second(10, Duration::ZERO);
+        assert!(bucket.has(10));
+        bucket.take(10);
+        assert!(!bucket.has(1));
+        bucket.refill(Duration::from_millis(500));
+        assert!(bucket.has(5) && !bucket.has(6));
+        bucket.refill(Duration::from_secs(60));
+        assert!(bucket.has(10));
+        bucket.take(1);
+        assert!(!bucket.has(10));
+    }
+
+    #[test]
+    fn more_than_it_holds_leaves_a_debt_to_be_paid_back() {
+        let mut bucket = Bucket::per_second(10, Duration::ZERO);
+        assert!(bucket.has(50));
+        bucket.take(50);
+        bucket.refill(Duration::from_secs(4));
+        assert!(!bucket.is_paid());
+        bucket.refill(Duration::from_millis(4100));
+        assert!(bucket.is_paid());
+    }
+
+    #[test]
+    fn time_that_stands_still_or_goes_back_fills_nothing() {
+        let mut bucket = Bucket::per_second(10, Duration::from_secs(5));
+        bucket.take(10);
+        bucket.refill(Duration::from_secs(1));
+        bucket.refill(Duration::from_secs(5));
+        assert!(!bucket.has(1));
+    }
+}

@@ -1,0 +1,103 @@
+//! What goes wrong, and AWS's words for it.
+
+use crate::record::NotARecord;
+use crate::sequence::Sequence;
+use crate::state::{Status, shard_id};
+use names::Home;
+use shapes::kinesis::errors;
+use wire::{ApiError, common};
+
+/// A record in a log that cannot be read: a fault.
+pub(crate) fn damaged(error: NotARecord, shard: &str) -> ApiError {
+    ApiError::fault(format!("{error} in {shard}"))
+}
+
+pub(crate) fn no_stream(home: &Home, name: &str) -> ApiError {
+    errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("Stream {name} under account {} not found.", home.account))
+}
+
+pub(crate) fn stream_exists(home: &Home, name: &str) -> ApiError {
+    errors::RESOURCE_IN_USE_EXCEPTION.because(format!("Stream {name} under account {} already exists.", home.account))
+}
+
+pub(crate) fn not_active(home: &Home, name: &str, status: Status) -> ApiError {
+    errors::RESOURCE_IN_USE_EXCEPTION.because(format!(
+        "Stream {name} under account {} not ACTIVE, instead in state {}",
+        home.account,
+        status.as_str()
+    ))
+}
+
+pub(crate) fn no_shard(home: &Home, stream: &str, shard: &str) -> ApiError {
+    errors::RESOURCE_NOT_FOUND_EXCEPTION
+        .because(format!("Could not find shard {shard} in stream {stream} under account {}.", home.account))
+}
+
+pub(crate) fn shard_gone(home: &Home, stream: &str, shard: u32) -> ApiError {
+    errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!(
+        "Shard {} in stream {stream} under account {} does not exist",
+        shard_id(shard),
+        home.account
+    ))
+}
+
+/// The message of a throttled call and of a throttled record within a call.
+pub(crate) fn rate_exceeded(home: &Home, stream: &str, shard: &str) -> String {
+    format!("Rate exceeded for shard {shard} in stream {stream} under account {}.", home.account)
+}
+
+pub(crate) fn too_many_shards(home: &Home, now: usize, limit: usize, more: usize) -> ApiError {
+    errors::LIMIT_EXCEEDED_EXCEPTION.because(format!(
+        "This request would exceed the shard limit for the account {} in {}. Current shard count for the account: {now}. \
+         Limit: {limit}. Number of additional shards that would have resulted from this request: {more}. Refer to the AWS \
+         Service Limits page (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and \
+         how to request higher limits.",
+        home.account, home.region
+    ))
+}
+
+/// An argument that the model lets through and the service does not.
+pub(crate) fn argument(message: impl Into<String>) -> ApiError {
+    errors::INVALID_ARGUMENT_EXCEPTION.because(message)
+}
+
+/// A constraint that depends on the circumstances, in the words of the model's own ones.
+fn constraint(value: &str, member: &str, constraint: impl std::fmt::Display) -> ApiError {
+    errors::VALIDATION_EXCEPTION.because(format!(
+        "1 validation error detected: Value {value}at '{member}' failed to satisfy constraint: {constraint}"
+    ))
+}
+
+/// A required member is absent.
+pub(crate) fn absent(member: &str) -> ApiError {
+    constraint("null ", member, "Member must not be null")
+}
+
+/// A payload is longer than this stream takes. Payloads are not shown.
+pub(crate) fn too_long(member: &str, limit: usize) -> ApiError {
+    constraint("", member, format!("Member must have length less than or equal to {limit}"))
+}
+
+/// What AWS has and this server has not yet is refused, never ignored.
+pub(crate) fn not_served(what: &str) -> ApiError {
+    common::NOT_IMPLEMENTED.because(format!("Headwater does not serve {what} yet. See docs/coverage.md for what it serves."))
+}
+
+pub(crate) fn foreign_sequence(expected: u32, got: Sequence) -> ApiError {
+    argument(format!(
+        "Invalid StartingSequenceNumber. It encodes {}, while it was used in a call to a shard with {}",
+        shard_id(got.shard),
+        shard_id(expected)
+    ))
+}
+
+impl Status {
+    /// AWS's word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Status::Creating => "CREATING",
+            Status::Active => "ACTIVE",
+            Status::Deleting => "DELETING",
+        }
+    }
+}

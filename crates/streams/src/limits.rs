@@ -1,0 +1,80 @@
+//! Every number, with the page it comes from.
+
+use std::time::Duration;
+
+/// Whether AWS's throughput limits per shard are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limits {
+    /// As AWS does, with its throttling errors.
+    #[default]
+    Aws,
+    /// As fast as the disk goes.
+    Off,
+}
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+// <https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>
+
+/// Bytes a shard takes per second, partition keys included.
+pub(crate) const WRITE_BYTES_PER_SECOND: usize = MIB;
+/// Records a shard takes per second.
+pub(crate) const WRITE_RECORDS_PER_SECOND: usize = 1000;
+/// Bytes a shard gives per second. A larger answer is given once and then paid back.
+pub(crate) const READ_BYTES_PER_SECOND: usize = 2 * MIB;
+/// `GetRecords` calls a shard answers per second.
+pub(crate) const READS_PER_SECOND: usize = 5;
+/// Bytes one `GetRecords` answers at most.
+pub(crate) const READ_BYTES: usize = 10 * MIB;
+/// Records one `GetRecords` answers at most.
+pub(crate) const READ_RECORDS: usize = 10_000;
+/// The least and greatest retention, in hours.
+pub(crate) const RETENTION_HOURS: std::ops::RangeInclusive<u32> = 24..=8760;
+/// Streams in on-demand mode per account.
+pub(crate) const ON_DEMAND_STREAMS: usize = 50;
+
+/// Shards per account and region.
+pub(crate) fn shards_per_account(region: &str) -> usize {
+    match region {
+        "us-east-1" | "us-west-2" | "eu-west-1" => 20_000,
+        _ => 6_000,
+    }
+}
+
+/// Shards an on-demand stream starts with.
+/// <https://docs.aws.amazon.com/streams/latest/dev/how-do-i-size-a-stream.html>
+pub(crate) const ON_DEMAND_SHARDS: u32 = 4;
+
+// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
+
+/// Records of one `PutRecords` call.
+pub(crate) const PUT_RECORDS: usize = 500;
+/// Bytes of one `PutRecords` call, partition keys included.
+pub(crate) const PUT_BYTES: usize = 10 * MIB;
+
+/// A stream's greatest record, key and data, unless it was created with another.
+/// <https://docs.aws.amazon.com/streams/latest/dev/large-records.html>
+pub(crate) const RECORD_KIB: u32 = 1024;
+/// The greatest record any stream may be created for, by the model.
+pub(crate) const LARGEST_RECORD: usize = 10 * MIB;
+
+/// How long a shard iterator is good for.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html>
+pub(crate) const ITERATOR_LIFE: Duration = Duration::from_secs(300);
+/// How long a `ListShards` token is good for.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListShards.html>
+pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(300);
+/// Shards that one `ListShards` call gives.
+pub(crate) const LIST_SHARDS: usize = 1000;
+/// Shards that one `DescribeStream` call gives.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStream.html>
+pub(crate) const DESCRIBE_SHARDS: usize = 100;
+/// Streams that one `ListStreams` call gives unless asked for another number.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListStreams.html>
+pub(crate) const LIST_STREAMS: usize = 100;
+/// Tags of a stream. <https://docs.aws.amazon.com/streams/latest/dev/tagging.html>
+pub(crate) const TAGS: usize = 50;
+
+/// How often what is older than its retention is forgotten. Ours: AWS gives no number.
+pub(crate) const TRIM_EVERY: Duration = Duration::from_secs(60);

@@ -1,0 +1,159 @@
+//! What the hot paths need of a stream, ready made: a projection of the catalog's state, replaced when that changes.
+
+use crate::bucket::Bucket;
+use crate::hash::HashKey;
+use crate::limits::{
+    Limits, READ_BYTES_PER_SECOND, READS_PER_SECOND, WRITE_BYTES_PER_SECOND, WRITE_RECORDS_PER_SECOND,
+};
+use crate::sequence::Sequence;
+use crate::signals::StreamSeries;
+use crate::state::{Shard, Stream};
+use names::{Arn, Timestamp};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use store::LogId;
+
+/// A stream as the hot paths see it.
+pub(crate) struct LiveStream {
+    /// What the catalog says.
+    pub(crate) def: Stream,
+    /// Its ARN.
+    pub(crate) arn: Arn,
+    /// Its shards by number.
+    pub(crate) shards: Vec<LiveShard>,
+    /// Its metrics.
+    pub(crate) series: Arc<StreamSeries>,
+    /// The last hash key of each open shard, ascending, with the shard's place in `shards`.
+    open: Vec<(HashKey, usize)>,
+}
+
+/// A shard as the hot paths see it.
+pub(crate) struct LiveShard {
+    /// What the catalog says.
+    pub(crate) def: Shard,
+    /// Its id.
+    pub(crate) id: String,
+    /// Its log.
+    pub(crate) log: LogId,
+    flow: Option<Arc<Mutex<Flow>>>,
+}
+
+/// What a shard lets through.
+pub(crate) struct Flow {
+    write_bytes: Bucket,
+    write_records: Bucket,
+    read_bytes: Bucket,
+    reads: Bucket,
+}
+
+impl LiveStream {
+    /// Of a stream's definition. What the shards have let through so far is taken over from `before`.
+    pub(crate) fn new(
+        def: Stream,
+        arn: Arn,
+        series: Arc<StreamSeries>,
+        limits: Limits,
+        now: Duration,
+        before: Option<&LiveStream>,
+    ) -> LiveStream {
+        let before = before.filter(|before| before.def.created == def.created);
+        let shards: Vec<LiveShard> = def.shards.iter().map(|shard| LiveShard::new(shard, limits, now, before)).collect();
+        let taking = shards.iter().enumerate().filter(|(_, shard)| shard.def.closed.is_none());
+        let mut open: Vec<_> = taking.map(|(place, shard)| (shard.def.end, place)).collect();
+        open.sort_unstable();
+        LiveStream { def, arn, shards, series, open }
+    }
+
+    /// The place of the shard that takes records with this hash key.
+    pub(crate) fn place_of(&self, key: HashKey) -> usize {
+        let i = self.open.partition_point(|(end, _)| *end < key);
+        self.open.get(i).expect("the open shards of an active stream cover the whole space of hash keys").1
+    }
+
+    /// The shard with this number.
+    pub(crate) fn shard(&self, number: u32) -> Option<&LiveShard> {
+        let i = self.shards.binary_search_by_key(&number, |shard| shard.def.number).ok()?;
+        Some(&self.shards[i])
+    }
+}
+
+impl LiveShard {
+    fn new(def: &Shard, limits: Limits, now: Duration, before: Option<&LiveStream>) -> LiveShard {
+        let flow = match (limits, before.and_then(|stream| stream.shard(def.number))) {
+            (Limits::Off, _) => None,
+            (Limits::Aws, Some(shard)) => shard.flow.clone(),
+            (Limits::Aws, None) => Some(Arc::new(Mutex::new(Flow::new(now)))),
+        };
+        LiveShard { def: def.clone(), id: def.id(), log: LogId(def.log), flow }
+    }
+
+    /// The limits of this shard; `None` where there are none.
+    pub(crate) fn flow(&self, now: Duration) -> Option<MutexGuard<'_, Flow>> {
+        let mut flow = self.flow.as_ref()?.lock().expect("no panic holds this lock");
+        flow.refill(now);
+        Some(flow)
+    }
+
+    /// The sequence number of the record at a position.
+    pub(crate) fn sequence(&self, position: u64, at: Timestamp) -> Sequence {
+        self.def.sequence(position + 1, at)
+    }
+}
+
+impl Shard {
+    /// The number that stands for the shard's start.
+    pub(crate) fn first_sequence(&self) -> Sequence {
+        self.sequence(0, self.created)
+    }
+
+    /// The number that stands for the shard's end, greater than that of any of its records.
+    pub(crate) fn last_sequence(&self) -> Option<Sequence> {
+        self.closed.map(|closed| self.sequence(closed.position + 1, closed.at))
+    }
+
+    fn sequence(&self, index: u64, at: Timestamp) -> Sequence {
+        let seconds = |time: Timestamp| time.secs().max(0) as u64;
+        Sequence { created: seconds(self.created), shard: self.number, index, at: seconds(at) }
+    }
+}
+
+impl Flow {
+    fn new(now: Duration) -> Flow {
+        Flow {
+            write_bytes: Bucket::per_second(WRITE_BYTES_PER_SECOND, now),
+            write_records: Bucket::per_second(WRITE_RECORDS_PER_SECOND, now),
+            read_bytes: Bucket::per_second(READ_BYTES_PER_SECOND, now),
+            reads: Bucket::per_second(READS_PER_SECOND, now),
+        }
+    }
+
+    fn refill(&mut self, now: Duration) {
+        for bucket in [&mut self.write_bytes, &mut self.write_records, &mut self.read_bytes, &mut self.reads] {
+            bucket.refill(now);
+        }
+    }
+
+    /// Whether a record of so many bytes may come in now; counts it if so.
+    pub(crate) fn admit(&mut self, bytes: usize) -> bool {
+        let admitted = self.write_bytes.has(bytes) && self.write_records.has(1);
+        if admitted {
+            self.write_bytes.take(bytes);
+            self.write_records.take(1);
+        }
+        admitted
+    }
+
+    /// Whether a reader may be answered now; counts the call if so.
+    pub(crate) fn admit_read(&mut self) -> bool {
+        let admitted = self.reads.has(1) && self.read_bytes.is_paid();
+        if admitted {
+            self.reads.take(1);
+        }
+        admitted
+    }
+
+    /// Counts what a reader was given.
+    pub(crate) fn gave(&mut self, bytes: usize) {
+        self.read_bytes.take(bytes);
+    }
+}

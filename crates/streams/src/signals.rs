@@ -1,0 +1,94 @@
+//! Metrics by CloudWatch's names.
+//! <https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html>
+
+use std::sync::Arc;
+use std::time::Duration;
+use world::{Meter, Series, Signal, Unit};
+
+macro_rules! signals {
+    ($($id:ident $name:literal $unit:ident;)*) => {
+        $(static $id: Signal =
+            Signal { namespace: "AWS/Kinesis", name: $name, unit: Unit::$unit, dimensions: &["StreamName"] };)*
+    };
+}
+
+signals! {
+    PUT_RECORD_BYTES "PutRecord.Bytes" Bytes;
+    PUT_RECORD_LATENCY "PutRecord.Latency" Milliseconds;
+    PUT_RECORD_SUCCESS "PutRecord.Success" Count;
+    PUT_RECORDS_BYTES "PutRecords.Bytes" Bytes;
+    PUT_RECORDS_LATENCY "PutRecords.Latency" Milliseconds;
+    PUT_RECORDS_SUCCESS "PutRecords.Success" Count;
+    PUT_RECORDS_TOTAL "PutRecords.TotalRecords" Count;
+    PUT_RECORDS_SUCCESSFUL "PutRecords.SuccessfulRecords" Count;
+    PUT_RECORDS_THROTTLED "PutRecords.ThrottledRecords" Count;
+    GET_RECORDS_BYTES "GetRecords.Bytes" Bytes;
+    GET_RECORDS_RECORDS "GetRecords.Records" Count;
+    GET_RECORDS_AGE "GetRecords.IteratorAgeMilliseconds" Milliseconds;
+    GET_RECORDS_LATENCY "GetRecords.Latency" Milliseconds;
+    GET_RECORDS_SUCCESS "GetRecords.Success" Count;
+    INCOMING_BYTES "IncomingBytes" Bytes;
+    INCOMING_RECORDS "IncomingRecords" Count;
+    READ_EXCEEDED "ReadProvisionedThroughputExceeded" Count;
+    WRITE_EXCEEDED "WriteProvisionedThroughputExceeded" Count;
+}
+
+/// The metrics of one operation.
+pub(crate) struct CallSeries {
+    /// Bytes per call.
+    pub(crate) bytes: Arc<Series>,
+    /// Time per call.
+    latency: Arc<Series>,
+    /// 1 for a success, 0 for a failure.
+    success: Arc<Series>,
+}
+
+/// The metrics of one stream, kept so that no hot path looks them up.
+pub(crate) struct StreamSeries {
+    pub(crate) put_record: CallSeries,
+    pub(crate) put_records: CallSeries,
+    pub(crate) put_records_total: Arc<Series>,
+    pub(crate) put_records_successful: Arc<Series>,
+    pub(crate) put_records_throttled: Arc<Series>,
+    pub(crate) get_records: CallSeries,
+    pub(crate) get_records_records: Arc<Series>,
+    pub(crate) get_records_age: Arc<Series>,
+    pub(crate) incoming_bytes: Arc<Series>,
+    pub(crate) incoming_records: Arc<Series>,
+    pub(crate) read_exceeded: Arc<Series>,
+    pub(crate) write_exceeded: Arc<Series>,
+}
+
+impl StreamSeries {
+    /// Those of the stream with this name.
+    pub(crate) fn new(meter: &Meter, stream: &str) -> StreamSeries {
+        let series = |signal| meter.series(signal, &[stream]);
+        let call = |bytes, latency, success| CallSeries {
+            bytes: series(bytes),
+            latency: series(latency),
+            success: series(success),
+        };
+        StreamSeries {
+            put_record: call(&PUT_RECORD_BYTES, &PUT_RECORD_LATENCY, &PUT_RECORD_SUCCESS),
+            put_records: call(&PUT_RECORDS_BYTES, &PUT_RECORDS_LATENCY, &PUT_RECORDS_SUCCESS),
+            put_records_total: series(&PUT_RECORDS_TOTAL),
+            put_records_successful: series(&PUT_RECORDS_SUCCESSFUL),
+            put_records_throttled: series(&PUT_RECORDS_THROTTLED),
+            get_records: call(&GET_RECORDS_BYTES, &GET_RECORDS_LATENCY, &GET_RECORDS_SUCCESS),
+            get_records_records: series(&GET_RECORDS_RECORDS),
+            get_records_age: series(&GET_RECORDS_AGE),
+            incoming_bytes: series(&INCOMING_BYTES),
+            incoming_records: series(&INCOMING_RECORDS),
+            read_exceeded: series(&READ_EXCEEDED),
+            write_exceeded: series(&WRITE_EXCEEDED),
+        }
+    }
+}
+
+impl CallSeries {
+    /// Records how a call went and how long it took.
+    pub(crate) fn ended(&self, took: Duration, success: bool) {
+        self.latency.record(took.as_millis() as u64);
+        self.success.record(u64::from(success));
+    }
+}

@@ -1,0 +1,137 @@
+//! A stream service over a simulated world, called the way the front calls it: through its table of handlers, in JSON.
+#![allow(dead_code)] // each test file uses a part
+
+use bytes::Bytes;
+use names::{Caller, CallerKind, Home};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Durability, Store, StoreOptions, Writer};
+use streams::{Limits, Options, Streams};
+use wire::{ApiError, Call, Protocol, Request};
+use world::World;
+use world::disk::SimDisk;
+
+pub struct House {
+    pub world: World,
+    pub disk: Arc<SimDisk>,
+    pub store: Store,
+    pub streams: Arc<Streams>,
+    limits: Limits,
+}
+
+pub async fn house(limits: Limits) -> House {
+    let (world, disk) = World::simulated(7);
+    let (store, streams) = open(&world, limits).await;
+    House { world, disk, store, streams, limits }
+}
+
+async fn open(world: &World, limits: Limits) -> (Store, Arc<Streams>) {
+    let options = StoreOptions { segment_bytes: 1 << 20, durability: Durability::Fsync, writer: Writer::Inline };
+    let store = Store::open(world, Path::new("/data"), options).await.unwrap();
+    let options = Options { limits, settle: Duration::from_millis(20) };
+    let streams = Streams::open(world.clone(), Home::default(), store.clone(), options).await.unwrap();
+    streams.start();
+    (store, streams)
+}
+
+impl House {
+    /// Stops everything and opens the same disk again.
+    pub async fn restart(self) -> House {
+        let House { mut world, disk, store, streams, limits } = self;
+        world.tasks.shut_down(Duration::from_secs(5)).await;
+        store.close().await;
+        drop((streams, store));
+        world.tasks = world::Tasks::default();
+        let (store, streams) = open(&world, limits).await;
+        House { world, disk, store, streams, limits }
+    }
+
+    /// Asks in one protocol.
+    pub async fn ask_by(&self, protocol: Protocol, operation: &str, body: Bytes) -> Result<Bytes, ApiError> {
+        let service = self.streams.service();
+        let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
+        let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
+        let request = Request { protocol, head: Arc::new(head), body };
+        handler.handle(self.call(operation), request).await.result.map(|answer| answer.into_body())
+    }
+
+    /// Asks in JSON.
+    pub async fn ask(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
+        let answer = self.ask_by(Protocol::AwsJson11, operation, input.to_string().into()).await?;
+        Ok(if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).unwrap() })
+    }
+
+    /// Asks for what must be refused; gives the error's name and message.
+    pub async fn refused(&self, operation: &str, input: Value) -> (&'static str, String) {
+        let error = self.ask(operation, input.clone()).await.expect_err(&format!("{operation} {input} is refused"));
+        (error.model.name, error.message)
+    }
+
+    fn call(&self, operation: &str) -> Arc<Call> {
+        let service = &shapes::kinesis::SERVICE;
+        let home = Home::default();
+        Arc::new(Call {
+            service,
+            operation: service.operation(operation).and_then(|entry| entry.model).expect("a served operation"),
+            caller: Caller {
+                kind: CallerKind::Root,
+                arn: home.global_arn("iam", "root").to_string(),
+                principal_id: home.account.to_string(),
+                account: home.account,
+                access_key_id: "test".into(),
+            },
+            request_id: "r".into(),
+            source_ip: IpAddr::from([127, 0, 0, 1]),
+            user_agent: String::new(),
+            host: "localhost".into(),
+            tls: false,
+            at: self.world.now(),
+            trace: None,
+        })
+    }
+
+    /// Creates a stream and waits until it is there.
+    pub async fn create(&self, name: &str, shards: u32) {
+        self.ask("CreateStream", json!({"StreamName": name, "ShardCount": shards})).await.unwrap();
+        self.wait(Duration::from_millis(100)).await;
+        let summary = self.ask("DescribeStreamSummary", json!({"StreamName": name})).await.unwrap();
+        assert_eq!(summary["StreamDescriptionSummary"]["StreamStatus"], "ACTIVE");
+    }
+
+    pub async fn put(&self, name: &str, key: &str, data: &[u8]) -> Result<Value, ApiError> {
+        self.ask("PutRecord", json!({"StreamName": name, "PartitionKey": key, "Data": base64(data)})).await
+    }
+
+    pub async fn iterator(&self, name: &str, shard: u32, kind: &str, more: Value) -> String {
+        let mut input =
+            json!({"StreamName": name, "ShardId": format!("shardId-{shard:012}"), "ShardIteratorType": kind});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = self.ask("GetShardIterator", input).await.unwrap();
+        answer["ShardIterator"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn get(&self, iterator: &str) -> Result<Value, ApiError> {
+        self.ask("GetRecords", json!({"ShardIterator": iterator})).await
+    }
+
+    /// The payloads that one read gives.
+    pub async fn payloads(&self, iterator: &str) -> Vec<Vec<u8>> {
+        let answer = self.get(iterator).await.unwrap();
+        answer["Records"].as_array().unwrap().iter().map(|record| from_base64(&record["Data"])).collect()
+    }
+
+    pub async fn wait(&self, duration: Duration) {
+        self.world.clock.sleep(duration).await;
+    }
+}
+
+pub fn base64(data: &[u8]) -> String {
+    base64_simd::STANDARD.encode_to_string(data)
+}
+
+pub fn from_base64(text: &Value) -> Vec<u8> {
+    base64_simd::STANDARD.decode_to_vec(text.as_str().unwrap()).unwrap()
+}
