@@ -271,5 +271,7 @@ async fn idle_processes_end_and_leave_nothing() {
     house.ask(&spec, r#"{"do":"echo"}"#).await;
     let left = house.world.tasks.shut_down(Duration::from_secs(10)).await;
     assert!(left.is_empty(), "{left:?}");
+    let scratch = house.world.disk.list(&house.dir.path().join("scratch")).unwrap();
+    assert!(scratch.is_empty(), "{scratch:?}");
     assert_eq!(house.executor.processes(), (0, 0));
 }

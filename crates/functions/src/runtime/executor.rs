@@ -45,8 +45,15 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// An executor without processes; they start as functions are invoked.
+    /// An executor without processes; they start as functions are invoked. What a dead server left in
+    /// `options.scratch_dir` is removed, so nobody else may be using that directory.
     pub fn new(world: World, options: Options, python: Arc<PythonRuntime>, logs: Arc<dyn LogSink>) -> Executor {
+        match std::fs::remove_dir_all(&options.scratch_dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "cannot remove temporary directories of functions");
+            }
+            _ => {}
+        }
         let pool = Pool::new(options.max_concurrency, options.max_memory_mb);
         Executor { house: Arc::new(House { world, options, python, logs, pool }) }
     }

@@ -146,6 +146,8 @@ impl Sandbox {
             alive = self.carry(order, false).await;
         }
         self.child.kill();
+        // A house that closes waits for this task, and so for what is cleaned up behind the process.
+        let _ = self.child.wait().await;
     }
 
     /// Waits for an order; `None` where the process should end, or has.
