@@ -137,7 +137,9 @@ impl HotCodec<GetRecordsOp> for GetRecordsCodec {
             return None;
         }
         // Exactly as long as it gets, but for escapes in keys: a growing buffer would copy megabytes.
-        let size = |record: &Record| 200 + record.data.len().div_ceil(3) * 4 + record.partition_key.as_ref().map_or(0, String::len);
+        let size = |record: &Record| {
+            200 + record.data.len().div_ceil(3) * 4 + record.partition_key.as_ref().map_or(0, String::len)
+        };
         let mut out = BytesMut::with_capacity(512 + output.records.iter().map(size).sum::<usize>());
         out.put_slice(b"{\"Records\":[");
         for (i, record) in output.records.iter().enumerate() {

@@ -80,7 +80,8 @@ pub(crate) fn too_long(member: &str, limit: usize) -> ApiError {
 
 /// What AWS has and this server has not yet is refused, never ignored.
 pub(crate) fn not_served(what: &str) -> ApiError {
-    common::NOT_IMPLEMENTED.because(format!("Headwater does not serve {what} yet. See docs/coverage.md for what it serves."))
+    common::NOT_IMPLEMENTED
+        .because(format!("Headwater does not serve {what} yet. See docs/coverage.md for what it serves."))
 }
 
 pub(crate) fn foreign_sequence(expected: u32, got: Sequence) -> ApiError {

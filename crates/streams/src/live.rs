@@ -57,7 +57,8 @@ impl LiveStream {
         before: Option<&LiveStream>,
     ) -> LiveStream {
         let before = before.filter(|before| before.def.created == def.created);
-        let shards: Vec<LiveShard> = def.shards.iter().map(|shard| LiveShard::new(shard, limits, now, before)).collect();
+        let shards: Vec<LiveShard> =
+            def.shards.iter().map(|shard| LiveShard::new(shard, limits, now, before)).collect();
         let taking = shards.iter().enumerate().filter(|(_, shard)| shard.def.closed.is_none());
         let mut open: Vec<_> = taking.map(|(place, shard)| (shard.def.end, place)).collect();
         open.sort_unstable();

@@ -190,11 +190,11 @@ impl Streams {
     /// In a task of its own: a caller that hangs up must not leave the catalog and its projection apart.
     pub(crate) async fn change(
         self: &Arc<Self>,
-        name: &str,
+        name: String,
         decide: impl FnOnce(&State) -> Result<Vec<Change>, ApiError> + Send + 'static,
     ) -> Result<(), ApiError> {
         let (done, result) = oneshot::channel();
-        let (streams, name) = (self.clone(), name.to_owned());
+        let streams = self.clone();
         self.world.tasks.spawn(Stage::Store, "streams: change", |_| async move {
             let changed = streams.catalog.change(|state| Ok::<_, ApiError>((decide(state)?, ()))).await;
             streams.refresh(&name);

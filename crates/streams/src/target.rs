@@ -43,7 +43,8 @@ impl StreamTarget {
         }
         // EventBridge uses the event's id where the target names no key.
         // <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_KinesisParameters.html>
-        let key = envelope.attributes.get(attribute::PARTITION_KEY).filter(|key| !key.is_empty()).unwrap_or(&envelope.id);
+        let key =
+            envelope.attributes.get(attribute::PARTITION_KEY).filter(|key| !key.is_empty()).unwrap_or(&envelope.id);
         let key = first_chars(key, KEY_CHARS);
         let explicit = envelope.attributes.get(attribute::EXPLICIT_HASH_KEY);
         let Some(hash) = explicit.map_or_else(|| Some(HashKey::of(key)), |text| HashKey::parse(text)) else {

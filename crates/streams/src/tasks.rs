@@ -54,10 +54,19 @@ async fn finish(streams: &Arc<Streams>, stream: &Stream) -> Result<(), ApiError>
             for (number, (start, end)) in (0..).zip(hash::split(stream.first_shards)) {
                 let log = streams.store().log(&log_name(&stream.name, number)).await?.0;
                 let (parent, adjacent_parent, closed) = (None, None, None);
-                shards.push(Shard { number, parent, adjacent_parent, start, end, created: stream.created, log, closed });
+                shards.push(Shard {
+                    number,
+                    parent,
+                    adjacent_parent,
+                    start,
+                    end,
+                    created: stream.created,
+                    log,
+                    closed,
+                });
             }
             let change = Change::Activated { name: stream.name.clone(), shards };
-            streams.change(&stream.name, |_| Ok(vec![change])).await
+            streams.change(stream.name.clone(), |_| Ok(vec![change])).await
         }
         Status::Deleting => {
             for shard in &stream.shards {
@@ -66,7 +75,7 @@ async fn finish(streams: &Arc<Streams>, stream: &Stream) -> Result<(), ApiError>
                 }
             }
             let change = Change::Deleted { name: stream.name.clone() };
-            streams.change(&stream.name, |_| Ok(vec![change])).await
+            streams.change(stream.name.clone(), |_| Ok(vec![change])).await
         }
     }
 }

@@ -39,17 +39,17 @@ pub(crate) async fn create_stream(
         shards: Vec::new(),
     };
     let (home, limit) = (streams.home().clone(), shards_per_account(streams.home().region.as_str()));
-    let decided = streams.change(&name.clone(), move |state| {
+    let decided = streams.change(name.clone(), move |state| {
         if state.streams.contains_key(&name) {
-            return Err(error::stream_exists(&home, &name);
+            return Err(error::stream_exists(&home, &name));
         }
         let open = state.open_shards();
         if open + shards as usize > limit {
-            return Err(error::too_many_shards(&home, open, limit, shards as usize);
+            return Err(error::too_many_shards(&home, open, limit, shards as usize));
         }
         if mode == Mode::OnDemand && state.on_demand_streams() >= ON_DEMAND_STREAMS {
             let message = format!("Account {} already has {ON_DEMAND_STREAMS} on-demand streams.", home.account);
-            return Err(errors::LIMIT_EXCEEDED_EXCEPTION.because(message);
+            return Err(errors::LIMIT_EXCEEDED_EXCEPTION.because(message));
         }
         Ok(vec![Change::Created(stream)])
     });
@@ -80,7 +80,7 @@ pub(crate) async fn delete_stream(
 ) -> Result<Nothing, ApiError> {
     let name = streams.name_of(asked!(input))?.to_owned();
     let home = streams.home().clone();
-    let decided = streams.change(&name.clone(), move |state| match state.streams.get(&name) {
+    let decided = streams.change(name.clone(), move |state| match state.streams.get(&name) {
         None => Err(error::no_stream(&home, &name)),
         Some(stream) if !stream.is_active() => Err(error::not_active(&home, &name, stream.status)),
         Some(_) => Ok(vec![Change::Deleting { name }]),

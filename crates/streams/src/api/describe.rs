@@ -22,9 +22,7 @@ pub(crate) async fn describe_stream(
     let stream = streams.find(asked!(input))?;
     let after = match &input.exclusive_start_shard_id {
         None => None,
-        Some(id) => {
-            Some(shard_number(id).ok_or_else(|| error::no_shard(streams.home(), &stream.def.name, id))?)
-        }
+        Some(id) => Some(shard_number(id).ok_or_else(|| error::no_shard(streams.home(), &stream.def.name, id))?),
     };
     let limit = input.limit.map_or(DESCRIBE_SHARDS, |limit| (limit.max(1) as usize).min(DESCRIBE_SHARDS));
     let mut shards = shards_kept(&stream, streams.world().now()).filter(|s| after.is_none_or(|after| s.number > after));

@@ -8,7 +8,8 @@ use crate::streams::asked;
 use crate::token::{Page, ShardFilter};
 use names::Timestamp;
 use shapes::kinesis::{
-    self, ListShardsInput, ListShardsOutput, ListStreamsInput, ListStreamsOutput, ShardFilterType, StreamSummary, errors,
+    self, ListShardsInput, ListShardsOutput, ListStreamsInput, ListStreamsOutput, ShardFilterType, StreamSummary,
+    errors,
 };
 use std::sync::Arc;
 use wire::{ApiError, Call};
@@ -130,7 +131,8 @@ fn filtered(
     let horizon = stream.def.horizon(now).max(stream.def.created);
     let mut filter = ShardFilter::All;
     if let Some(asked) = asked {
-        let needs = |member: &str| error::argument(format!("{member} must be provided for ShardFilter {}.", asked.r#type));
+        let needs =
+            |member: &str| error::argument(format!("{member} must be provided for ShardFilter {}.", asked.r#type));
         let at = || asked.timestamp.ok_or_else(|| needs("Timestamp"));
         filter = match asked.r#type {
             ShardFilterType::AfterShardId => {

@@ -25,7 +25,8 @@ pub(crate) async fn decrease_stream_retention_period(
     input: DecreaseStreamRetentionPeriodInput,
 ) -> Result<Nothing, ApiError> {
     let name = streams.name_of(asked!(input))?.to_owned();
-    set(&streams, name.clone(), input.retention_period_hours, |now, wanted| wanted <= now, ("longer", "Increase")).await?;
+    set(&streams, name.clone(), input.retention_period_hours, |now, wanted| wanted <= now, ("longer", "Increase"))
+        .await?;
     // "Any records older than the new period are no longer accessible": at once, not with the next round.
     if let Some(stream) = streams.lookup(&name) {
         tasks::trim(&streams, &stream)?;
@@ -53,7 +54,7 @@ async fn set(
         )));
     }
     let home = streams.home().clone();
-    let decided = streams.change(&name.clone(), move |state| {
+    let decided = streams.change(name.clone(), move |state| {
         let stream = state.streams.get(&name).ok_or_else(|| error::no_stream(&home, &name))?;
         if !stream.is_active() {
             return Err(error::not_active(&home, &name, stream.status));

@@ -88,7 +88,7 @@ fn tag_shape((key, value): (&String, &String)) -> Tag {
 async fn set(streams: &Arc<Streams>, name: &str, set: BTreeMap<String, String>) -> Result<Nothing, ApiError> {
     check(streams, name, "add tags to", set.iter().flat_map(|(key, value)| [key, value]))?;
     let (home, this, stream_name) = (streams.home().clone(), streams.clone(), name.to_owned());
-    let decided = streams.change(name, move |state| {
+    let decided = streams.change(name.to_owned(), move |state| {
         let stream = state.streams.get(&stream_name).ok_or_else(|| error::no_stream(&home, &stream_name))?;
         let new = set.keys().filter(|key| !stream.tags.contains_key(*key)).count();
         check_count(&this, &stream_name, stream.tags.len() + new)?;
@@ -101,7 +101,7 @@ async fn set(streams: &Arc<Streams>, name: &str, set: BTreeMap<String, String>) 
 async fn remove(streams: &Arc<Streams>, name: &str, remove: Vec<String>) -> Result<Nothing, ApiError> {
     check(streams, name, "remove tags from", remove.iter())?;
     let (home, stream_name) = (streams.home().clone(), name.to_owned());
-    let decided = streams.change(name, move |state| {
+    let decided = streams.change(name.to_owned(), move |state| {
         if !state.streams.contains_key(&stream_name) {
             return Err(error::no_stream(&home, &stream_name));
         }

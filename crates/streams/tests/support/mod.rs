@@ -14,15 +14,15 @@ use wire::{ApiError, Call, Protocol, Request};
 use world::World;
 use world::disk::SimDisk;
 
-pub struct House {
-    pub world: World,
-    pub disk: Arc<SimDisk>,
-    pub store: Store,
-    pub streams: Arc<Streams>,
+pub(crate) struct House {
+    pub(crate) world: World,
+    pub(crate) disk: Arc<SimDisk>,
+    pub(crate) store: Store,
+    pub(crate) streams: Arc<Streams>,
     limits: Limits,
 }
 
-pub async fn house(limits: Limits) -> House {
+pub(crate) async fn house(limits: Limits) -> House {
     let (world, disk) = World::simulated(7);
     let (store, streams) = open(&world, limits).await;
     House { world, disk, store, streams, limits }
@@ -39,7 +39,7 @@ async fn open(world: &World, limits: Limits) -> (Store, Arc<Streams>) {
 
 impl House {
     /// Stops everything and opens the same disk again.
-    pub async fn restart(self) -> House {
+    pub(crate) async fn restart(self) -> House {
         let House { mut world, disk, store, streams, limits } = self;
         world.tasks.shut_down(Duration::from_secs(5)).await;
         store.close().await;
@@ -50,7 +50,7 @@ impl House {
     }
 
     /// Asks in one protocol.
-    pub async fn ask_by(&self, protocol: Protocol, operation: &str, body: Bytes) -> Result<Bytes, ApiError> {
+    pub(crate) async fn ask_by(&self, protocol: Protocol, operation: &str, body: Bytes) -> Result<Bytes, ApiError> {
         let service = self.streams.service();
         let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
@@ -59,13 +59,13 @@ impl House {
     }
 
     /// Asks in JSON.
-    pub async fn ask(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
+    pub(crate) async fn ask(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
         let answer = self.ask_by(Protocol::AwsJson11, operation, input.to_string().into()).await?;
         Ok(if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).unwrap() })
     }
 
     /// Asks for what must be refused; gives the error's name and message.
-    pub async fn refused(&self, operation: &str, input: Value) -> (&'static str, String) {
+    pub(crate) async fn refused(&self, operation: &str, input: Value) -> (&'static str, String) {
         let error = self.ask(operation, input.clone()).await.expect_err(&format!("{operation} {input} is refused"));
         (error.model.name, error.message)
     }
@@ -94,18 +94,18 @@ impl House {
     }
 
     /// Creates a stream and waits until it is there.
-    pub async fn create(&self, name: &str, shards: u32) {
+    pub(crate) async fn create(&self, name: &str, shards: u32) {
         self.ask("CreateStream", json!({"StreamName": name, "ShardCount": shards})).await.unwrap();
         self.wait(Duration::from_millis(100)).await;
         let summary = self.ask("DescribeStreamSummary", json!({"StreamName": name})).await.unwrap();
         assert_eq!(summary["StreamDescriptionSummary"]["StreamStatus"], "ACTIVE");
     }
 
-    pub async fn put(&self, name: &str, key: &str, data: &[u8]) -> Result<Value, ApiError> {
+    pub(crate) async fn put(&self, name: &str, key: &str, data: &[u8]) -> Result<Value, ApiError> {
         self.ask("PutRecord", json!({"StreamName": name, "PartitionKey": key, "Data": base64(data)})).await
     }
 
-    pub async fn iterator(&self, name: &str, shard: u32, kind: &str, more: Value) -> String {
+    pub(crate) async fn iterator(&self, name: &str, shard: u32, kind: &str, more: Value) -> String {
         let mut input =
             json!({"StreamName": name, "ShardId": format!("shardId-{shard:012}"), "ShardIteratorType": kind});
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -113,25 +113,25 @@ impl House {
         answer["ShardIterator"].as_str().unwrap().to_owned()
     }
 
-    pub async fn get(&self, iterator: &str) -> Result<Value, ApiError> {
+    pub(crate) async fn get(&self, iterator: &str) -> Result<Value, ApiError> {
         self.ask("GetRecords", json!({"ShardIterator": iterator})).await
     }
 
     /// The payloads that one read gives.
-    pub async fn payloads(&self, iterator: &str) -> Vec<Vec<u8>> {
+    pub(crate) async fn payloads(&self, iterator: &str) -> Vec<Vec<u8>> {
         let answer = self.get(iterator).await.unwrap();
         answer["Records"].as_array().unwrap().iter().map(|record| from_base64(&record["Data"])).collect()
     }
 
-    pub async fn wait(&self, duration: Duration) {
+    pub(crate) async fn wait(&self, duration: Duration) {
         self.world.clock.sleep(duration).await;
     }
 }
 
-pub fn base64(data: &[u8]) -> String {
+pub(crate) fn base64(data: &[u8]) -> String {
     base64_simd::STANDARD.encode_to_string(data)
 }
 
-pub fn from_base64(text: &Value) -> Vec<u8> {
+pub(crate) fn from_base64(text: &Value) -> Vec<u8> {
     base64_simd::STANDARD.decode_to_vec(text.as_str().unwrap()).unwrap()
 }
