@@ -1,120 +1,320 @@
-//! stand-in: in memory, until the journal itself lands
-use crate::batch::take_record;
-use crate::{Appended, Batch, Extent, LogId, OpenError, ReadLimit, Record, StoreError, StoreOptions, Timestamp, Usage};
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-use tokio::sync::watch;
-use world::World;
+//! One journal for all logs: callers queue, one writer writes a group at a time and syncs it once.
 
-struct Log {
-    name: String,
-    first: u64,
-    records: Vec<Record>,
-    watch: watch::Sender<u64>,
-}
+mod compact;
+mod frame;
+mod index;
+mod meta;
+mod plan;
+mod reader;
+mod recover;
+mod scan;
+mod sealed;
+mod segment;
+mod writer;
+
+use crate::store::Writer as Mode;
+use crate::{Appended, Batch, Extent, LogId, OpenError, StoreError, StoreOptions, Usage};
+use index::Index;
+use plan::{Request, Work};
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{Semaphore, oneshot, watch};
+use world::{Stage, World};
+use writer::Writer;
+
+/// One call may carry so much, and all calls that wait for the writer so much together.
+const MAX_CALL_BYTES: usize = 32 << 20;
+const MAX_WAITING_BYTES: usize = 64 << 20;
+/// A group takes no more calls past this, so that their callers do not wait for long.
+const GROUP_BYTES: usize = 8 << 20;
+const GROUP_CALLS: usize = 4096;
+const MAX_NAME_BYTES: usize = 1024;
 
 pub(crate) struct Journal {
     world: World,
-    logs: Mutex<(u64, BTreeMap<u64, Log>)>,
+    options: StoreOptions,
+    index: RwLock<Index>,
+    inbox: Mutex<Inbox>,
+    /// The inbox has something for the writer's thread.
+    ready: Condvar,
+    /// Bytes that may still wait.
+    room: Arc<Semaphore>,
+    /// The writer, where it has no thread of its own.
+    inline: Mutex<Option<Writer>>,
+    flush_planned: AtomicBool,
+    stopped: watch::Sender<bool>,
+    lock: Mutex<Option<Box<dyn Send + Sync>>>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    queue: VecDeque<Request>,
+    /// There is something to do although nobody waits.
+    nudged: bool,
+    closing: bool,
+    failed: Option<Arc<str>>,
+}
+
+impl Inbox {
+    fn refusal(&self) -> Option<StoreError> {
+        let failed = self.failed.as_ref().map(|why| StoreError::Failed { why: why.clone() });
+        failed.or(self.closing.then_some(StoreError::Closed))
+    }
 }
 
 impl Journal {
-    pub(crate) fn open(world: &World, dir: &Path, _: StoreOptions) -> Result<Arc<Journal>, OpenError> {
-        let _ = world.disk.create_dir(dir);
-        Ok(Arc::new(Journal { world: world.clone(), logs: Mutex::default() }))
-    }
-    pub(crate) async fn create(&self, name: &str) -> Result<LogId, StoreError> {
-        if let Some(log) = self.find(name) {
-            return Ok(log);
+    pub(crate) fn open(world: &World, dir: &Path, mut options: StoreOptions) -> Result<Arc<Journal>, OpenError> {
+        // Offsets within a segment are 32 bits wide.
+        options.segment_bytes = options.segment_bytes.clamp(4096, 1 << 31).next_multiple_of(frame::ALIGN);
+        let lock = recover::lock(&world.disk, dir)?;
+        let found = recover::recover(world, dir)?;
+        let journal = Arc::new(Journal {
+            world: world.clone(),
+            options,
+            index: RwLock::new(found.index),
+            inbox: Mutex::default(),
+            ready: Condvar::new(),
+            room: Arc::new(Semaphore::new(MAX_WAITING_BYTES)),
+            inline: Mutex::new(None),
+            flush_planned: AtomicBool::new(false),
+            stopped: watch::Sender::new(false),
+            lock: Mutex::new(Some(lock)),
+        });
+        let writer = Writer::new(world, &journal, found.tail);
+        match options.writer {
+            Mode::Inline => *journal.inline.lock().expect("no panic holds this lock") = Some(writer),
+            Mode::Thread => {
+                let journal = journal.clone();
+                drop(world.tasks.thread("journal", move || journal.run(writer)));
+            }
         }
-        let mut logs = self.logs.lock().expect("no panic holds this lock");
-        logs.0 += 1;
-        let id = logs.0;
-        let log = Log { name: name.to_owned(), first: 0, records: Vec::new(), watch: watch::Sender::new(0) };
-        logs.1.insert(id, log);
-        Ok(LogId(id))
+        Ok(journal)
     }
-    pub(crate) fn find(&self, name: &str) -> Option<LogId> {
-        let logs = self.logs.lock().expect("no panic holds this lock");
-        logs.1.iter().find(|(_, l)| l.name == name).map(|(id, _)| LogId(*id))
+
+    fn read_index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().expect("no panic holds this lock")
     }
-    pub(crate) fn names(&self, prefix: &str) -> Vec<(String, LogId)> {
-        let logs = self.logs.lock().expect("no panic holds this lock");
-        let mut out: Vec<_> = logs.1.iter().map(|(id, l)| (l.name.clone(), LogId(*id))).collect();
-        out.retain(|(n, _)| n.starts_with(prefix));
-        out.sort();
-        out
+    fn write_index(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().expect("no panic holds this lock")
     }
-    pub(crate) async fn drop_logs(&self, ids: Vec<LogId>) -> Result<(), StoreError> {
-        let mut logs = self.logs.lock().expect("no panic holds this lock");
-        for id in ids {
-            logs.1.remove(&id.0);
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().expect("no panic holds this lock")
+    }
+
+    pub(crate) async fn create(self: &Arc<Self>, name: &str) -> Result<LogId, StoreError> {
+        if name.len() > MAX_NAME_BYTES {
+            return Err(StoreError::TooLarge { bytes: name.len(), limit: MAX_NAME_BYTES });
+        }
+        let (done, result) = oneshot::channel();
+        self.submit(Work::Create { name: name.to_owned(), done }, name.len()).await?;
+        self.outcome(result).await
+    }
+
+    pub(crate) async fn drop_logs(self: &Arc<Self>, logs: Vec<LogId>) -> Result<(), StoreError> {
+        let (done, result) = oneshot::channel();
+        let bytes = logs.len() * 16;
+        self.submit(Work::Drop { logs, done }, bytes).await?;
+        self.outcome(result).await
+    }
+
+    pub(crate) async fn append(self: &Arc<Self>, batches: Vec<Batch>) -> Result<Vec<Appended>, StoreError> {
+        if batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (done, result) = oneshot::channel();
+        let bytes = call_bytes(&batches)?;
+        self.submit(Work::Append { batches, done: Some(done) }, bytes).await?;
+        self.outcome(result).await
+    }
+
+    pub(crate) async fn append_lazy(self: &Arc<Self>, batches: Vec<Batch>) -> Result<(), StoreError> {
+        let bytes = call_bytes(&batches)?;
+        self.submit(Work::Append { batches, done: None }, bytes).await?;
+        if self.options.writer == Mode::Inline && !self.flush_planned.swap(true, Ordering::Relaxed) {
+            let journal = self.clone();
+            self.world.tasks.spawn(Stage::Store, "journal flush", move |_| async move {
+                tokio::task::yield_now().await;
+                journal.flush_planned.store(false, Ordering::Relaxed);
+                journal.lead();
+            });
         }
         Ok(())
     }
-    pub(crate) async fn append_lazy(&self, batches: Vec<Batch>) -> Result<(), StoreError> {
-        self.append(batches).await.map(|_| ())
-    }
-    pub(crate) async fn append(&self, batches: Vec<Batch>) -> Result<Vec<Appended>, StoreError> {
-        let mut logs = self.logs.lock().expect("no panic holds this lock");
-        if let Some(b) = batches.iter().find(|b| !logs.1.contains_key(&b.log().0)) {
-            return Err(StoreError::NoLog(b.log()));
+
+    /// Queues work for the writer, once there is room.
+    async fn submit(&self, work: Work, bytes: usize) -> Result<(), StoreError> {
+        let bytes = bytes.max(1);
+        let permits = u32::try_from(bytes).expect("a call is far smaller than 4 GiB");
+        let permit = self.room.clone().acquire_many_owned(permits).await.map_err(|_| StoreError::Closed)?;
+        let mut inbox = self.inbox();
+        if let Some(refusal) = inbox.refusal() {
+            return Err(refusal);
         }
-        let mut out = Vec::new();
-        for batch in batches {
-            let log = logs.1.get_mut(&batch.log().0).expect("checked");
-            let at = self.world.now().max(log.records.last().map_or(Timestamp(0), |r| r.at));
-            let first = log.records.len() as u64;
-            for (mut piece, count) in batch.into_pieces() {
-                for _ in 0..count {
-                    let data = take_record(&mut piece).expect("framed");
-                    log.records.push(Record { index: log.records.len() as u64, at, data });
+        inbox.queue.push_back(Request { work, bytes, permit });
+        drop(inbox);
+        self.ready.notify_one();
+        Ok(())
+    }
+
+    /// Waits for the writer's answer, or without a thread becomes the writer.
+    async fn outcome<T>(&self, mut result: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+        if self.options.writer == Mode::Inline {
+            // Whoever is awaited first leads; those who come meanwhile are in its group.
+            tokio::task::yield_now().await;
+            match result.try_recv() {
+                Ok(answer) => return answer,
+                Err(_) => self.lead(),
+            }
+        }
+        result.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Writes all that waits, in this thread.
+    fn lead(&self) {
+        let mut writer = self.inline.lock().expect("no panic holds this lock");
+        let Some(writer) = writer.as_mut() else { return };
+        loop {
+            let requests = self.take(writer.room());
+            if requests.is_empty() {
+                return;
+            }
+            writer.commit(self, requests);
+        }
+    }
+
+    /// The next group's calls. A group prefers to fit into the `room` that is left in the segment.
+    fn take(&self, room: u64) -> Vec<Request> {
+        let mut inbox = self.inbox();
+        inbox.nudged = false;
+        let mut bytes = 0;
+        let mut budget = GROUP_BYTES;
+        if let Some(first) = inbox.queue.front().filter(|first| first.bytes as u64 <= room) {
+            budget = budget.min(room as usize).max(first.bytes);
+        }
+        let n = inbox.queue.iter().take(GROUP_CALLS).take_while(|request| {
+            bytes += request.bytes;
+            bytes <= budget
+        });
+        let n = n.count().max(1).min(inbox.queue.len());
+        inbox.queue.drain(..n).collect()
+    }
+
+    /// The writer's thread.
+    fn run(self: Arc<Self>, mut writer: Writer) {
+        loop {
+            {
+                let mut inbox = self.inbox();
+                while inbox.queue.is_empty() && !inbox.nudged && !inbox.closing && !writer.has_more() {
+                    inbox = self.ready.wait(inbox).expect("no panic holds this lock");
+                }
+                if inbox.closing && inbox.queue.is_empty() {
+                    break;
                 }
             }
-            out.push(Appended { first, at });
-            log.watch.send_replace(log.records.len() as u64);
+            let requests = self.take(writer.room());
+            writer.commit(&self, requests);
         }
-        Ok(out)
+        self.finish(&mut writer);
     }
-    pub(crate) fn read(&self, log: LogId, from: u64, limit: ReadLimit) -> Result<Vec<Record>, StoreError> {
-        let logs = self.logs.lock().expect("no panic holds this lock");
-        let l = logs.1.get(&log.0).ok_or(StoreError::NoLog(log))?;
-        let (mut out, mut bytes) = (Vec::new(), 0);
-        for r in l.records.iter().skip(from.max(l.first) as usize).take(limit.records) {
-            bytes += r.data.len();
-            if !out.is_empty() && bytes > limit.bytes {
-                break;
+
+    fn finish(&self, writer: &mut Writer) {
+        writer.finish(self);
+        *self.lock.lock().expect("no panic holds this lock") = None;
+        self.stopped.send_replace(true);
+    }
+
+    /// Tells the writer to finish; does not wait for it.
+    pub(crate) fn stop(&self) {
+        self.inbox().closing = true;
+        self.ready.notify_one();
+    }
+
+    pub(crate) async fn close(&self) {
+        self.stop();
+        if self.options.writer == Mode::Inline {
+            self.lead();
+            let writer = self.inline.lock().expect("no panic holds this lock").take();
+            if let Some(mut writer) = writer {
+                self.finish(&mut writer);
             }
-            out.push(r.clone());
         }
-        Ok(out)
+        // The sender lives as long as the journal.
+        let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
+
+    /// Nothing is written any more: what is on disk past the last group is unknown.
+    fn fail(&self, why: &str) {
+        tracing::error!(why, "the journal has stopped");
+        self.inbox().failed.get_or_insert_with(|| why.into());
+    }
+
+    fn failure(&self) -> Option<StoreError> {
+        self.inbox().failed.as_ref().map(|why| StoreError::Failed { why: why.clone() })
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<LogId> {
+        self.read_index().names.get(name).copied().map(LogId)
+    }
+
+    pub(crate) fn names(&self, prefix: &str) -> Vec<(String, LogId)> {
+        let index = self.read_index();
+        let from = index.names.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
+        from.take_while(|(name, _)| name.starts_with(prefix)).map(|(name, id)| (name.to_string(), LogId(*id))).collect()
+    }
+
     pub(crate) fn extent(&self, log: LogId) -> Extent {
-        let logs = self.logs.lock().expect("no panic holds this lock");
-        let Some(l) = logs.1.get(&log.0) else { return Extent::default() };
-        let bytes = l.records.iter().skip(l.first as usize).map(|r| r.data.len() as u64).sum();
-        let last_at = l.records.last().map_or(Timestamp(0), |r| r.at);
-        Extent { first: l.first, next: l.records.len() as u64, bytes, last_at }
+        let index = self.read_index();
+        index.logs.get(&log.0).map_or_else(Extent::default, |log| Extent {
+            first: log.first,
+            next: log.next,
+            bytes: log.spans.iter().map(|span| span.run.bytes).sum(),
+            last_at: log.last_at,
+        })
     }
-    pub(crate) fn find_time(&self, log: LogId, at: Timestamp) -> u64 {
-        let logs = self.logs.lock().expect("no panic holds this lock");
-        let Some(l) = logs.1.get(&log.0) else { return 0 };
-        (l.records.partition_point(|r| r.at < at) as u64).max(l.first)
-    }
-    pub(crate) fn trim(&self, log: LogId, before: u64) -> Result<(), StoreError> {
-        let mut logs = self.logs.lock().expect("no panic holds this lock");
-        let l = logs.1.get_mut(&log.0).ok_or(StoreError::NoLog(log))?;
-        l.first = l.first.max(before.min(l.records.len() as u64));
+
+    pub(crate) fn trim(&self, id: LogId, before: u64) -> Result<(), StoreError> {
+        let mut index = self.write_index();
+        let active = index.active;
+        let log = index.logs.get_mut(&id.0).ok_or(StoreError::NoLog(id))?;
+        let before = before.min(log.next);
+        if before <= log.first {
+            return Ok(());
+        }
+        log.first = before;
+        // Worth a group of its own only where a segment may be given up.
+        let frees = log.spans.front().is_some_and(|span| span.segment != active && span.run.next <= before);
+        index.trims.insert(id.0);
+        drop(index);
+        if frees {
+            self.inbox().nudged = true;
+            self.ready.notify_one();
+        }
         Ok(())
     }
+
     pub(crate) fn watch(&self, log: LogId) -> watch::Receiver<u64> {
-        let logs = self.logs.lock().expect("no panic holds this lock");
-        logs.1.get(&log.0).map_or_else(|| watch::Sender::new(0).subscribe(), |l| l.watch.subscribe())
+        let index = self.read_index();
+        index.logs.get(&log.0).map_or_else(|| watch::Sender::new(0).subscribe(), |log| log.watch.subscribe())
     }
+
     pub(crate) fn usage(&self) -> Usage {
-        Usage::default()
+        let index = self.read_index();
+        Usage {
+            segments: index.segments.len() as u64,
+            spares: index.spares,
+            bytes: index.spare_bytes + index.segments.values().map(|t| t.segment.size).sum::<u64>(),
+            live_bytes: index.segments.values().map(|t| t.live_bytes).sum(),
+            logs: index.logs.len() as u64,
+        }
     }
-    pub(crate) async fn close(&self) {}
-    pub(crate) fn stop(&self) {}
+}
+
+fn call_bytes(batches: &[Batch]) -> Result<usize, StoreError> {
+    let bytes = batches.iter().map(|batch| batch.bytes() + frame::BLOCK_HEAD).sum();
+    if bytes > MAX_CALL_BYTES {
+        return Err(StoreError::TooLarge { bytes, limit: MAX_CALL_BYTES });
+    }
+    Ok(bytes)
 }

@@ -1,6 +1,6 @@
 use super::{Disk, DiskFile, Entry, Open};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -65,6 +65,25 @@ impl DiskFile for RealFile {
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
+    }
+    fn write_vectored_at(&self, parts: &[&[u8]], mut offset: u64) -> io::Result<()> {
+        // What the kernel takes in one call (IOV_MAX).
+        for parts in parts.chunks(1024) {
+            let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            let mut left = &mut slices[..];
+            while left.iter().any(|part| !part.is_empty()) {
+                match rustix::io::pwritev(&self.0, left, offset) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(n) => {
+                        IoSlice::advance_slices(&mut left, n);
+                        offset += n as u64;
+                    }
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
     }
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()

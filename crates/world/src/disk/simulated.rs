@@ -28,6 +28,9 @@ pub struct DiskFaults {
     pub sync_error_one_in: u64,
     /// Bytes the disk holds; zero for no limit.
     pub capacity: u64,
+    /// The power fails in the middle of the operation after so many that change something: it may happen in part,
+    /// and all later ones fail until [`SimDisk::crash`]. Zero for never.
+    pub halt_after: u64,
 }
 
 struct State {
@@ -35,6 +38,8 @@ struct State {
     faults: DiskFaults,
     /// Counts crashes; handles of an earlier life fail.
     life: u64,
+    /// The power is gone.
+    halted: bool,
     names: BTreeMap<PathBuf, Arc<Mutex<Inode>>>,
     durable_names: BTreeMap<PathBuf, Arc<Mutex<Inode>>>,
     pending: Vec<NameChange>,
@@ -71,6 +76,7 @@ impl SimDisk {
             random: SeededEntropy::new(seed ^ 0x0064_6973_6b00),
             faults: DiskFaults::default(),
             life: 0,
+            halted: false,
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
             pending: Vec::new(),
@@ -94,6 +100,8 @@ impl SimDisk {
     pub fn crash(&self) {
         let mut state = self.state();
         state.life += 1;
+        state.halted = false;
+        state.faults.halt_after = 0;
         state.locks.clear();
         let kept = match state.pending.len() {
             0 => 0,
@@ -134,13 +142,29 @@ impl State {
     fn note(&mut self, what: &str, path: &Path, a: u64, bytes: &[u8]) {
         let mut h = self.trace;
         let text = path.as_os_str().as_encoded_bytes();
-        for b in what.bytes().chain(text.iter().copied()).chain(a.to_le_bytes()).chain(bytes.iter().copied()) {
-            h = (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+        for part in [what.as_bytes(), text, &a.to_le_bytes(), bytes] {
+            for word in part.chunks(8) {
+                let mut padded = [0; 8];
+                padded[..word.len()].copy_from_slice(word);
+                h = (h.rotate_left(5) ^ u64::from_le_bytes(padded)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            }
+            h = (h ^ part.len() as u64).wrapping_mul(0x0100_0000_01b3);
         }
         self.trace = h;
     }
     fn used(&self) -> u64 {
         self.names.values().map(|i| i.lock().expect("no panic holds this lock").bytes.len() as u64).sum()
+    }
+    /// Counts an operation that changes something; `Err` once the power is gone.
+    fn count(&mut self) -> io::Result<()> {
+        if self.faults.halt_after > 0 {
+            self.faults.halt_after -= 1;
+            self.halted |= self.faults.halt_after == 0;
+        }
+        match self.halted {
+            true => Err(io::Error::other("simulated power failure")),
+            false => Ok(()),
+        }
     }
     fn strikes(&self, one_in: u64) -> bool {
         one_in > 0 && self.random.below(one_in) == 0
@@ -260,6 +284,13 @@ impl DiskFile for SimFile {
         state.note("write", &self.path, offset, bytes);
         let mut inode = self.inode.lock().expect("no panic holds this lock");
         SimFile::room(&state, &inode, offset as usize + bytes.len())?;
+        let before = state.halted;
+        if let Err(error) = state.count() {
+            if !before {
+                inode.write(offset as usize, bytes);
+            }
+            return Err(error);
+        }
         if state.strikes(state.faults.write_error_one_in) {
             let part = state.random.below(bytes.len() as u64 + 1) as usize;
             inode.write(offset as usize, &bytes[..part]);
@@ -271,6 +302,7 @@ impl DiskFile for SimFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.state()?;
         state.note("sync", &self.path, 0, &[]);
+        state.count()?;
         let mut inode = self.inode.lock().expect("no panic holds this lock");
         if state.strikes(state.faults.sync_error_one_in) {
             inode.lose_unsynced(&state.random);
@@ -286,6 +318,7 @@ impl DiskFile for SimFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state()?;
         state.note("len", &self.path, len, &[]);
+        state.count()?;
         let mut inode = self.inode.lock().expect("no panic holds this lock");
         SimFile::room(&state, &inode, len as usize)?;
         inode.resize(len as usize);
@@ -319,6 +352,7 @@ impl Disk for SimDisk {
                 if path.parent().is_some_and(|dir| !state.dirs.contains(dir)) {
                     return Err(io::ErrorKind::NotFound.into());
                 }
+                state.count()?;
                 let inode = Arc::new(Mutex::new(Inode::default()));
                 state.note("create", path, 0, &[]);
                 state.change(NameChange::Set(path.to_owned(), inode.clone()));
@@ -333,12 +367,14 @@ impl Disk for SimDisk {
         if !state.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        state.count()?;
         state.change(NameChange::Rename(from.to_owned(), to.to_owned()));
         Ok(())
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.note("remove", path, 0, &[]);
+        state.count()?;
         if !state.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -371,6 +407,7 @@ impl Disk for SimDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.note("sync_dir", dir, 0, &[]);
+        state.count()?;
         // One journal for all names: syncing any directory makes all earlier name changes durable.
         state.pending.clear();
         state.durable_names = state.names.clone();

@@ -1,0 +1,78 @@
+use super::Journal;
+use super::index::Entry;
+use super::segment::{Reading, Segment};
+use crate::{LogId, ReadLimit, Record, StoreError, Timestamp};
+use std::sync::Arc;
+
+/// Blocks looked up at once.
+const LOOK_AHEAD: usize = 64;
+
+impl Journal {
+    pub(crate) fn read(&self, log: LogId, from: u64, limit: ReadLimit) -> Result<Vec<Record>, StoreError> {
+        let mut out = Reading::new(from, limit);
+        while !out.full {
+            let Some((segment, entries)) = self.locate(log, &mut out.from)? else { break };
+            let before = out.from;
+            segment.read(&entries, &mut out)?;
+            if out.from == before && !out.full {
+                return Err(segment.damaged(&format!("record {before} of log {} is missing", log.0)));
+            }
+        }
+        Ok(out.records)
+    }
+
+    /// The blocks from the one that holds `from` on (or the log's first record, where that is later), as far as they
+    /// are in one segment. `None` at the log's end. The segment is not recycled while it is held.
+    fn locate(&self, id: LogId, from: &mut u64) -> Result<Option<(Arc<Segment>, Vec<Entry>)>, StoreError> {
+        let index = self.read_index();
+        let log = index.logs.get(&id.0).ok_or(StoreError::NoLog(id))?;
+        *from = (*from).max(log.first);
+        if *from >= log.next {
+            return Ok(None);
+        }
+        let missing = || StoreError::corrupt(format!("record {from} of log {} is in no segment", id.0));
+        let span = *log.span(*from).ok_or_else(missing)?;
+        let segment = index.segments.get(&span.segment).ok_or_else(missing)?.segment.clone();
+        let mut entries = if span.segment == index.active {
+            index.active_blocks(id.0, *from, LOOK_AHEAD)
+        } else {
+            drop(index);
+            segment.blocks_from(id.0, *from, LOOK_AHEAD)?
+        };
+        // What is behind the span has been moved to a newer segment, or is another run.
+        entries.retain(|entry| entry.first < span.run.next);
+        Ok(Some((segment, entries)))
+    }
+
+    /// Where the look-up fails on a damaged disk, the log's first index: whoever reads from there learns why.
+    pub(crate) fn find_time(&self, id: LogId, at: Timestamp) -> u64 {
+        self.try_find_time(id, at).unwrap_or_else(|error| {
+            tracing::error!(%error, log = id.0, "cannot look up a time");
+            self.extent(id).first
+        })
+    }
+
+    fn try_find_time(&self, id: LogId, at: Timestamp) -> Result<u64, StoreError> {
+        let mut from = 0;
+        loop {
+            let index = self.read_index();
+            let Some(log) = index.logs.get(&id.0) else { return Ok(0) };
+            from = from.max(log.first);
+            let later = |span: &&super::index::Span| span.run.next > from && span.run.last_at >= at;
+            let Some(span) = log.spans.iter().find(later).copied() else { return Ok(log.next) };
+            from = from.max(span.run.first);
+            let segment = index.segments.get(&span.segment).map(|tenure| tenure.segment.clone());
+            let block = if span.segment == index.active {
+                let mut blocks = index.blocks.range((id.0, 0)..(id.0, span.run.next)).map(|(_, entry)| entry);
+                blocks.find(|entry| entry.next() > from && entry.at >= at).copied()
+            } else {
+                drop(index);
+                segment.map_or(Ok(None), |segment| segment.block_at(id.0, from, at))?
+            };
+            match block.filter(|entry| entry.first < span.run.next) {
+                Some(entry) => return Ok(entry.first.max(from)),
+                None => from = span.run.next,
+            }
+        }
+    }
+}
