@@ -1,0 +1,75 @@
+//! The front tells of every call before its answer leaves.
+
+use crate::entry::Entry;
+use crate::signals::{LOST, RECORDED};
+use crate::{Audit, record, services};
+use bytes::Bytes;
+use delivery::{Envelope, RetryPolicy, attribute};
+use std::collections::BTreeMap;
+use store::Batch;
+use wire::{Call, Observer, Outcome};
+use world::BoxFuture;
+
+impl Observer for Audit {
+    fn wants(&self, service: &str, operation: &str) -> bool {
+        !services::is_data_plane(service, operation)
+    }
+
+    fn observe(&self, outcome: Outcome) -> BoxFuture<'_, ()> {
+        Box::pin(self.keep(outcome))
+    }
+}
+
+impl Audit {
+    async fn keep(&self, outcome: Outcome) {
+        let (service, operation) = (outcome.call.service.name, outcome.call.operation.name);
+        let entry = record::entry(&self.home, self.world.uuid(), &outcome);
+        let mut batch = Batch::new(self.log);
+        batch.push(&entry.encode());
+        // Both at once, so that they share one fsync.
+        let tell = self.settings.read_only_events || !services::names_a_question(operation);
+        let envelopes = if tell { vec![self.envelope(&outcome.call, &entry)] } else { Vec::new() };
+        let (kept, sent) = tokio::join!(self.store.append(vec![batch]), self.send(envelopes));
+        self.world.meter.record(&RECORDED, &[service], 1);
+        // The call has been made and cannot be taken back; what is left is to say loudly that its trace is incomplete.
+        match kept {
+            Ok(appended) => {
+                if let Some(place) = appended.first() {
+                    self.recent.lock().expect("no panic holds this lock").add(place.first, entry.summary);
+                }
+            }
+            Err(error) => self.lost(service, operation, &error),
+        }
+        if let Err(error) = sent {
+            self.lost(service, operation, &error);
+        }
+    }
+
+    async fn send(&self, envelopes: Vec<Envelope>) -> Result<(), store::StoreError> {
+        if envelopes.is_empty() { Ok(()) } else { self.delivery.send(envelopes).await }
+    }
+
+    fn lost(&self, service: &'static str, operation: &'static str, error: &store::StoreError) {
+        self.world.meter.record(&LOST, &[service], 1);
+        tracing::error!(service, operation, %error, "the audit record of a call is lost");
+    }
+
+    fn envelope(&self, call: &Call, entry: &Entry) -> Envelope {
+        let id = self.world.uuid();
+        let body = record::event(&self.home, id.clone(), call.service.name, entry);
+        Envelope {
+            id,
+            to: self.bus.clone(),
+            body: Bytes::from(body),
+            attributes: BTreeMap::from([(attribute::REQUEST_ID.to_owned(), call.request_id.clone())]),
+            from: None,
+            principal: "cloudtrail.amazonaws.com".to_owned(),
+            role: None,
+            policy: RetryPolicy::default(),
+            dead_letter: None,
+            trace: call.trace.clone(),
+            not_before: None,
+            created: self.world.now(),
+        }
+    }
+}

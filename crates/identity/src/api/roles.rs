@@ -1,0 +1,145 @@
+use super::{encoded, holds_nothing, no_role, over_quota, path_of, tags_in, tags_out, under};
+use crate::Identity;
+use crate::document::{self, Document, Principals, check_trust, invalid_principal};
+use crate::error::unsupported;
+use crate::limits::{ROLES, TRUST_POLICY_SIZE};
+use crate::page::page;
+use crate::session::last_part;
+use crate::state::{Change, Grants, Role, State};
+use names::{Arn, Home};
+use shapes::iam::errors::{ENTITY_ALREADY_EXISTS_EXCEPTION, MALFORMED_POLICY_DOCUMENT_EXCEPTION};
+use shapes::iam::{
+    self, CreateRoleRequest, CreateRoleResponse, DeleteRoleRequest, GetRoleRequest, GetRoleResponse, ListRolesRequest,
+    ListRolesResponse, RoleLastUsed,
+};
+use std::sync::Arc;
+use wire::{ApiError, Call, Nothing};
+
+pub(super) async fn create(
+    identity: Arc<Identity>,
+    call: Arc<Call>,
+    input: CreateRoleRequest,
+) -> Result<CreateRoleResponse, ApiError> {
+    if input.permissions_boundary.is_some() {
+        return Err(unsupported("PermissionsBoundary"));
+    }
+    let trust = check_trust(&input.assume_role_policy_document)
+        .map_err(|why| MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(why))?;
+    if document::size(&input.assume_role_policy_document) > TRUST_POLICY_SIZE {
+        return Err(over_quota("ACLSizePerRole", TRUST_POLICY_SIZE));
+    }
+    let role = Role {
+        path: path_of(input.path),
+        id: format!("AROA{}", identity.world.base32_id(17)),
+        created: call.at,
+        trust: input.assume_role_policy_document,
+        description: input.description,
+        max_session_secs: input.max_session_duration.unwrap_or(3600),
+        tags: tags_in(input.tags)?,
+        grants: Grants::default(),
+        name: input.role_name,
+    };
+    let answer = CreateRoleResponse { role: shape(&identity, &role, Detail::Made) };
+    identity
+        .catalog
+        .change::<_, ApiError>(|state| {
+            if state.roles.keys().any(|name| name.eq_ignore_ascii_case(&role.name)) {
+                let why = format!("Role with name {} already exists.", role.name);
+                return Err(ENTITY_ALREADY_EXISTS_EXCEPTION.because(why));
+            }
+            if state.roles.len() >= ROLES {
+                return Err(over_quota("RolesPerAccount", ROLES));
+            }
+            principals_exist(state, &identity.home, &trust)?;
+            Ok((vec![Change::RoleMade(role)], ()))
+        })
+        .await?;
+    Ok(answer)
+}
+
+/// Users and roles of this account that a trust policy names must exist; other accounts' cannot be looked up.
+fn principals_exist(state: &State, home: &Home, trust: &Document) -> Result<(), ApiError> {
+    for statement in trust.statement.as_slice() {
+        let Some(Principals::Kinds(kinds)) = &statement.principal else { continue };
+        for name in kinds.get("AWS").map_or(&[][..], |names| names.as_slice()) {
+            let Ok(arn) = name.parse::<Arn>() else { continue };
+            if arn.service() != "iam" || arn.account() != home.account.as_str() {
+                continue;
+            }
+            let fine = match arn.resource().split_once('/') {
+                Some(("user", path)) => state.users.contains_key(last_part(path)),
+                Some(("role", path)) => state.roles.contains_key(last_part(path)),
+                _ => arn.resource() == "root",
+            };
+            if !fine {
+                return Err(MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(invalid_principal("AWS", name)));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn get(
+    identity: Arc<Identity>,
+    _: Arc<Call>,
+    input: GetRoleRequest,
+) -> Result<GetRoleResponse, ApiError> {
+    identity.catalog.read(|state| {
+        let role = state.roles.get(&input.role_name).ok_or_else(|| no_role(&input.role_name))?;
+        Ok(GetRoleResponse { role: shape(&identity, role, Detail::Whole) })
+    })
+}
+
+pub(super) async fn list(
+    identity: Arc<Identity>,
+    _: Arc<Call>,
+    input: ListRolesRequest,
+) -> Result<ListRolesResponse, ApiError> {
+    identity.catalog.read(|state| {
+        let roles = state.roles.iter().filter(|(_, role)| under(&role.path, input.path_prefix.as_deref()));
+        let roles = roles.map(|(name, role)| (name.as_str(), shape(&identity, role, Detail::Listed)));
+        let page = page(roles, input.marker.as_deref(), input.max_items)?;
+        Ok(ListRolesResponse { roles: page.items, is_truncated: page.is_truncated, marker: page.marker })
+    })
+}
+
+pub(super) async fn delete(
+    identity: Arc<Identity>,
+    _: Arc<Call>,
+    input: DeleteRoleRequest,
+) -> Result<Nothing, ApiError> {
+    let name = input.role_name;
+    identity
+        .catalog
+        .change::<_, ApiError>(|state| {
+            let role = state.roles.get(&name).ok_or_else(|| no_role(&name))?;
+            holds_nothing(&role.grants)?;
+            Ok((vec![Change::RoleGone(name)], ()))
+        })
+        .await?;
+    Ok(Nothing {})
+}
+
+/// How much of a role an answer shows: IAM shows less of one just made and of those in lists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Made,
+    Listed,
+    Whole,
+}
+
+fn shape(identity: &Identity, role: &Role, detail: Detail) -> iam::Role {
+    iam::Role {
+        path: role.path.clone(),
+        role_name: role.name.clone(),
+        role_id: role.id.clone(),
+        arn: identity.role_arn(role).to_string(),
+        create_date: role.created,
+        assume_role_policy_document: Some(encoded(&role.trust)),
+        description: role.description.clone(),
+        max_session_duration: Some(role.max_session_secs),
+        tags: if detail == Detail::Listed { None } else { tags_out(&role.tags) },
+        role_last_used: (detail == Detail::Whole).then(RoleLastUsed::default),
+        ..iam::Role::default()
+    }
+}
