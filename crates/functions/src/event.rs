@@ -9,18 +9,18 @@ use names::Arn;
 use serde_json::json;
 
 /// What all records of a mapping share.
-pub struct Origin<'a> {
+pub(crate) struct Origin<'a> {
     /// The stream.
-    pub stream: &'a Arn,
+    pub(crate) stream: &'a Arn,
     /// The shard.
-    pub shard: &'a str,
+    pub(crate) shard: &'a str,
     /// The function's execution role.
-    pub role: &'a Arn,
+    pub(crate) role: &'a Arn,
 }
 
 /// Splits records into the payloads of as many invocations as their size asks for: each at most `limit` bytes (a single
 /// record over the limit still gets a payload of its own). Gives each payload with the number of its records.
-pub fn payloads(origin: &Origin<'_>, records: &[Record], limit: usize) -> Vec<(Bytes, usize)> {
+pub(crate) fn payloads(origin: &Origin<'_>, records: &[Record], limit: usize) -> Vec<(Bytes, usize)> {
     const HEAD: &str = "{\"Records\":[";
     let mut out = Vec::new();
     let mut body = String::from(HEAD);

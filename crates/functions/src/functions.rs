@@ -1,11 +1,15 @@
 //! The room itself: what the doors share.
 
 use crate::api;
-use crate::code::{self, CodeError, Unpacked};
+use crate::code::{CodeError, Package};
 use crate::limits;
 use crate::logs::{LogLine, Logs};
 use crate::mapping::Mappings;
-use crate::runtime::{Credentials, Executor, ExecutorOptions, FunctionSpec, LogSink, Readiness, Runtimes};
+use crate::runtime::python::PythonRuntime;
+use crate::runtime::{
+    self, Credentials, CredentialsError, Executor, FunctionSpec, LogSink, Runtime, SessionCredentials,
+};
+use crate::runtimes::{Readiness, Runtimes};
 use crate::state::{Function, State};
 use bytes::Bytes;
 use consume::{Checkpoints, Source};
@@ -17,17 +21,36 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::{Catalog, Store, StoreError};
 use wire::Service;
-use world::World;
+use world::{BoxFuture, World};
 
 /// The machine's architecture by Lambda's name.
-pub const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
 
 /// What the room needs of other rooms; the binary wires it.
 pub trait Neighbours: Send + Sync + 'static {
     /// The stream behind an ARN.
     fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>>;
     /// Temporary credentials of an execution role, for a function's session.
-    fn credentials(&self, role: &Arn, session: &str) -> Result<Credentials, String>;
+    fn credentials(&self, role: &Arn, session: &str) -> Result<SessionCredentials, String>;
+}
+
+/// A package that was unpacked.
+pub(crate) struct Unpacked {
+    pub(crate) sha256_base64: String,
+    /// Its directory's name below the code directory.
+    pub(crate) id: String,
+}
+
+struct RoleCredentials {
+    neighbours: Arc<dyn Neighbours>,
+    role: Arn,
+    session: String,
+}
+
+impl Credentials for RoleCredentials {
+    fn issue(&self) -> BoxFuture<'_, Result<SessionCredentials, CredentialsError>> {
+        Box::pin(async { self.neighbours.credentials(&self.role, &self.session).map_err(CredentialsError) })
+    }
 }
 
 /// Where things are, and how much is allowed.
@@ -36,6 +59,10 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// Where managed runtimes are prepared.
     pub runtimes: PathBuf,
+    /// The environment for preparing them: `PATH`, proxies, pip's settings.
+    pub environment: Vec<(String, String)>,
+    /// Memory that all functions' processes together may be promised, in MB.
+    pub memory_mb: u64,
 }
 
 /// Lambda.
@@ -45,7 +72,7 @@ pub struct Functions {
     pub(crate) catalog: Arc<Catalog<State>>,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) neighbours: Arc<dyn Neighbours>,
-    pub(crate) runtimes: Arc<Runtimes>,
+    pub(crate) runtimes: Runtimes,
     pub(crate) mappings: Mappings,
     executor: Executor,
     logs: Arc<Logs>,
@@ -73,30 +100,25 @@ impl Functions {
         home: Home,
         store: Store,
         delivery: Arc<Delivery>,
-        checkpoints: Checkpoints,
+        checkpoints: Arc<Checkpoints>,
         neighbours: Arc<dyn Neighbours>,
         options: Options,
     ) -> Result<Arc<Functions>, StoreError> {
         let logs = Logs::open(&world, &store);
-        let runtimes = Arc::new(Runtimes::new(world.clone(), options.runtimes));
-        let executor_options = ExecutorOptions {
-            home: home.clone(),
-            scratch_dir: options.data_dir.join("scratch"),
-            concurrency: limits::CONCURRENCY,
-            ..ExecutorOptions::default()
-        };
+        let python = Arc::new(PythonRuntime::new(world.clone(), options.runtimes, options.environment));
         let sink: Arc<dyn LogSink> = Arc::new(Sink(logs.clone()));
+        let executor_options = runtime::Options::new(options.data_dir.join("scratch"), options.memory_mb);
         Ok(Arc::new(Functions {
-            executor: Executor::new(world.clone(), runtimes.clone(), sink, executor_options),
+            executor: Executor::new(world.clone(), executor_options, python.clone(), sink),
             catalog: Catalog::open(&store, "functions").await?,
             mappings: Mappings::new(checkpoints),
             code_dir: options.data_dir.join("functions"),
             endpoint: OnceLock::new(),
-            world,
             home,
             delivery,
             neighbours,
-            runtimes,
+            runtimes: Runtimes::new(world.clone(), python),
+            world,
             logs,
         }))
     }
@@ -125,16 +147,14 @@ impl Functions {
     }
 
     /// The woken door: the endpoint functions are told to use is known now; mappings start to read.
-    pub fn start(self: &Arc<Self>, endpoint: &str) -> Result<(), std::io::Error> {
+    pub fn start(self: &Arc<Self>, endpoint: &str) {
         let _ = self.endpoint.set(endpoint.to_owned());
-        self.executor.start()?;
         let (runtimes, mappings) = self.catalog.read(|state| {
             let runtimes: Vec<String> = state.functions.values().map(|f| f.runtime.clone()).collect();
             (runtimes, state.mappings.values().cloned().collect::<Vec<_>>())
         });
         runtimes.iter().for_each(|runtime| self.prepare(runtime));
         mappings.into_iter().filter(|m| m.enabled).for_each(|mapping| self.run_mapping(mapping));
-        Ok(())
     }
 
     /// Makes a runtime ready in the background, once.
@@ -143,16 +163,21 @@ impl Functions {
     }
 
     /// Unpacks a package under its hash.
-    pub(crate) async fn unpack(&self, package: Bytes) -> Result<Unpacked, CodeError> {
-        let (world, dir) = (self.world.clone(), self.code_dir.clone());
-        tokio::task::spawn_blocking(move || code::unpack(&world, &dir, &package))
-            .await
-            .unwrap_or_else(|panic| Err(CodeError::Fault(panic.to_string())))
+    pub(crate) async fn unpack(&self, zip: Bytes) -> Result<Unpacked, CodeError> {
+        let dir = self.code_dir.clone();
+        let work = move || {
+            let package = Package::check(zip)?;
+            let place = package.unpack(&dir)?;
+            let id = place.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            Ok(Unpacked { sha256_base64: package.code_sha256(), id })
+        };
+        // A panic of the unpacking thread is a bug; it must not look like a bad package.
+        tokio::task::spawn_blocking(work).await.expect("unpacking does not panic")
     }
 
     /// Ends the processes of a function that is gone.
-    pub(crate) async fn retire(&self, arn: &Arn) {
-        self.executor.retire(arn).await;
+    pub(crate) fn retire(&self, name: &str) {
+        self.executor.retire(name);
     }
 
     pub(crate) fn executor(&self) -> &Executor {
@@ -169,34 +194,40 @@ impl Functions {
     }
 
     /// All the executor needs to run a function.
-    pub(crate) fn spec(self: &Arc<Self>, function: &Function) -> FunctionSpec {
-        let (neighbours, role, session) = (self.neighbours.clone(), function.role.clone(), function.name.clone());
-        FunctionSpec {
+    pub(crate) fn spec(&self, function: &Function) -> Result<Arc<FunctionSpec>, runtime::UnknownRuntime> {
+        let credentials = RoleCredentials {
+            neighbours: self.neighbours.clone(),
+            role: function.role.clone(),
+            session: function.name.clone(),
+        };
+        Ok(Arc::new(FunctionSpec {
             arn: function.arn.clone(),
             name: function.name.clone(),
             version: "$LATEST".to_owned(),
-            runtime: function.runtime.clone(),
+            runtime: Runtime::parse(&function.runtime)?,
             handler: function.handler.clone(),
-            memory_mb: function.memory_mb,
+            memory_mb: u64::from(function.memory_mb),
             timeout: Duration::from_secs(u64::from(function.timeout_s)),
             env: function.environment.clone().into_iter().collect(),
             code_dir: self.code_path(&function.code_id),
             code_sha: function.code_sha256.clone(),
-            revision: function.revision.clone(),
-            credentials: Arc::new(move || neighbours.credentials(&role, &session)),
+            credentials: Arc::new(credentials),
             endpoint: self.endpoint.get().cloned().unwrap_or_default(),
-            region: self.home.region.as_str().to_owned(),
-            ephemeral_mb: function.ephemeral_mb,
-        }
+            region: self.home.region.clone(),
+            ephemeral_mb: u64::from(function.ephemeral_mb),
+            reserved_concurrency: None,
+        }))
     }
 
     /// A function as the API shows it. Its state follows its runtime: Pending while that is prepared.
     pub(crate) fn describe(&self, function: &Function) -> shape::FunctionConfiguration {
         let (state, code, reason) = match self.runtimes.readiness(&function.runtime) {
             Readiness::Ready => (shape::State::Active, None, None),
-            Readiness::Preparing(step) => {
-                (shape::State::Pending, Some(shape::StateReasonCode::Creating), Some(format!("The runtime is being prepared: {step}")))
-            }
+            Readiness::Preparing(step) => (
+                shape::State::Pending,
+                Some(shape::StateReasonCode::Creating),
+                Some(format!("The runtime is being prepared: {step}")),
+            ),
             Readiness::Failed(why) => (shape::State::Failed, Some(shape::StateReasonCode::InternalError), Some(why)),
         };
         let environment = (!function.environment.is_empty())
@@ -230,5 +261,34 @@ impl Functions {
             ephemeral_storage: Some(shape::EphemeralStorage { size: function.ephemeral_mb as i32 }),
             ..Default::default()
         }
+    }
+}
+
+impl Functions {
+    /// Functions and their processes, for status pages.
+    pub fn status(&self) -> serde_json::Value {
+        let functions = self.catalog.read(|state| state.functions.values().cloned().collect::<Vec<_>>());
+        let rows = functions.iter().map(|f| {
+            let (processes, busy) = self.executor.processes_of(&f.name);
+            serde_json::json!({"name": f.name, "runtime": f.runtime, "processes": processes, "busy": busy})
+        });
+        rows.collect()
+    }
+
+    /// Mappings, what they came to and how far they are behind.
+    pub fn mapping_status(&self) -> serde_json::Value {
+        let mappings = self.catalog.read(|state| state.mappings.values().cloned().collect::<Vec<_>>());
+        let rows = mappings.iter().map(|m| {
+            let seen = self.mappings.get(&m.uuid).map(|r| r.seen.lock().expect("no panic holds this lock").clone());
+            serde_json::json!({
+                "uuid": m.uuid,
+                "function": m.function,
+                "source": m.source,
+                "state": if m.enabled { "Enabled" } else { "Disabled" },
+                "result": seen.as_ref().map(|s| s.result.clone()),
+                "lag_ms": seen.map(|s| s.lag.as_millis() as u64),
+            })
+        });
+        rows.collect()
     }
 }

@@ -1,10 +1,24 @@
-//! Lambda: code packages, runtimes, processes that run functions, and their invocation.
+//! Lambda: functions, their code and runtimes, their invocation, and event source mappings.
 //!
 //! Invariants: one process runs one invocation at a time; a process talks only to its own Runtime API port, and only it
 //! can; whatever a function does, its group of processes stays within its limits and is ended with it; nothing queues
-//! here: what cannot run now is refused with [`runtime::InvokeError::TooManyRequests`].
-//! What it is not: a reader of streams (event source mappings go through `consume`) and a retry loop (`delivery`).
-//! Entry points: [`runtime::Executor`], [`code::Package`].
+//! here: what cannot run now is refused with [`runtime::InvokeError::TooManyRequests`]. A mapping invokes in order and
+//! blocks its own shard only; where it goes on is on disk.
+//! What it is not: a reader of streams (mappings go through `consume`) and a retry loop (`delivery`).
+//! Entry points: [`Functions::open`], [`Functions::service`], [`Functions::target`]; below them [`runtime::Executor`]
+//! and [`code::Package`], which know nothing of the API.
 
+mod api;
 pub mod code;
+mod event;
+mod functions;
+mod limits;
+mod logs;
+mod mapping;
 pub mod runtime;
+mod runtimes;
+mod state;
+mod target;
+
+pub use functions::{Functions, Neighbours, Options, group};
+pub use logs::{LogLine, Logs};

@@ -3,40 +3,40 @@
 use std::time::Duration;
 
 /// The largest request: a 50 MB package in base64, and its settings.
-pub const BODY: usize = 70 << 20;
+pub(crate) const BODY: usize = 70 << 20;
 /// The largest payload of a synchronous invocation, request or response: 6 MB.
-pub const SYNC_PAYLOAD: usize = 6 << 20;
+pub(crate) const SYNC_PAYLOAD: usize = 6 << 20;
 /// The largest payload of an asynchronous invocation: 1 MB.
-pub const ASYNC_PAYLOAD: usize = 1 << 20;
+pub(crate) const ASYNC_PAYLOAD: usize = 1 << 20;
 /// A function's timeout where none is given, and the longest.
-pub const TIMEOUT_S: (i32, i32) = (3, 900);
+pub(crate) const TIMEOUT_S: (i32, i32) = (3, 900);
 /// A function's memory in MiB where none is given.
-pub const MEMORY_MB: i32 = 128;
+pub(crate) const MEMORY_MB: i32 = 128;
 /// `/tmp` in MiB where no size is given.
-pub const EPHEMERAL_MB: i32 = 512;
+pub(crate) const EPHEMERAL_MB: i32 = 512;
 /// All environment variables together: 4 KB.
-pub const ENVIRONMENT: usize = 4096;
+pub(crate) const ENVIRONMENT: usize = 4096;
 /// Records a Kinesis mapping hands over where nothing is said, and at most.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html>
-pub const BATCH_SIZE: (i32, i32) = (100, 10_000);
+pub(crate) const BATCH_SIZE: (i32, i32) = (100, 10_000);
 /// The longest batching window.
-pub const WINDOW_S: i32 = 300;
+pub(crate) const WINDOW_S: i32 = 300;
 /// Back-off of a failing batch.
-pub const RETRY_FIRST: Duration = Duration::from_millis(200);
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// ... and its cap.
-pub const RETRY_CAP: Duration = Duration::from_secs(60);
+pub(crate) const RETRY_CAP: Duration = Duration::from_secs(60);
 /// Asynchronous invocations: one try and two retries, after one minute and two more.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
-pub const ASYNC_TRIES: u32 = 3;
+pub(crate) const ASYNC_TRIES: u32 = 3;
 /// ... the first pause,
-pub const ASYNC_FIRST: Duration = Duration::from_secs(60);
+pub(crate) const ASYNC_FIRST: Duration = Duration::from_secs(60);
 /// ... and the longest an event is kept.
-pub const ASYNC_AGE: Duration = Duration::from_secs(6 * 3600);
+pub(crate) const ASYNC_AGE: Duration = Duration::from_secs(6 * 3600);
 /// Functions and mappings a page lists.
-pub const PAGE: i32 = 50;
+pub(crate) const PAGE: i32 = 50;
 /// Invocations at once, over all functions. AWS's default is 1000 an account; processes here share one machine.
-pub const CONCURRENCY: usize = 100;
+pub(crate) const CONCURRENCY: usize = 100;
 /// Kept log bytes per group, beyond which the oldest go.
-pub const LOG_BYTES: u64 = 64 << 20;
+pub(crate) const LOG_BYTES: u64 = 64 << 20;
 /// Log bytes not yet written; more is dropped and counted.
-pub const LOG_BUFFER: usize = 16 << 20;
+pub(crate) const LOG_BUFFER: usize = 16 << 20;

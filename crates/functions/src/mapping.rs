@@ -16,7 +16,7 @@ use world::{Stage, Stop};
 
 /// The mappings that run.
 pub(crate) struct Mappings {
-    pub(crate) checkpoints: Checkpoints,
+    pub(crate) checkpoints: Arc<Checkpoints>,
     running: Mutex<HashMap<String, Running>>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Seen {
 }
 
 impl Mappings {
-    pub(crate) fn new(checkpoints: Checkpoints) -> Mappings {
+    pub(crate) fn new(checkpoints: Arc<Checkpoints>) -> Mappings {
         Mappings { checkpoints, running: Mutex::default() }
     }
 
@@ -115,10 +115,14 @@ async fn run(
         };
         async move { batch.process(&shard, chunk).await }
     };
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
-        _ = cancelled.wait_for(|c| *c) => {}
-        () = walker.run(stop.clone(), gather, handler) => {}
+        _ = cancelled.wait_for(|c| *c) => Ok(()),
+        ended = walker.run(stop.clone(), || gather, handler) => ended,
+    };
+    if let Err(error) = ended {
+        tracing::warn!(mapping = %mapping.uuid, %error, "an event source mapping ended");
+        seen.lock().expect("no panic holds this lock").result = format!("PROBLEM: {error}");
     }
 }
 
@@ -172,9 +176,7 @@ impl Batch {
                 tracing::warn!(mapping = %mapping.uuid, code, why, tries, "a batch failed and blocks its shard");
                 warned = Some(now);
             }
-            if code != "Pending" {
-                seen.lock().expect("no panic holds this lock").result = "PROBLEM: Function call failed".to_owned();
-            }
+            seen.lock().expect("no panic holds this lock").result = "PROBLEM: Function call failed".to_owned();
             // The oldest record still kept is newer than all of the batch: it has expired.
             source.start_at(shard, Start::TrimHorizon).is_ok_and(|oldest| oldest > last)
         };

@@ -6,48 +6,48 @@ use std::collections::BTreeMap;
 
 /// A function as configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Function {
+pub(crate) struct Function {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its unqualified ARN.
-    pub arn: Arn,
+    pub(crate) arn: Arn,
     /// The runtime as asked for, such as `python3.11`.
-    pub runtime: String,
+    pub(crate) runtime: String,
     /// The execution role's ARN.
-    pub role: Arn,
+    pub(crate) role: Arn,
     /// `file.function`.
-    pub handler: String,
+    pub(crate) handler: String,
     /// Free text.
-    pub description: String,
+    pub(crate) description: String,
     /// Seconds an invocation may take.
-    pub timeout_s: u32,
+    pub(crate) timeout_s: u32,
     /// Memory in MiB.
-    pub memory_mb: u32,
+    pub(crate) memory_mb: u32,
     /// `/tmp` in MiB.
-    pub ephemeral_mb: u32,
+    pub(crate) ephemeral_mb: u32,
     /// The user's environment variables.
-    pub environment: BTreeMap<String, String>,
+    pub(crate) environment: BTreeMap<String, String>,
     /// SHA-256 of the package, base64.
-    pub code_sha256: String,
+    pub(crate) code_sha256: String,
     /// The unpacked package's name under the code directory (SHA-256, hex).
-    pub code_id: String,
+    pub(crate) code_id: String,
     /// The package's size in bytes.
-    pub code_size: u64,
+    pub(crate) code_size: u64,
     /// When code or configuration last changed.
-    pub last_modified: Timestamp,
+    pub(crate) last_modified: Timestamp,
     /// Changes with every change.
-    pub revision: String,
+    pub(crate) revision: String,
     /// Where asynchronous invocations go that fail for good.
-    pub dead_letter: Option<Arn>,
+    pub(crate) dead_letter: Option<Arn>,
     /// Tags.
-    pub tags: BTreeMap<String, String>,
+    pub(crate) tags: BTreeMap<String, String>,
     /// The resource policy: statement id to statement (JSON text).
-    pub permissions: BTreeMap<String, String>,
+    pub(crate) permissions: BTreeMap<String, String>,
 }
 
 /// Where a mapping starts to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum From {
+pub(crate) enum From {
     /// The oldest record.
     TrimHorizon,
     /// What comes after the mapping was made.
@@ -58,37 +58,37 @@ pub enum From {
 
 /// An event source mapping as configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mapping {
+pub(crate) struct Mapping {
     /// Its id.
-    pub uuid: String,
+    pub(crate) uuid: String,
     /// The function's name.
-    pub function: String,
+    pub(crate) function: String,
     /// The stream.
-    pub source: Arn,
+    pub(crate) source: Arn,
     /// Records an invocation gets at most.
-    pub batch_size: u32,
+    pub(crate) batch_size: u32,
     /// Seconds to wait for a full batch.
-    pub window_s: u32,
+    pub(crate) window_s: u32,
     /// Where it started.
-    pub from: From,
+    pub(crate) from: From,
     /// Whether it reads.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// When it last changed.
-    pub last_modified: Timestamp,
+    pub(crate) last_modified: Timestamp,
 }
 
 /// All functions and mappings.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct State {
+pub(crate) struct State {
     /// By name.
-    pub functions: BTreeMap<String, Function>,
+    pub(crate) functions: BTreeMap<String, Function>,
     /// By id.
-    pub mappings: BTreeMap<String, Mapping>,
+    pub(crate) mappings: BTreeMap<String, Mapping>,
 }
 
 /// What can happen to them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Change {
+pub(crate) enum Change {
     /// A function is created or replaced as a whole.
     PutFunction(Box<Function>),
     /// A function is gone.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use world::BoxFuture;
 
 /// What `delivery` calls.
-pub struct Invoker(Arc<Functions>);
+pub(crate) struct Invoker(Arc<Functions>);
 
 impl Functions {
     /// The pushed door, to be registered for `lambda` / `function:`.
@@ -29,7 +29,8 @@ impl Invoker {
                 why: format!("Function not found: {}", envelope.to),
             };
         };
-        let request_id = envelope.attributes.get(attribute::REQUEST_ID).cloned().unwrap_or_else(|| functions.world.uuid());
+        let request_id =
+            envelope.attributes.get(attribute::REQUEST_ID).cloned().unwrap_or_else(|| functions.world.uuid());
         let invocation = Invocation {
             payload: envelope.body.clone(),
             request_id,
@@ -37,17 +38,22 @@ impl Invoker {
             client_context: None,
         };
         let again = |code: &str, why: String, after| Verdict::Again { code: code.to_owned(), why, after };
-        match functions.executor().invoke(&functions.spec(&function), invocation).await {
+        let spec = match functions.spec(&function) {
+            Ok(spec) => spec,
+            Err(error) => return again("InvalidRuntimeException", error.to_string(), None),
+        };
+        match functions.executor().invoke(&spec, invocation).await {
             Ok(outcome) if outcome.error.is_none() => Verdict::Accepted(outcome.payload),
             Ok(outcome) => {
                 let shown: String = String::from_utf8_lossy(&outcome.payload).chars().take(1024).collect();
                 again("FunctionError", shown, None)
             }
             // A function that is busy is not a function that fails: it is tried again soon.
-            Err(InvokeError::TooManyRequests(why)) => again("TooManyRequestsException", why, Some(Duration::from_millis(100))),
-            Err(InvokeError::Preparing(step)) => again("Pending", step, Some(Duration::from_millis(500))),
-            Err(InvokeError::Runtime(why)) => again("InvalidRuntimeException", why, None),
-            Err(InvokeError::Fault(why)) => again("ServiceException", why, None),
+            Err(error @ InvokeError::TooManyRequests(_)) => {
+                again("TooManyRequestsException", error.to_string(), Some(Duration::from_millis(100)))
+            }
+            Err(error @ InvokeError::Runtime(_)) => again("InvalidRuntimeException", error.to_string(), None),
+            Err(error) => again("ServiceException", error.to_string(), None),
         }
     }
 }

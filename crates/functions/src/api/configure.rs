@@ -1,8 +1,8 @@
 //! CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, DeleteFunction.
 
 use super::{bare_name, check_revision, find, not_served, refuse};
-use crate::code;
-use crate::functions::Functions;
+use crate::code::CodeError;
+use crate::functions::{Functions, Unpacked};
 use crate::limits;
 use crate::runtime::environment;
 use crate::state::{Change, Function};
@@ -58,9 +58,11 @@ pub(crate) async fn create_function(
     let shown = function.clone();
     functions
         .catalog
-        .change(|state| {
-            if taken(state) { Err(exists()) } else { Ok((vec![Change::PutFunction(Box::new(function))], ())) }
-        })
+        .change(
+            |state| {
+                if taken(state) { Err(exists()) } else { Ok((vec![Change::PutFunction(Box::new(function))], ())) }
+            },
+        )
         .await?;
     functions.prepare(&shown.runtime);
     Ok(functions.describe(&shown))
@@ -91,7 +93,10 @@ fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), ApiError> {
         ("AcceleratorConfig", input.accelerator_config.is_some()),
         (
             "Architectures other than this machine's",
-            input.architectures.as_ref().is_some_and(|a| a.iter().any(|a| a.as_str() != crate::functions::ARCHITECTURE)),
+            input
+                .architectures
+                .as_ref()
+                .is_some_and(|a| a.iter().any(|a| a.as_str() != crate::functions::ARCHITECTURE)),
         ),
     ])
 }
@@ -101,7 +106,8 @@ fn active(tracing: &Option<TracingConfig>) -> bool {
 }
 
 fn missing(what: &str) -> ApiError {
-    errors::INVALID_PARAMETER_VALUE_EXCEPTION.because(format!("{what} is mandatory for functions created with deployment packages."))
+    errors::INVALID_PARAMETER_VALUE_EXCEPTION
+        .because(format!("{what} is mandatory for functions created with deployment packages."))
 }
 
 fn invalid(why: impl std::fmt::Display) -> ApiError {
@@ -117,9 +123,9 @@ fn role(text: &str) -> Result<Arn, ApiError> {
     }
 }
 
-async fn unpack(functions: &Arc<Functions>, package: &Bytes) -> Result<code::Unpacked, ApiError> {
+async fn unpack(functions: &Arc<Functions>, package: &Bytes) -> Result<Unpacked, ApiError> {
     functions.unpack(package.clone()).await.map_err(|error| match error {
-        code::CodeError::Fault(cause) => ApiError::fault(cause),
+        CodeError::Disk(cause) => ApiError::fault(cause),
         refused => invalid(refused),
     })
 }
@@ -170,7 +176,10 @@ pub(crate) async fn update_function_code(
         ("SourceKMSKeyArn", input.source_kms_key_arn.is_some()),
         (
             "Architectures other than this machine's",
-            input.architectures.as_ref().is_some_and(|a| a.iter().any(|a| a.as_str() != crate::functions::ARCHITECTURE)),
+            input
+                .architectures
+                .as_ref()
+                .is_some_and(|a| a.iter().any(|a| a.as_str() != crate::functions::ARCHITECTURE)),
         ),
     ])?;
     let name = bare_name(&functions.home, &input.function_name, None)?;
@@ -255,13 +264,13 @@ pub(crate) async fn delete_function(
         return Err(not_served("Qualifier"));
     }
     let name = bare_name(&functions.home, &input.function_name, None)?;
-    let arn = functions
+    functions
         .catalog
         .change(|state| {
-            let arn = find(state, &functions.home, &name)?.arn.clone();
-            Ok::<_, ApiError>((vec![Change::DeleteFunction(name.clone())], arn))
+            find(state, &functions.home, &name)?;
+            Ok::<_, ApiError>((vec![Change::DeleteFunction(name.clone())], ()))
         })
         .await?;
-    functions.retire(&arn).await;
+    functions.retire(&name);
     Ok(DeleteFunctionResponse { status_code: Some(204) })
 }

@@ -3,7 +3,7 @@
 use super::{bare_name, find, not_served};
 use crate::functions::Functions;
 use crate::limits;
-use crate::runtime::{InvokeError, Invocation};
+use crate::runtime::{FunctionError, Invocation, InvokeError, Throttle};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -27,8 +27,10 @@ pub(crate) async fn invoke(
     let kind = input.invocation_type.unwrap_or(InvocationType::RequestResponse);
     let limit = if kind == InvocationType::Event { limits::ASYNC_PAYLOAD } else { limits::SYNC_PAYLOAD };
     if payload.len() > limit {
-        return Err(errors::REQUEST_TOO_LARGE_EXCEPTION
-            .because(format!("{} byte payload is too large for the {kind} invocation type (limit {limit} bytes)", payload.len())));
+        return Err(errors::REQUEST_TOO_LARGE_EXCEPTION.because(format!(
+            "{} byte payload is too large for the {kind} invocation type (limit {limit} bytes)",
+            payload.len()
+        )));
     }
     if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
         return Err(errors::INVALID_REQUEST_CONTENT_EXCEPTION
@@ -36,9 +38,7 @@ pub(crate) async fn invoke(
     }
     let executed_version = Some("$LATEST".to_owned());
     match kind {
-        InvocationType::DryRun => {
-            Ok(InvocationResponse { status_code: Some(204), ..Default::default() })
-        }
+        InvocationType::DryRun => Ok(InvocationResponse { status_code: Some(204), ..Default::default() }),
         InvocationType::Event => {
             let envelope = envelope(&functions, &function, payload, &call);
             functions.delivery.send(vec![envelope]).await?;
@@ -51,12 +51,13 @@ pub(crate) async fn invoke(
                 trace: call.trace.clone(),
                 client_context: client_context(input.client_context)?,
             };
-            let spec = functions.spec(&function);
+            let spec =
+                functions.spec(&function).map_err(|e| errors::INVALID_RUNTIME_EXCEPTION.because(e.to_string()))?;
             let outcome = functions.executor().invoke(&spec, invocation).await.map_err(refused)?;
             let tail = (input.log_type == Some(LogType::Tail)).then(|| STANDARD.encode(&outcome.log_tail));
             Ok(InvocationResponse {
                 status_code: Some(200),
-                function_error: outcome.error.map(|e| e.as_str().to_owned()),
+                function_error: outcome.error.map(|_| FunctionError::HEADER.to_owned()),
                 log_result: tail,
                 payload: Some(outcome.payload),
                 executed_version,
@@ -70,7 +71,9 @@ pub(crate) async fn invoke(
 fn client_context(given: Option<String>) -> Result<Option<String>, ApiError> {
     let Some(given) = given else { return Ok(None) };
     let json = STANDARD.decode(&given).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let refuse = || errors::INVALID_REQUEST_CONTENT_EXCEPTION.because("Client context must be a valid Base64-encoded JSON object.");
+    let refuse = || {
+        errors::INVALID_REQUEST_CONTENT_EXCEPTION.because("Client context must be a valid Base64-encoded JSON object.")
+    };
     let json = json.ok_or_else(refuse)?;
     serde_json::from_str::<serde_json::Value>(&json).map_err(|_| refuse())?;
     Ok(Some(json))
@@ -109,13 +112,17 @@ pub(crate) fn async_policy() -> RetryPolicy {
 
 fn refused(error: InvokeError) -> ApiError {
     match error {
-        InvokeError::TooManyRequests(why) => errors::TOO_MANY_REQUESTS_EXCEPTION
-            .because(format!("Rate Exceeded. {why}"))
-            .with("Reason", wire::Value::Text("ConcurrentInvocationLimitExceeded".to_owned())),
-        InvokeError::Preparing(step) => errors::RESOURCE_CONFLICT_EXCEPTION.because(format!(
-            "The operation cannot be performed at this time. The function is currently in the following state: Pending ({step})"
-        )),
-        InvokeError::Runtime(why) => errors::INVALID_RUNTIME_EXCEPTION.because(why),
-        InvokeError::Fault(cause) => ApiError::fault(cause),
+        InvokeError::TooManyRequests(throttle) => errors::TOO_MANY_REQUESTS_EXCEPTION
+            .because("Rate Exceeded.")
+            .with("Reason", wire::Value::Text(reason(throttle).to_owned())),
+        InvokeError::Runtime(why) => errors::INVALID_RUNTIME_EXCEPTION.because(why.to_string()),
+        other => ApiError::fault(other),
+    }
+}
+
+fn reason(throttle: Throttle) -> &'static str {
+    match throttle {
+        Throttle::Function => "ReservedFunctionConcurrentInvocationLimitExceeded",
+        Throttle::Total | Throttle::Memory => "ConcurrentInvocationLimitExceeded",
     }
 }

@@ -30,9 +30,10 @@ pub(crate) async fn create(
     if arn.service() != "kinesis" || arn.resource().contains("/consumer/") {
         return Err(not_served(&format!("the event source {arn} (Kinesis streams are served)")));
     }
-    let source = functions.neighbours.source(&arn).ok_or_else(|| {
-        errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("Stream not found: {arn}"))
-    })?;
+    let source = functions
+        .neighbours
+        .source(&arn)
+        .ok_or_else(|| errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("Stream not found: {arn}")))?;
     let mapping = Mapping {
         uuid: functions.world.uuid(),
         function: name,
@@ -45,7 +46,11 @@ pub(crate) async fn create(
     };
     check_window(&mapping)?;
     let taken = |state: &State| {
-        state.mappings.values().find(|m| m.function == mapping.function && m.source == mapping.source).map(|m| m.uuid.clone())
+        state
+            .mappings
+            .values()
+            .find(|m| m.function == mapping.function && m.source == mapping.source)
+            .map(|m| m.uuid.clone())
     };
     let exists = |uuid: String| {
         errors::RESOURCE_CONFLICT_EXCEPTION.because(format!(
@@ -80,7 +85,10 @@ fn refuse_unserved(input: &CreateEventSourceMappingRequest) -> Result<(), ApiErr
         ("LoggingConfig", input.logging_config.is_some()),
         ("ScalingConfig", input.scaling_config.is_some()),
         ("ParallelizationFactor above 1", input.parallelization_factor.is_some_and(|p| p != 1)),
-        ("DestinationConfig", input.destination_config.as_ref().is_some_and(|d| d.on_failure.is_some() || d.on_success.is_some())),
+        (
+            "DestinationConfig",
+            input.destination_config.as_ref().is_some_and(|d| d.on_failure.is_some() || d.on_success.is_some()),
+        ),
         ("MaximumRecordAgeInSeconds other than -1", input.maximum_record_age_in_seconds.is_some_and(|a| a != -1)),
         ("BisectBatchOnFunctionError", input.bisect_batch_on_function_error == Some(true)),
         ("MaximumRetryAttempts other than -1", input.maximum_retry_attempts.is_some_and(|a| a != -1)),
@@ -101,15 +109,15 @@ fn refuse_unserved(input: &CreateEventSourceMappingRequest) -> Result<(), ApiErr
 fn position(input: &CreateEventSourceMappingRequest) -> Result<From, ApiError> {
     match (input.starting_position, input.starting_position_timestamp) {
         (Some(EventSourcePosition::AtTimestamp), Some(at)) => Ok(From::At(at)),
-        (Some(EventSourcePosition::AtTimestamp), None) => {
-            Err(invalid("1 validation error detected: StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP."))
-        }
+        (Some(EventSourcePosition::AtTimestamp), None) => Err(invalid(
+            "1 validation error detected: StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP.",
+        )),
         (_, Some(_)) => Err(invalid("StartingPositionTimestamp is only valid when StartingPosition is AT_TIMESTAMP.")),
         (Some(EventSourcePosition::TrimHorizon), None) => Ok(From::TrimHorizon),
         (Some(EventSourcePosition::Latest), None) => Ok(From::Latest),
-        (None, None) => {
-            Err(invalid("1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."))
-        }
+        (None, None) => Err(invalid(
+            "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
+        )),
     }
 }
 
@@ -198,13 +206,19 @@ pub(crate) async fn update(
     input: UpdateEventSourceMappingRequest,
 ) -> Result<EventSourceMappingConfiguration, ApiError> {
     refuse(&[
-        ("FilterCriteria", input.filter_criteria.as_ref().is_some_and(|f| f.filters.as_ref().is_some_and(|f| !f.is_empty()))),
+        (
+            "FilterCriteria",
+            input.filter_criteria.as_ref().is_some_and(|f| f.filters.as_ref().is_some_and(|f| !f.is_empty())),
+        ),
         ("KMSKeyArn", input.kms_key_arn.is_some()),
         ("MetricsConfig", input.metrics_config.is_some()),
         ("LoggingConfig", input.logging_config.is_some()),
         ("ScalingConfig", input.scaling_config.is_some()),
         ("ParallelizationFactor above 1", input.parallelization_factor.is_some_and(|p| p != 1)),
-        ("DestinationConfig", input.destination_config.as_ref().is_some_and(|d| d.on_failure.is_some() || d.on_success.is_some())),
+        (
+            "DestinationConfig",
+            input.destination_config.as_ref().is_some_and(|d| d.on_failure.is_some() || d.on_success.is_some()),
+        ),
         ("MaximumRecordAgeInSeconds other than -1", input.maximum_record_age_in_seconds.is_some_and(|a| a != -1)),
         ("BisectBatchOnFunctionError", input.bisect_batch_on_function_error == Some(true)),
         ("MaximumRetryAttempts other than -1", input.maximum_retry_attempts.is_some_and(|a| a != -1)),

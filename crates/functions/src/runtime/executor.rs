@@ -96,6 +96,11 @@ impl Executor {
 
     /// How many processes there are, and how many of them are running an invocation.
     pub fn processes(&self) -> (usize, usize) {
-        self.house.pool.count()
+        self.house.pool.count(None)
+    }
+
+    /// The same of one function.
+    pub fn processes_of(&self, name: &str) -> (usize, usize) {
+        self.house.pool.count(Some(name))
     }
 }

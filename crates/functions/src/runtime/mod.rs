@@ -2,7 +2,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 mod api;
-mod environment;
+pub(crate) mod environment;
 mod executor;
 mod limits;
 mod pool;

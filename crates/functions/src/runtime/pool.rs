@@ -116,10 +116,11 @@ impl<T> Pool<T> {
         }
     }
 
-    /// How many processes there are, and how many of them are running an invocation.
-    pub(super) fn count(&self) -> (usize, usize) {
+    /// How many processes there are, of one function or of all, and how many of them are running an invocation.
+    pub(super) fn count(&self, name: Option<&str>) -> (usize, usize) {
         let inner = self.inner();
-        (inner.processes.len(), inner.processes.values().filter(|process| process.busy).count())
+        let mine = || inner.processes.values().filter(|process| name.is_none_or(|name| process.spec.name == name));
+        (mine().count(), mine().filter(|process| process.busy).count())
     }
 }
 
