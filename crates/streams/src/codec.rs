@@ -275,3 +275,6 @@ fn stream_arn(scanner: &mut Scanner<'_>) -> Option<String> {
         && resource.strip_prefix("stream/").is_some_and(is_name);
     sound.then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests;
