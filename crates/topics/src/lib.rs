@@ -1,1 +1,36 @@
-//! topics
+//! SNS: topics, their subscribers, and the channels that reach people: SMS, e-mail, HTTP(S).
+//!
+//! Invariants: when Publish answers, every confirmed subscription's copy is durable in `delivery`'s outbox; nobody who has
+//! not confirmed gets anything but the question; every notification that left the house, or would have left had there
+//! been a provider, can be read in the outbox; an attribute acts or is refused by name.
+//! What it is not: FIFO topics, mobile push and Firehose subscriptions are not served and are refused. There is no retry
+//! loop here. Messages are not signed yet: `Signature`, `SignatureVersion` and `SigningCertURL` are absent rather than
+//! wrong, so a consumer that insists on verifying refuses them instead of trusting something forged.
+//! Entry points: [`Topics::open`], [`Topics::service`] (asked), [`Topics::targets`] (pushed), [`Topics::start`] (woken),
+//! [`Topics::outbox`].
+
+mod api;
+mod attribute;
+mod channel;
+mod confirmation;
+mod endpoint;
+mod error;
+mod fanout;
+mod filter;
+mod limits;
+mod notification;
+mod outbox;
+mod phone;
+mod policy;
+mod post;
+mod settings;
+mod signals;
+mod state;
+mod target;
+mod tasks;
+mod topics;
+
+pub use channel::SmsProvider;
+pub use filter::{Filter, Matcher};
+pub use outbox::{Notification, Status};
+pub use topics::{Topics, TopicsOptions};

@@ -1,0 +1,70 @@
+//! Subscriptions: confirmed and ended, by their owner or by whoever has the link.
+
+use crate::Topics;
+use crate::error::{invalid, no_topic};
+use crate::state::Change;
+use names::CallerKind;
+use shapes::sns::errors::AUTHORIZATION_ERROR_EXCEPTION;
+use shapes::sns::{ConfirmSubscriptionInput, ConfirmSubscriptionResponse, UnsubscribeInput};
+use std::sync::Arc;
+use wire::{ApiError, Call, Nothing};
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html>
+pub(super) async fn confirm_subscription(
+    topics: Arc<Topics>,
+    call: Arc<Call>,
+    input: ConfirmSubscriptionInput,
+) -> Result<ConfirmSubscriptionResponse, ApiError> {
+    let name = topics.name(&input.topic_arn)?;
+    let signed = call.caller.kind != CallerKind::Anonymous;
+    let authenticate = input.authenticate_on_unsubscribe.is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    if authenticate && !signed {
+        let text = "AuthenticateOnUnsubscribe needs a signed request";
+        return Err(AUTHORIZATION_ERROR_EXCEPTION.because(text));
+    }
+    let now = topics.world.now();
+    let id = topics
+        .catalog
+        .change(|state| {
+            let topic = state.topics.get(&name).ok_or_else(no_topic)?;
+            let (id, known) =
+                topic.subscriptions.iter().find(|(_, s)| s.token == input.token).ok_or_else(|| invalid("Token"))?;
+            match known.pending_until {
+                // Whoever follows the link twice has confirmed.
+                None => return Ok((vec![], id.clone())),
+                Some(until) if until <= now => return Err(invalid("Token")),
+                Some(_) => {}
+            }
+            let mut subscription = known.clone();
+            subscription.pending_until = None;
+            subscription.authenticated = signed;
+            subscription.authenticate_on_unsubscribe = authenticate;
+            let subscription = Box::new(subscription);
+            let change = Change::Subscribed { topic: name.clone(), id: id.clone(), subscription };
+            Ok::<_, ApiError>((vec![change], id.clone()))
+        })
+        .await?;
+    Ok(ConfirmSubscriptionResponse { subscription_arn: Some(format!("{}:{id}", topics.arn(&name))) })
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_Unsubscribe.html>: a subscription that is not there is ended already.
+pub(super) async fn unsubscribe(
+    topics: Arc<Topics>,
+    call: Arc<Call>,
+    input: UnsubscribeInput,
+) -> Result<Nothing, ApiError> {
+    let (topic, id) = topics.subscription_of(&input.subscription_arn)?;
+    let signed = call.caller.kind != CallerKind::Anonymous;
+    topics
+        .catalog
+        .change(|state| {
+            let Some((_, subscription)) = state.subscription(&topic, &id) else { return Ok((vec![], ())) };
+            if subscription.authenticate_on_unsubscribe && !signed {
+                let text = "This subscription can only be ended by a signed request";
+                return Err(AUTHORIZATION_ERROR_EXCEPTION.because(text));
+            }
+            Ok::<_, ApiError>((vec![Change::Unsubscribed { topic: topic.clone(), id: id.clone() }], ()))
+        })
+        .await?;
+    Ok(Nothing {})
+}

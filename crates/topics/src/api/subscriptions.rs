@@ -1,0 +1,241 @@
+//! Subscriptions: made, listed, set.
+
+use super::{after, page};
+use crate::Topics;
+use crate::endpoint::{Protocol, without_password};
+use crate::error::{invalid, invalid_because, no_subscription, no_topic};
+use crate::limits::{CONFIRM_WITHIN, PAGE, SUBSCRIPTIONS};
+use crate::policy::DeliveryPolicy;
+use crate::settings::{Scope, SubscriptionSettings};
+use crate::state::{Change, Subscription, Topic};
+use serde_json::json;
+use shapes::sns::errors::SUBSCRIPTION_LIMIT_EXCEEDED_EXCEPTION;
+use shapes::sns::{
+    self, GetSubscriptionAttributesInput, GetSubscriptionAttributesResponse, ListSubscriptionsByTopicInput,
+    ListSubscriptionsByTopicResponse, ListSubscriptionsInput, ListSubscriptionsResponse,
+    SetSubscriptionAttributesInput, SubscribeInput, SubscribeResponse,
+};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use wire::{ApiError, Call, Nothing};
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html>
+pub(super) async fn subscribe(
+    topics: Arc<Topics>,
+    call: Arc<Call>,
+    input: SubscribeInput,
+) -> Result<SubscribeResponse, ApiError> {
+    let name = topics.name(&input.topic_arn)?;
+    if !topics.catalog.read(|state| state.topics.contains_key(&name)) {
+        return Err(no_topic());
+    }
+    let protocol: Protocol = input.protocol.parse()?;
+    let endpoint = protocol.endpoint(input.endpoint.as_deref().unwrap_or_default(), &topics.home)?;
+    let given = input.attributes.unwrap_or_default();
+    let settings = SubscriptionSettings::from(protocol, &topics.filters, &given)?;
+    check_dead_letter(&topics, &settings)?;
+    let pending_until = protocol.needs_confirmation().then(|| topics.world.now().plus(CONFIRM_WITHIN));
+    let fresh = Subscription {
+        protocol,
+        endpoint,
+        base: topics.base(&call),
+        settings,
+        principal: call.caller.arn.clone(),
+        token: topics.token(),
+        pending_until,
+        authenticated: pending_until.is_none(),
+        authenticate_on_unsubscribe: false,
+    };
+    let address = topics.address(&fresh, &topics.arn(&name).to_string());
+    if !topics.delivery.knows(&address) {
+        let why = format!("Headwater cannot deliver to {address} in this configuration");
+        return Err(invalid_because("Endpoint", why));
+    }
+    let id = topics.world.uuid();
+    let (id, subscription) = topics
+        .catalog
+        .change(|state| {
+            let topic = state.topics.get(&name).ok_or_else(no_topic)?;
+            let (id, subscription) = place(topic, id, fresh, !given.is_empty())?;
+            let change = Change::Subscribed {
+                topic: name.clone(),
+                id: id.clone(),
+                subscription: Box::new(subscription.clone()),
+            };
+            let known = topic.subscriptions.get(&id) == Some(&subscription);
+            Ok::<_, ApiError>((if known { vec![] } else { vec![change] }, (id, subscription)))
+        })
+        .await?;
+    let arn = topics.arn(&name);
+    let pending = subscription.pending_until.is_some();
+    if pending {
+        topics.ask(&arn, &id, &subscription).await?;
+    }
+    let shown = if pending && input.return_subscription_arn != Some(true) {
+        "pending confirmation".to_owned()
+    } else {
+        format!("{arn}:{id}")
+    };
+    Ok(SubscribeResponse { subscription_arn: Some(shown) })
+}
+
+/// Who subscribes an endpoint again gets the subscription there is. One that still waits is asked again, with the
+/// token it has, for the answer to either question must do.
+fn place(topic: &Topic, id: String, fresh: Subscription, explicit: bool) -> Result<(String, Subscription), ApiError> {
+    let same = |s: &Subscription| s.protocol == fresh.protocol && s.endpoint == fresh.endpoint;
+    let Some((id, known)) = topic.subscriptions.iter().find(|(_, s)| same(s)) else {
+        if topic.subscriptions.len() >= SUBSCRIPTIONS {
+            let text = "You have reached the limit of subscriptions for this topic.";
+            return Err(SUBSCRIPTION_LIMIT_EXCEEDED_EXCEPTION.because(text));
+        }
+        return Ok((id, fresh));
+    };
+    if explicit && known.settings != fresh.settings {
+        return Err(invalid_because("Attributes", "Subscription already exists with different attributes"));
+    }
+    let mut known = known.clone();
+    if known.pending_until.is_some() {
+        known.pending_until = fresh.pending_until;
+    }
+    Ok((id.clone(), known))
+}
+
+fn check_dead_letter(topics: &Topics, settings: &SubscriptionSettings) -> Result<(), ApiError> {
+    match &settings.dead_letter {
+        Some(arn) if !topics.delivery.knows(arn) => {
+            Err(invalid_because("RedrivePolicy", format!("Headwater cannot deliver to {arn} in this configuration")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptions.html>
+pub(super) async fn list_subscriptions(
+    topics: Arc<Topics>,
+    _: Arc<Call>,
+    input: ListSubscriptionsInput,
+) -> Result<ListSubscriptionsResponse, ApiError> {
+    let start = after(input.next_token)?;
+    let start = match start.as_deref().map(|key| key.split_once(':').ok_or_else(|| invalid("NextToken"))) {
+        Some(key) => Some(key?),
+        None => None,
+    };
+    let first_topic = start.map_or(Bound::Unbounded, |(topic, _)| Bound::Included(topic.to_owned()));
+    let entries = topics.catalog.read(|state| {
+        let all = state.topics.range((first_topic, Bound::Unbounded)).flat_map(|(name, topic)| {
+            let from = match start {
+                Some((begun, id)) if begun == name => Bound::Excluded(id.to_owned()),
+                _ => Bound::Unbounded,
+            };
+            let range = topic.subscriptions.range((from, Bound::Unbounded));
+            range.map(move |(id, subscription)| (name, id, subscription))
+        });
+        all.take(PAGE + 1).map(|(name, id, s)| (format!("{name}:{id}"), entry(&topics, name, id, s))).collect()
+    });
+    let (list, next_token) = page(entries);
+    Ok(ListSubscriptionsResponse { subscriptions: Some(list), next_token })
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>
+pub(super) async fn list_subscriptions_by_topic(
+    topics: Arc<Topics>,
+    _: Arc<Call>,
+    input: ListSubscriptionsByTopicInput,
+) -> Result<ListSubscriptionsByTopicResponse, ApiError> {
+    let name = topics.name(&input.topic_arn)?;
+    let from = after(input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
+    let entries = topics
+        .catalog
+        .read(|state| {
+            let range = state.topics.get(&name)?.subscriptions.range((from, Bound::Unbounded));
+            Some(range.take(PAGE + 1).map(|(id, s)| (id.clone(), entry(&topics, &name, id, s))).collect())
+        })
+        .ok_or_else(no_topic)?;
+    let (list, next_token) = page(entries);
+    Ok(ListSubscriptionsByTopicResponse { subscriptions: Some(list), next_token })
+}
+
+fn entry(topics: &Topics, topic: &str, id: &str, subscription: &Subscription) -> sns::Subscription {
+    let arn = match subscription.pending_until {
+        Some(_) => "PendingConfirmation".to_owned(),
+        None => format!("{}:{id}", topics.arn(topic)),
+    };
+    sns::Subscription {
+        subscription_arn: Some(arn),
+        owner: Some(topics.home.account.to_string()),
+        protocol: Some(subscription.protocol.as_str().to_owned()),
+        endpoint: Some(without_password(&subscription.endpoint)),
+        topic_arn: Some(topics.arn(topic).to_string()),
+    }
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_GetSubscriptionAttributes.html>
+pub(super) async fn get_subscription_attributes(
+    topics: Arc<Topics>,
+    _: Arc<Call>,
+    input: GetSubscriptionAttributesInput,
+) -> Result<GetSubscriptionAttributesResponse, ApiError> {
+    let (name, id) = topics.subscription_of(&input.subscription_arn)?;
+    let attributes = topics
+        .catalog
+        .read(|state| state.subscription(&name, &id).map(|(topic, subscription)| shown(&topics, topic, subscription)))
+        .ok_or_else(no_subscription)?;
+    let mut attributes: BTreeMap<String, String> =
+        attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    attributes.insert("SubscriptionArn".to_owned(), input.subscription_arn);
+    attributes.insert("TopicArn".to_owned(), topics.arn(&name).to_string());
+    Ok(GetSubscriptionAttributesResponse { attributes: Some(attributes) })
+}
+
+fn shown(topics: &Topics, topic: &Topic, subscription: &Subscription) -> Vec<(&'static str, String)> {
+    let settings = &subscription.settings;
+    let mut out = vec![
+        ("Protocol", subscription.protocol.as_str().to_owned()),
+        ("Endpoint", without_password(&subscription.endpoint)),
+        ("Owner", topics.home.account.to_string()),
+        ("SubscriptionPrincipal", subscription.principal.clone()),
+        ("PendingConfirmation", subscription.pending_until.is_some().to_string()),
+        ("ConfirmationWasAuthenticated", subscription.authenticated.to_string()),
+        ("RawMessageDelivery", settings.raw.to_string()),
+    ];
+    if let Some(policy) = &settings.filter {
+        let scope = match settings.scope {
+            Scope::MessageAttributes => "MessageAttributes",
+            Scope::MessageBody => "MessageBody",
+        };
+        out.extend([("FilterPolicy", policy.clone()), ("FilterPolicyScope", scope.to_owned())]);
+    }
+    if let Some(arn) = &settings.dead_letter {
+        out.push(("RedrivePolicy", json!({ "deadLetterTargetArn": arn }).to_string()));
+    }
+    if matches!(subscription.protocol, Protocol::Http | Protocol::Https) {
+        let (general, own) = (topic.settings.delivery.as_ref(), settings.delivery.as_ref());
+        out.push(("EffectiveDeliveryPolicy", DeliveryPolicy::effective_of_subscription(general, own)));
+        out.extend(own.map(|policy| ("DeliveryPolicy", policy.text.clone())));
+    }
+    out
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html>
+pub(super) async fn set_subscription_attributes(
+    topics: Arc<Topics>,
+    _: Arc<Call>,
+    input: SetSubscriptionAttributesInput,
+) -> Result<Nothing, ApiError> {
+    let (name, id) = topics.subscription_of(&input.subscription_arn)?;
+    let value = input.attribute_value.unwrap_or_default();
+    topics
+        .catalog
+        .change(|state| {
+            let mut subscription = state.subscription(&name, &id).ok_or_else(no_subscription)?.1.clone();
+            let protocol = subscription.protocol;
+            subscription.settings.set(protocol, &topics.filters, &input.attribute_name, &value)?;
+            check_dead_letter(&topics, &subscription.settings)?;
+            let subscription = Box::new(subscription);
+            let change = Change::Subscribed { topic: name.clone(), id: id.clone(), subscription };
+            Ok::<_, ApiError>((vec![change], ()))
+        })
+        .await?;
+    Ok(Nothing {})
+}

@@ -1,0 +1,178 @@
+//! Topics: made, listed, set, deleted.
+
+use super::{after, page};
+use crate::Topics;
+use crate::error::{invalid, invalid_because, no_topic, not_served};
+use crate::limits::{PAGE, TOPIC_NAME_LENGTH, TOPICS};
+use crate::policy::DeliveryPolicy;
+use crate::settings::TopicSettings;
+use crate::state::Change;
+use names::{Arn, Home};
+use serde_json::json;
+use shapes::sns::errors::TOPIC_LIMIT_EXCEEDED_EXCEPTION;
+use shapes::sns::{
+    CreateTopicInput, CreateTopicResponse, DeleteTopicInput, GetTopicAttributesInput, GetTopicAttributesResponse,
+    ListTopicsInput, ListTopicsResponse, SetTopicAttributesInput, Topic,
+};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use wire::{ApiError, Call, Nothing};
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>
+pub(super) async fn create_topic(
+    topics: Arc<Topics>,
+    _: Arc<Call>,
+    input: CreateTopicInput,
+) -> Result<CreateTopicResponse, ApiError> {
+    let name = input.name;
+    if name.ends_with(".fifo") {
+        return Err(not_served("Topic Name", "FIFO topics"));
+    }
+    let fine = TOPIC_NAME_LENGTH.contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if !fine {
+        return Err(invalid("Topic Name"));
+    }
+    if input.data_protection_policy.is_some_and(|policy| !policy.is_empty()) {
+        return Err(not_served("DataProtectionPolicy", "data protection policies"));
+    }
+    let given = input.attributes.unwrap_or_default();
+    let mut settings = TopicSettings::default();
+    for (attribute, value) in &given {
+        settings.set(attribute, value)?;
+    }
+    let tags: BTreeMap<String, String> =
+        input.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+    let arn = topics.arn(&name);
+    topics
+        .catalog
+        .change(|state| {
+            let Some(known) = state.topics.get(&name) else {
+                if state.topics.len() >= TOPICS {
+                    let text = "You have reached the limit of topics for this account.";
+                    return Err(TOPIC_LIMIT_EXCEEDED_EXCEPTION.because(text));
+                }
+                return Ok((vec![Change::Created { name: name.clone(), settings, tags }], ()));
+            };
+            // What is given must be so already: making a topic again does not change it.
+            let mut same = known.settings.clone();
+            for (attribute, value) in &given {
+                same.set(attribute, value)?;
+            }
+            if same != known.settings {
+                return Err(invalid_because("Attributes", "Topic already exists with different attributes"));
+            }
+            if !tags.is_empty() && tags != known.tags {
+                return Err(invalid_because("Tags", "Topic already exists with different tags"));
+            }
+            Ok((vec![], ()))
+        })
+        .await?;
+    Ok(CreateTopicResponse { topic_arn: Some(arn.to_string()) })
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_DeleteTopic.html>: a topic that is not there is deleted already.
+pub(super) async fn delete_topic(
+    topics: Arc<Topics>,
+    _: Arc<Call>,
+    input: DeleteTopicInput,
+) -> Result<Nothing, ApiError> {
+    let name = topics.name(&input.topic_arn)?;
+    topics
+        .catalog
+        .change(|state| {
+            let known = state.topics.contains_key(&name);
+            let changes = if known { vec![Change::Deleted { name }] } else { vec![] };
+            Ok::<_, ApiError>((changes, ()))
+        })
+        .await?;
+    Ok(Nothing {})
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_ListTopics.html>
+pub(super) async fn list_topics(
+    topics: Arc<Topics>,
+    _: Arc<Call>,
+    input: ListTopicsInput,
+) -> Result<ListTopicsResponse, ApiError> {
+    let from = after(input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
+    let entry = |name: &String| (name.clone(), Topic { topic_arn: Some(topics.arn(name).to_string()) });
+    let entries = topics.catalog.read(|state| {
+        state.topics.range((from, Bound::Unbounded)).take(PAGE + 1).map(|(name, _)| entry(name)).collect()
+    });
+    let (list, next_token) = page(entries);
+    Ok(ListTopicsResponse { topics: Some(list), next_token })
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html>
+pub(super) async fn get_topic_attributes(
+    topics: Arc<Topics>,
+    _: Arc<Call>,
+    input: GetTopicAttributesInput,
+) -> Result<GetTopicAttributesResponse, ApiError> {
+    let name = topics.name(&input.topic_arn)?;
+    let arn = topics.arn(&name);
+    let attributes = topics
+        .catalog
+        .read(|state| {
+            let topic = state.topics.get(&name)?;
+            let pending = topic.subscriptions.values().filter(|s| s.pending_until.is_some()).count();
+            let settings = &topic.settings;
+            let delivery = settings.delivery.as_ref();
+            let mut out = vec![
+                ("TopicArn", arn.to_string()),
+                ("Owner", topics.home.account.to_string()),
+                ("DisplayName", settings.display_name.clone()),
+                ("Policy", settings.policy.clone().unwrap_or_else(|| default_policy(&arn, &topics.home))),
+                ("SubscriptionsConfirmed", (topic.subscriptions.len() - pending).to_string()),
+                ("SubscriptionsPending", pending.to_string()),
+                ("SubscriptionsDeleted", topic.gone.to_string()),
+                ("EffectiveDeliveryPolicy", DeliveryPolicy::effective_of_topic(delivery)),
+            ];
+            out.extend(delivery.map(|policy| ("DeliveryPolicy", policy.text.clone())));
+            Some(out)
+        })
+        .ok_or_else(no_topic)?;
+    let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Ok(GetTopicAttributesResponse { attributes: Some(attributes) })
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html>
+pub(super) async fn set_topic_attributes(
+    topics: Arc<Topics>,
+    _: Arc<Call>,
+    input: SetTopicAttributesInput,
+) -> Result<Nothing, ApiError> {
+    let name = topics.name(&input.topic_arn)?;
+    topics
+        .catalog
+        .change(|state| {
+            let mut settings = state.topics.get(&name).ok_or_else(no_topic)?.settings.clone();
+            settings.set(&input.attribute_name, input.attribute_value.as_deref().unwrap_or_default())?;
+            Ok::<_, ApiError>((vec![Change::Set { name: name.clone(), settings }], ()))
+        })
+        .await?;
+    Ok(Nothing {})
+}
+
+/// The policy of a topic for which none was given.
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html>
+fn default_policy(arn: &Arn, home: &Home) -> String {
+    json!({
+        "Version": "2008-10-17",
+        "Id": "__default_policy_ID",
+        "Statement": [{
+            "Sid": "__default_statement_ID",
+            "Effect": "Allow",
+            "Principal": { "AWS": "*" },
+            "Action": [
+                "SNS:GetTopicAttributes", "SNS:SetTopicAttributes", "SNS:AddPermission", "SNS:RemovePermission",
+                "SNS:DeleteTopic", "SNS:Subscribe", "SNS:ListSubscriptionsByTopic", "SNS:Publish",
+            ],
+            "Resource": arn,
+            "Condition": { "StringEquals": { "AWS:SourceOwner": home.account } },
+        }],
+    })
+    .to_string()
+}

@@ -1,0 +1,241 @@
+//! The attributes of topics and subscriptions: every one acts, or is refused by name.
+//! Source: <https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html>,
+//! <https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html>
+
+use crate::endpoint::Protocol;
+use crate::filter::Filters;
+use crate::limits::{DISPLAY_NAME_LENGTH, POLICY_BYTES};
+use crate::policy::{DeliveryPolicy, dead_letter};
+use names::Arn;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a topic is set to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TopicSettings {
+    /// `DisplayName`: the sender's name of mails and text messages.
+    pub(crate) display_name: String,
+    /// `Policy`, as it was given.
+    pub(crate) policy: Option<String>,
+    /// `DeliveryPolicy`.
+    pub(crate) delivery: Option<DeliveryPolicy>,
+}
+
+/// What a subscription is set to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SubscriptionSettings {
+    /// `RawMessageDelivery`.
+    pub(crate) raw: bool,
+    /// `FilterPolicy`.
+    pub(crate) filter: Option<String>,
+    /// `FilterPolicyScope`.
+    pub(crate) scope: Scope,
+    /// The queue of the `RedrivePolicy`.
+    pub(crate) dead_letter: Option<Arn>,
+    /// `DeliveryPolicy`.
+    pub(crate) delivery: Option<DeliveryPolicy>,
+}
+
+/// What a filter policy looks at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Scope {
+    /// The message's attributes.
+    #[default]
+    MessageAttributes,
+    /// The message itself, which must be JSON.
+    MessageBody,
+}
+
+/// Why an attribute cannot be set.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum SettingError {
+    #[error("AttributeName")]
+    Unknown,
+    #[error("{name}: {why}")]
+    Value { name: String, why: String },
+    #[error("{name} Reason: Headwater does not serve {what} yet")]
+    NotServed { name: String, what: &'static str },
+    #[error("Attributes Reason: Delivery protocol [{0}] does not support {1}.")]
+    Protocol(&'static str, &'static str),
+}
+
+fn wrong(name: &str, why: impl Into<String>) -> SettingError {
+    SettingError::Value { name: name.to_owned(), why: why.into() }
+}
+
+fn truth(name: &str, value: &str) -> Result<bool, SettingError> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(wrong(name, format!("Invalid value [{value}]. Must be true or false."))),
+    }
+}
+
+impl TopicSettings {
+    /// Changes one attribute.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+        match name {
+            "DisplayName" => {
+                if value.chars().count() > DISPLAY_NAME_LENGTH || value.chars().any(char::is_control) {
+                    return Err(wrong(name, "at most 100 characters, none of them a control character"));
+                }
+                self.display_name = value.to_owned();
+            }
+            "Policy" => self.policy = policy(value)?,
+            "DeliveryPolicy" => {
+                self.delivery = DeliveryPolicy::of_topic(value).map_err(|why| wrong(name, why))?;
+            }
+            _ => refuse_topic(name, value)?,
+        }
+        Ok(())
+    }
+}
+
+fn policy(text: &str) -> Result<Option<String>, SettingError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let fine = text.len() <= POLICY_BYTES
+        && serde_json::from_str::<Value>(text).is_ok_and(|policy| policy.get("Statement").is_some());
+    if fine { Ok(Some(text.to_owned())) } else { Err(wrong("Policy", "Error parsing policy document")) }
+}
+
+fn refuse_topic(name: &str, value: &str) -> Result<(), SettingError> {
+    let not_served = |what| Err(SettingError::NotServed { name: name.to_owned(), what });
+    match (name, value) {
+        // The defaults, spelt out.
+        ("FifoTopic" | "ContentBasedDeduplication", "false")
+        | ("TracingConfig", "PassThrough")
+        | ("KmsMasterKeyId" | "DataProtectionPolicy" | "ArchivePolicy", "") => Ok(()),
+        ("FifoTopic" | "ContentBasedDeduplication" | "FifoThroughputScope" | "ArchivePolicy", _) => {
+            not_served("FIFO topics")
+        }
+        ("KmsMasterKeyId", _) => not_served("encryption at rest"),
+        ("SignatureVersion", _) => not_served("signed notifications"),
+        ("TracingConfig", _) => not_served("active tracing of topics"),
+        ("DataProtectionPolicy", _) => not_served("data protection policies"),
+        _ if name.ends_with("FeedbackRoleArn") || name.ends_with("FeedbackSampleRate") => {
+            not_served("delivery status logs")
+        }
+        _ => Err(SettingError::Unknown),
+    }
+}
+
+impl SubscriptionSettings {
+    /// Changes one attribute.
+    pub(crate) fn set(
+        &mut self,
+        protocol: Protocol,
+        filters: &Filters,
+        name: &str,
+        value: &str,
+    ) -> Result<(), SettingError> {
+        let http = matches!(protocol, Protocol::Http | Protocol::Https);
+        match name {
+            "RawMessageDelivery" => {
+                self.raw = truth(name, value)?;
+                if self.raw && !protocol.takes_raw() {
+                    return Err(SettingError::Protocol(protocol.as_str(), "raw message delivery"));
+                }
+            }
+            "FilterPolicy" if value.is_empty() || value == "{}" => self.filter = None,
+            "FilterPolicy" => {
+                filters.get(value).map_err(|why| wrong(name, why))?;
+                self.filter = Some(value.to_owned());
+            }
+            "FilterPolicyScope" => {
+                self.scope = match value {
+                    "MessageAttributes" => Scope::MessageAttributes,
+                    "MessageBody" => Scope::MessageBody,
+                    _ => {
+                        return Err(wrong(
+                            name,
+                            format!("Invalid value [{value}]. Please use either MessageBody or MessageAttributes"),
+                        ));
+                    }
+                };
+            }
+            "RedrivePolicy" => self.dead_letter = dead_letter(value).map_err(|why| wrong(name, why))?,
+            "DeliveryPolicy" => {
+                self.delivery = DeliveryPolicy::of_subscription(value).map_err(|why| wrong(name, why))?;
+                if self.delivery.is_some() && !http {
+                    return Err(SettingError::Protocol(protocol.as_str(), "delivery policies"));
+                }
+            }
+            "ReplayPolicy" if value.is_empty() => {}
+            "ReplayPolicy" => {
+                return Err(SettingError::NotServed { name: name.to_owned(), what: "message archives" });
+            }
+            "SubscriptionRoleArn" => {
+                return Err(SettingError::NotServed { name: name.to_owned(), what: "Firehose subscriptions" });
+            }
+            _ => return Err(SettingError::Unknown),
+        }
+        Ok(())
+    }
+
+    /// These settings with all of these attributes.
+    pub(crate) fn from(
+        protocol: Protocol,
+        filters: &Filters,
+        attributes: &BTreeMap<String, String>,
+    ) -> Result<SubscriptionSettings, SettingError> {
+        let mut settings = SubscriptionSettings::default();
+        for (name, value) in attributes {
+            settings.set(protocol, filters, name, value)?;
+        }
+        Ok(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::{Filter, Matcher};
+    use std::sync::Arc;
+
+    struct Any;
+    impl Matcher for Any {
+        fn compile(&self, policy: &str) -> Result<Filter, String> {
+            serde_json::from_str::<Value>(policy).map_err(|error| error.to_string())?;
+            Ok(Box::new(|_| true))
+        }
+    }
+
+    #[test]
+    fn topics() {
+        let mut settings = TopicSettings::default();
+        settings.set("DisplayName", "Alarms").unwrap();
+        settings.set("FifoTopic", "false").unwrap();
+        assert_eq!(settings.display_name, "Alarms");
+        assert_eq!(settings.set("Colour", "red"), Err(SettingError::Unknown));
+        for (name, value, word) in [
+            ("FifoTopic", "true", "FIFO topics"),
+            ("KmsMasterKeyId", "alias/aws/sns", "encryption"),
+            ("SignatureVersion", "2", "signed"),
+            ("LambdaSuccessFeedbackRoleArn", "arn", "status logs"),
+            ("Policy", "{}", "policy document"),
+            ("DisplayName", "a\nb", "control"),
+        ] {
+            let why = settings.set(name, value).unwrap_err().to_string();
+            assert!(why.contains(word), "{why}");
+        }
+    }
+
+    #[test]
+    fn subscriptions() {
+        let (none, some) = (Filters::new(None), Filters::new(Some(Arc::new(Any))));
+        let mut settings = SubscriptionSettings::default();
+        settings.set(Protocol::Sqs, &none, "RawMessageDelivery", "true").unwrap();
+        assert!(settings.raw);
+        assert!(settings.set(Protocol::Lambda, &none, "RawMessageDelivery", "true").is_err());
+        assert!(settings.set(Protocol::Sqs, &none, "FilterPolicy", r#"{"a":["b"]}"#).is_err());
+        settings.set(Protocol::Sqs, &some, "FilterPolicy", r#"{"a":["b"]}"#).unwrap();
+        assert!(settings.set(Protocol::Sqs, &some, "FilterPolicy", "{").is_err());
+        settings.set(Protocol::Sqs, &some, "FilterPolicyScope", "MessageBody").unwrap();
+        assert_eq!((settings.filter.as_deref(), settings.scope), (Some(r#"{"a":["b"]}"#), Scope::MessageBody));
+        assert!(settings.set(Protocol::Sqs, &some, "DeliveryPolicy", r#"{"healthyRetryPolicy":{}}"#).is_err());
+        assert_eq!(settings.set(Protocol::Sqs, &some, "Colour", "red"), Err(SettingError::Unknown));
+    }
+}

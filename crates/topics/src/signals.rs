@@ -1,0 +1,22 @@
+//! The metrics, by CloudWatch's names. Deliveries to queues and functions are counted by `delivery`, lane by lane.
+//! Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html>
+
+use world::{Signal, Unit};
+
+macro_rules! signals {
+    ($($id:ident $name:literal $unit:ident;)*) => {
+        $(pub(crate) static $id: Signal =
+            Signal { namespace: "AWS/SNS", name: $name, unit: Unit::$unit, dimensions: &["TopicName"] };)*
+    };
+}
+
+signals! {
+    PUBLISHED "NumberOfMessagesPublished" Count;
+    PUBLISH_SIZE "PublishSize" Bytes;
+    FILTERED_OUT "NumberOfNotificationsFilteredOut" Count;
+    DELIVERED "NumberOfNotificationsDelivered" Count;
+    FAILED "NumberOfNotificationsFailed" Count;
+}
+
+/// What stands in place of a topic's name where a message went to a phone number directly.
+pub(crate) const DIRECT: &str = "PhoneNumber";
