@@ -1,11 +1,29 @@
 //! EventBridge: which events a rule is for, when a schedule is due, and what a target is sent.
 //!
-//! Invariants: these modules are pure. They do no I/O, read no clock, and answer every text, however malformed, with a
-//! value or with AWS's own reason for refusing it.
-//! What it is not: a delivery loop; events that match are handed to `delivery`.
+//! Invariants: what `PutEvents` answered with an id is, for every target of every rule it matched, durable in `delivery`;
+//! all of one call goes out in one append; an event travels from bus to bus once at most; what AWS has and this crate has
+//! not is refused by name. The modules `pattern`, `path`, `schedule` and `transform` are pure: they answer every text,
+//! however malformed, with a value or with AWS's own reason for refusing it.
+//! What it is not: a delivery loop; it never waits for a target.
+//! Entry points: [`Rules::open`], then [`Rules::service`] (asked), [`Rules::target`] (pushed) and [`Rules::start`] (woken).
 
+mod agenda;
+mod api;
+mod entry;
+mod error;
 mod json;
+mod limits;
 pub mod path;
 pub mod pattern;
+mod route;
+mod rules;
 pub mod schedule;
+mod signals;
+mod state;
+mod table;
+mod target;
+mod tasks;
 pub mod transform;
+
+pub use rules::{BusStatus, RuleStatus, Rules};
+pub use target::READ_ONLY;

@@ -1,0 +1,201 @@
+//! Rules.
+
+use super::page::page;
+use super::tags;
+use crate::Rules;
+use crate::error::{invalid, no_bus, no_rule, too_many};
+use crate::limits::RULES;
+use crate::pattern::Pattern;
+use crate::schedule::Schedule;
+use crate::state::{Change, DEFAULT_BUS, Definition, Rule, Status};
+use crate::table::rule_arn;
+use shapes::events::{
+    DeleteRuleRequest, DescribeRuleRequest, DescribeRuleResponse, DisableRuleRequest, EnableRuleRequest,
+    ListRuleNamesByTargetRequest, ListRuleNamesByTargetResponse, ListRulesRequest, ListRulesResponse, PutRuleRequest,
+    PutRuleResponse, RuleState, errors,
+};
+use std::sync::Arc;
+use wire::{ApiError, Call, Nothing};
+
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html>
+///
+/// A rule that exists is defined anew: what the call does not say is gone, except targets and tags.
+pub(super) async fn put_rule(
+    rules: Arc<Rules>,
+    _call: Arc<Call>,
+    input: PutRuleRequest,
+) -> Result<PutRuleResponse, ApiError> {
+    let bus = rules.bus_of(input.event_bus_name.as_deref())?.to_owned();
+    let tags = tags::given(input.tags.as_deref().unwrap_or_default())?;
+    let rule = input.name.clone();
+    let definition = definition(&bus, input)?;
+    let put = Change::RulePut {
+        bus: bus.clone(),
+        rule: rule.clone(),
+        at: rules.world.now(),
+        definition,
+        created_by: rules.home.account.as_str().to_owned(),
+        tags,
+    };
+    rules
+        .change(|state| {
+            let known = state.buses.get(&bus).ok_or_else(|| no_bus(&bus))?;
+            if !known.rules.contains_key(&rule) && known.rules.len() >= RULES {
+                return Err(too_many());
+            }
+            Ok((vec![put], ()))
+        })
+        .await?;
+    Ok(PutRuleResponse { rule_arn: Some(rule_arn(&rules.home, &bus, &rule).to_string()) })
+}
+
+/// What a rule is to be, where that is possible.
+fn definition(bus: &str, input: PutRuleRequest) -> Result<Definition, ApiError> {
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let definition = Definition {
+        status: input.state.unwrap_or(RuleState::Enabled).into(),
+        pattern: given(input.event_pattern),
+        schedule: given(input.schedule_expression),
+        description: input.description,
+        role: input.role_arn,
+    };
+    if definition.pattern.is_none() && definition.schedule.is_none() {
+        return Err(invalid("Parameter(s) EventPattern or ScheduleExpression must be specified."));
+    }
+    if let Some(schedule) = &definition.schedule {
+        if bus != DEFAULT_BUS {
+            return Err(invalid("ScheduleExpression is supported only on the default event bus."));
+        }
+        Schedule::parse(schedule).map_err(|error| invalid(error.to_string()))?;
+    }
+    if let Some(pattern) = &definition.pattern {
+        compile(pattern)?;
+    }
+    Ok(definition)
+}
+
+/// Compiles a pattern or says what is wrong with it.
+pub(super) fn compile(pattern: &str) -> Result<Pattern, ApiError> {
+    Pattern::compile(pattern).map_err(|error| errors::INVALID_EVENT_PATTERN_EXCEPTION.because(error.to_string()))
+}
+
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html>
+///
+/// Deleting what is not there succeeds. `Force` is for rules that AWS services manage, of which there are none.
+pub(super) async fn delete_rule(
+    rules: Arc<Rules>,
+    _call: Arc<Call>,
+    input: DeleteRuleRequest,
+) -> Result<Nothing, ApiError> {
+    let (bus, rule) = (rules.bus_of(input.event_bus_name.as_deref())?.to_owned(), input.name);
+    rules
+        .change(|state| match state.rule(&bus, &rule) {
+            None => Ok((vec![], Nothing {})),
+            Some(known) if !known.targets.is_empty() => Err(invalid("Rule can't be deleted since it has targets.")),
+            Some(_) => Ok((vec![Change::RuleDeleted { bus, rule }], Nothing {})),
+        })
+        .await
+}
+
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_EnableRule.html>
+pub(super) async fn enable_rule(
+    rules: Arc<Rules>,
+    _call: Arc<Call>,
+    input: EnableRuleRequest,
+) -> Result<Nothing, ApiError> {
+    set(&rules, input.event_bus_name.as_deref(), input.name, Status::Enabled).await
+}
+
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DisableRule.html>
+pub(super) async fn disable_rule(
+    rules: Arc<Rules>,
+    _call: Arc<Call>,
+    input: DisableRuleRequest,
+) -> Result<Nothing, ApiError> {
+    set(&rules, input.event_bus_name.as_deref(), input.name, Status::Disabled).await
+}
+
+async fn set(rules: &Rules, bus: Option<&str>, rule: String, status: Status) -> Result<Nothing, ApiError> {
+    let bus = rules.bus_of(bus)?.to_owned();
+    let at = rules.world.now();
+    rules
+        .change(|state| match state.rule(&bus, &rule) {
+            None => Err(no_rule(&bus, &rule)),
+            Some(known) if known.definition.status == status => Ok((vec![], Nothing {})),
+            Some(_) => Ok((vec![Change::RuleSet { bus, rule, at, status }], Nothing {})),
+        })
+        .await
+}
+
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeRule.html>
+pub(super) async fn describe_rule(
+    rules: Arc<Rules>,
+    _call: Arc<Call>,
+    input: DescribeRuleRequest,
+) -> Result<DescribeRuleResponse, ApiError> {
+    let (bus, name) = (rules.bus_of(input.event_bus_name.as_deref())?, &input.name);
+    rules.catalog.read(|state| {
+        let known = state.rule(bus, name).ok_or_else(|| no_rule(bus, name))?;
+        let shown = shown(&rules, bus, name, known);
+        Ok(DescribeRuleResponse {
+            name: shown.name,
+            arn: shown.arn,
+            event_pattern: shown.event_pattern,
+            schedule_expression: shown.schedule_expression,
+            state: shown.state,
+            description: shown.description,
+            role_arn: shown.role_arn,
+            managed_by: shown.managed_by,
+            event_bus_name: shown.event_bus_name,
+            created_by: Some(known.created_by.clone()),
+        })
+    })
+}
+
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListRules.html>
+pub(super) async fn list_rules(
+    rules: Arc<Rules>,
+    _call: Arc<Call>,
+    input: ListRulesRequest,
+) -> Result<ListRulesResponse, ApiError> {
+    let bus = rules.bus_of(input.event_bus_name.as_deref())?;
+    let prefix = input.name_prefix.as_deref().unwrap_or_default();
+    let pick = |name: &str, rule: &Rule| name.starts_with(prefix).then(|| shown(&rules, bus, name, rule));
+    rules.catalog.read(|state| {
+        let known = state.buses.get(bus).ok_or_else(|| no_bus(bus))?;
+        let (found, next_token) = page(&known.rules, input.next_token.as_deref(), input.limit, pick);
+        Ok(ListRulesResponse { rules: Some(found), next_token })
+    })
+}
+
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListRuleNamesByTarget.html>
+pub(super) async fn list_rule_names_by_target(
+    rules: Arc<Rules>,
+    _call: Arc<Call>,
+    input: ListRuleNamesByTargetRequest,
+) -> Result<ListRuleNamesByTargetResponse, ApiError> {
+    let bus = rules.bus_of(input.event_bus_name.as_deref())?;
+    let pick = |name: &str, rule: &Rule| {
+        rule.targets.values().any(|target| target.arn.as_str() == input.target_arn).then(|| name.to_owned())
+    };
+    rules.catalog.read(|state| {
+        let known = state.buses.get(bus).ok_or_else(|| no_bus(bus))?;
+        let (names, next_token) = page(&known.rules, input.next_token.as_deref(), input.limit, pick);
+        Ok(ListRuleNamesByTargetResponse { rule_names: Some(names), next_token })
+    })
+}
+
+fn shown(rules: &Rules, bus: &str, name: &str, rule: &Rule) -> shapes::events::Rule {
+    let Definition { status, pattern, schedule, description, role } = rule.definition.clone();
+    shapes::events::Rule {
+        name: Some(name.to_owned()),
+        arn: Some(rule_arn(&rules.home, bus, name).to_string()),
+        event_pattern: pattern,
+        state: Some(status.into()),
+        description,
+        schedule_expression: schedule,
+        role_arn: role,
+        managed_by: None,
+        event_bus_name: Some(bus.to_owned()),
+    }
+}

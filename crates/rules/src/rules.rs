@@ -1,0 +1,180 @@
+use crate::route::{Incoming, RouteError, route};
+use crate::state::{Change, DEFAULT_BUS, State, Tags};
+use crate::table::Table;
+use crate::{api, error, target, tasks};
+use delivery::{Delivery, Envelope};
+use names::{Arn, Home};
+use serde::Serialize;
+use shapes::events::RuleState;
+use std::sync::{Arc, RwLock};
+use store::{Catalog, Store, StoreError};
+use tokio::sync::Notify;
+use wire::{ApiError, Service};
+use world::World;
+
+/// All buses and rules of a house.
+pub struct Rules {
+    pub(crate) world: World,
+    pub(crate) home: Home,
+    pub(crate) catalog: Arc<Catalog<State>>,
+    pub(crate) delivery: Arc<Delivery>,
+    /// Rung when a schedule may have changed.
+    pub(crate) rescheduled: Notify,
+    /// The newest revision that anyone has looked at.
+    table: RwLock<Arc<Table>>,
+}
+
+/// A bus as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BusStatus {
+    /// Its name.
+    pub name: String,
+    /// Its rules, by name.
+    pub rules: Vec<RuleStatus>,
+}
+
+/// A rule as operators see it; counts are since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state, in AWS's word.
+    pub state: &'static str,
+    /// How many targets it has.
+    pub targets: usize,
+    /// Events that matched.
+    pub matched: u64,
+    /// Times it ran, by event or by schedule.
+    pub triggered: u64,
+    /// What went to delivery.
+    pub invocations: u64,
+    /// What could not even go there.
+    pub failed: u64,
+}
+
+impl Rules {
+    /// Opens what the store holds.
+    pub async fn open(
+        world: World,
+        home: Home,
+        store: Store,
+        delivery: Arc<Delivery>,
+    ) -> Result<Arc<Rules>, StoreError> {
+        let catalog = Catalog::<State>::open(&store, "rules").await?;
+        let (name, at) = (DEFAULT_BUS.to_owned(), world.now());
+        catalog
+            .change(|state| match state.buses.contains_key(DEFAULT_BUS) {
+                true => Ok::<_, StoreError>((vec![], ())),
+                false => Ok((vec![Change::BusMade { name, at, description: None, tags: Tags::new() }], ())),
+            })
+            .await?;
+        let (rescheduled, table) = (Notify::new(), RwLock::default());
+        Ok(Arc::new(Rules { world, home, catalog, delivery, rescheduled, table }))
+    }
+
+    /// The asked door: the table of handlers.
+    pub fn service(self: &Arc<Self>) -> Service {
+        api::service(self)
+    }
+
+    /// The pushed door: to be registered with delivery for `("events", "event-bus/")`. An envelope to a bus holds a whole
+    /// event; this is how the house's own events come in, and those that rules send from bus to bus.
+    pub fn target(self: &Arc<Self>) -> Arc<dyn delivery::Target> {
+        Arc::new(target::BusTarget(self.clone()))
+    }
+
+    /// The woken door: schedules begin to tick.
+    pub fn start(self: &Arc<Self>) {
+        tasks::start(self);
+    }
+
+    /// Every bus with its rules.
+    pub fn status(&self) -> Vec<BusStatus> {
+        let table = self.table();
+        let buses = table.buses().map(|(name, bus)| {
+            let rules = bus.rules().iter().map(|rule| RuleStatus {
+                name: rule.name.clone(),
+                state: RuleState::from(rule.status()).as_str(),
+                targets: rule.targets.len(),
+                matched: rule.series.matched.sample().sum,
+                triggered: rule.series.triggered.sample().sum,
+                invocations: rule.series.invocations.sample().sum,
+                failed: rule.series.failed.sample().sum,
+            });
+            BusStatus { name: name.clone(), rules: rules.collect() }
+        });
+        buses.collect()
+    }
+
+    /// The rules as the catalog has them now. Whoever comes first after a change pays for it, so that a caller who goes
+    /// away while its change is being made durable leaves nothing behind that is out of date.
+    pub(crate) fn table(&self) -> Arc<Table> {
+        let held = self.table.read().expect("no panic holds this lock").clone();
+        if self.catalog.read(|state| state.revision) == held.revision {
+            return held;
+        }
+        let meter = &self.world.meter;
+        let fresh = self.catalog.read(|state| Arc::new(Table::build(state, &held, &self.home, meter)));
+        let mut place = self.table.write().expect("no panic holds this lock");
+        if fresh.revision > place.revision {
+            *place = fresh.clone();
+        }
+        fresh
+    }
+
+    /// Adds the envelopes of an event that has come to a bus. To a bus that does not exist it goes unmatched.
+    pub(crate) fn route(
+        &self,
+        table: &Table,
+        bus: &str,
+        incoming: &Incoming,
+        out: &mut Vec<Envelope>,
+    ) -> Result<(), RouteError> {
+        match table.bus(bus) {
+            Some(bus) => route(bus, incoming, out),
+            None => {
+                tracing::warn!(bus, event = incoming.id, "an event came to a bus that does not exist");
+                Ok(())
+            }
+        }
+    }
+
+    /// The bus that a name or an ARN means, where it is one of this account and region; whether it exists is another
+    /// question.
+    pub(crate) fn bus_named<'a>(&self, name_or_arn: Option<&'a str>) -> Option<&'a str> {
+        match name_or_arn {
+            None => Some(DEFAULT_BUS),
+            Some(text) if text.starts_with("arn:") => {
+                let arn: Arn = text.parse().ok()?;
+                let name = text.split_once(":event-bus/")?.1;
+                (self.is_ours(&arn) && arn.resource_after("event-bus/") == Some(name)).then_some(name)
+            }
+            Some(name) => Some(name),
+        }
+    }
+
+    /// The same for handlers: with AWS's words for a bus that is not here.
+    pub(crate) fn bus_of<'a>(&self, name_or_arn: Option<&'a str>) -> Result<&'a str, ApiError> {
+        self.bus_named(name_or_arn).ok_or_else(|| error::no_bus(name_or_arn.unwrap_or(DEFAULT_BUS)))
+    }
+
+    /// Whether an ARN is of this account and region and of EventBridge.
+    pub(crate) fn is_ours(&self, arn: &Arn) -> bool {
+        arn.service() == "events" && self.is_home(arn)
+    }
+
+    /// Whether an ARN is of this account and region.
+    pub(crate) fn is_home(&self, arn: &Arn) -> bool {
+        arn.region() == self.home.region.as_str() && arn.account() == self.home.account.as_str()
+    }
+
+    /// Decides against the catalog and changes it.
+    pub(crate) async fn change<T>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<(Vec<Change>, T), ApiError>,
+    ) -> Result<T, ApiError> {
+        let answer = self.catalog.change(decide).await?;
+        self.rescheduled.notify_one();
+        Ok(answer)
+    }
+}

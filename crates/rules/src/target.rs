@@ -1,0 +1,58 @@
+//! The pushed door: an envelope to a bus's ARN holds a whole event.
+
+use crate::route::Incoming;
+use crate::{Rules, error};
+use bytes::Bytes;
+use delivery::{Envelope, Target, Verdict};
+use names::Arn;
+use std::sync::Arc;
+use world::BoxFuture;
+
+/// The attribute, `true`, of an envelope with a management event that only reads. Such events are for rules in the state
+/// `ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS` only.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html>
+pub const READ_ONLY: &str = "read-only";
+
+/// The buses of the house as targets.
+pub(crate) struct BusTarget(pub(crate) Arc<Rules>);
+
+impl BusTarget {
+    async fn take(&self, envelope: &Envelope) -> Verdict {
+        let rules = &self.0;
+        let bus = rules.bus_named(Some(envelope.to.as_str()));
+        let table = rules.table();
+        let Some(bus) = bus.filter(|bus| table.bus(bus).is_some()) else {
+            let error = error::no_bus(envelope.to.as_str());
+            return Verdict::Refused { code: error.model.name.to_owned(), why: error.message };
+        };
+        let read_only = envelope.attributes.get(READ_ONLY).is_some_and(|value| value == "true");
+        let incoming = Incoming {
+            id: envelope.id.clone(),
+            body: envelope.body.clone(),
+            ingested: envelope.created,
+            now: rules.world.now(),
+            read_only,
+            forwarded: envelope.from.as_ref().is_some_and(is_rule),
+            trace: envelope.trace.clone(),
+        };
+        let mut envelopes = Vec::new();
+        if let Err(error) = rules.route(&table, bus, &incoming, &mut envelopes) {
+            return Verdict::Refused { code: "MalformedDetail".to_owned(), why: error.to_string() };
+        }
+        match rules.delivery.send(envelopes).await {
+            Ok(()) => Verdict::Accepted(Bytes::new()),
+            Err(error) => Verdict::Again { code: "InternalException".to_owned(), why: error.to_string(), after: None },
+        }
+    }
+}
+
+/// Whether a sender is a rule, that is, the event comes from another bus.
+fn is_rule(sender: &Arn) -> bool {
+    sender.service() == "events" && sender.resource_after("rule/").is_some()
+}
+
+impl Target for BusTarget {
+    fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
+        Box::pin(self.take(envelope))
+    }
+}
