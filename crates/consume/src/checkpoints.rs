@@ -40,7 +40,7 @@ impl State for Consumers {
             }
             Change::Prune { consumer, shards } => {
                 if let Some(known) = self.0.get_mut(consumer) {
-                    shards.iter().for_each(|shard| drop(known.remove(shard)));
+                    known.retain(|shard, _| !shards.contains(shard));
                 }
             }
             Change::Forget { consumer } => {
