@@ -25,7 +25,7 @@ pub use route::{Protocol, Routed};
 pub use schema::{Kind, Limits, Member, OperationEntry, OperationModel, Place, Schema, ServiceModel, TimeFormat};
 pub use service::{Handled, Handler, HotCodec, Request, Service};
 pub use shape::{FromValue, IntoValue, Malformed, NOTHING, Nothing, Operation, Shape};
-pub use validate::validate;
+pub use validate::{compiles, validate};
 pub use value::Value;
 
 #[doc(hidden)] // for the `shape!` and `string_enum!` macros, which expand in the generated crate

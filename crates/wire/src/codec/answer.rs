@@ -1,6 +1,6 @@
 //! Heads of answers and bodies of errors, per protocol.
 
-use super::{cbor, json, xml};
+use super::{cbor, json, query_names, xml};
 use crate::{ApiError, Call, ErrorModel, Fault, Protocol, ServiceModel, Value};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -69,7 +69,7 @@ pub fn encode_error(
     };
     let mut answer = reply(protocol, status(protocol, error.model), request_id, body);
     if service.is_some_and(|s| s.query_compatible) && !protocol.is_query() {
-        let text = format!("{};{}", error.model.code, party(error.model.fault));
+        let text = format!("{};{}", query_names::code(service, error.model), party(error.model.fault));
         answer.headers_mut().extend(HeaderValue::from_str(&text).ok().map(|v| (QUERY_ERROR, v)));
     }
     if protocol == Protocol::RestJson {

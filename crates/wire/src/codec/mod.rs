@@ -14,6 +14,7 @@ mod xml;
 pub use answer::{encode_error, success};
 pub(crate) use plain::lower_first;
 pub use plain::{Style, to_json};
+pub(crate) use query_names::ec2_parameter;
 pub(crate) use time::read as read_time;
 
 use crate::{ApiError, Call, Protocol, Request, Value};

@@ -1,6 +1,6 @@
 //! What members are called in the query protocols: rules over the model, in one place for requests and answers.
 
-use crate::{Kind, Member, Protocol, Schema, ServiceModel};
+use crate::{ErrorModel, Kind, Member, Protocol, Schema, ServiceModel};
 use std::borrow::Cow;
 
 /// A flavour of the query protocol.
@@ -16,6 +16,30 @@ pub(super) enum Dialect {
 
 /// Query names of members that follow no rule. Source: the last query model of SQS.
 const IRREGULAR: &[(&str, &str)] = &[("Actions", "ActionName")];
+
+/// Query codes of errors that the JSON model of a service that moved no longer tells, and that clients go by.
+/// Source: the `awsQueryError` traits of SQS's model and
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+const CODES: &[(&str, &str)] = &[
+    ("BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"),
+    ("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong"),
+    ("EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest"),
+    ("InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId"),
+    ("MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"),
+    ("PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress"),
+    ("QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently"),
+    ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),
+    ("QueueNameExists", "QueueAlreadyExists"),
+    ("TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"),
+    ("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"),
+];
+
+/// The code of an error in the query protocols.
+pub(super) fn code(service: Option<&ServiceModel>, error: &ErrorModel) -> &'static str {
+    let moved = service.is_some_and(|s| s.query_compatible) && error.code == error.name;
+    let found = CODES.iter().find(|(name, _)| moved && *name == error.name);
+    found.map_or(error.code, |(_, code)| code)
+}
 
 impl Dialect {
     pub(super) fn of(service: &ServiceModel, protocol: Protocol) -> Dialect {
@@ -72,6 +96,11 @@ impl Dialect {
             Dialect::Query | Dialect::Ec2 => (key_name.unwrap_or("key"), value_name.unwrap_or("value")),
         }
     }
+}
+
+/// What a member is called in a request to EC2, which is what EC2's error messages call it.
+pub(crate) fn ec2_parameter(member: &Member) -> Cow<'static, str> {
+    Dialect::Ec2.parameter(member)
 }
 
 /// Whether a map's entries stand without a level of their own.

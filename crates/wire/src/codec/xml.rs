@@ -4,7 +4,7 @@
 
 use super::answer::party;
 use super::json::float_text;
-use super::query_names::{Dialect, flattened_map};
+use super::query_names::{Dialect, code, flattened_map};
 use super::time;
 use crate::{ApiError, Call, Kind, NOTHING, Protocol, Schema, ServiceModel, TimeFormat, Value};
 use bytes::Bytes;
@@ -63,7 +63,7 @@ pub(super) fn query_error(service: Option<&ServiceModel>, request_id: &str, erro
     writer.open_with_namespace("ErrorResponse", service.map_or("", |s| s.xml_namespace));
     writer.open("Error");
     writer.leaf("Type", party(error.model.fault));
-    writer.leaf("Code", error.model.code);
+    writer.leaf("Code", code(service, error.model));
     writer.leaf("Message", &error.message);
     for (name, value) in &error.extra {
         writer.write(name, None, value);

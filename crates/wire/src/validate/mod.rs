@@ -2,7 +2,7 @@
 
 mod pattern;
 
-use crate::codec::lower_first;
+use crate::codec::{ec2_parameter, lower_first};
 use crate::{ApiError, Kind, Member, Schema, ServiceModel, Value, common};
 use std::fmt::Write;
 
@@ -33,6 +33,12 @@ pub fn validate(service: &ServiceModel, schema: &Schema, value: &Value) -> Resul
     Err(common::VALIDATION.because(format!("{count} validation {errors} detected: {}", check.found.join("; "))))
 }
 
+/// Whether a model's pattern can be enforced. One that cannot constrains nothing, and a test lists those.
+#[doc(hidden)]
+pub fn compiles(pattern: &str) -> bool {
+    pattern::compile(pattern).is_some()
+}
+
 /// A required member of the structure itself that is not there.
 fn missing(schema: &Schema, value: &Value) -> Option<&'static Member> {
     schema.members().iter().find(|m| m.required && value.get(m.name).is_none())
@@ -42,7 +48,7 @@ fn missing(schema: &Schema, value: &Value) -> Option<&'static Member> {
 /// Source: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
 fn ec2(schema: &Schema, value: &Value) -> Result<(), ApiError> {
     for member in schema.members() {
-        let called = member.query_name.unwrap_or(member.name);
+        let called = &ec2_parameter(member);
         match value.get(member.name) {
             None if member.required => {
                 let text = format!("The request must contain the parameter {called}");

@@ -1,0 +1,84 @@
+//! What the tests share: calls, requests, and values written down briefly.
+
+use bytes::Bytes;
+use names::{Account, Caller, CallerKind, Timestamp};
+use std::sync::Arc;
+use wire::auth::{AuthError, Authenticator, Principal};
+use wire::{Call, Protocol, Request, ServiceModel, Value};
+
+pub(crate) const KEY: &str = "AKIDEXAMPLE";
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+pub(crate) const TOKEN: &str = "a/session+token==";
+
+pub(crate) fn caller() -> Caller {
+    Caller {
+        kind: CallerKind::Root,
+        account: Account::parse("123456789012").unwrap(),
+        arn: "arn:aws:iam::123456789012:root".into(),
+        principal_id: "123456789012".into(),
+        access_key_id: KEY.into(),
+    }
+}
+
+/// One key, whose token (where there is one) must be `TOKEN`.
+pub(crate) struct Keys;
+
+impl Authenticator for Keys {
+    fn find(&self, access_key_id: &str, token: Option<&str>, _: Timestamp) -> Result<Principal, AuthError> {
+        match (access_key_id, token) {
+            (KEY, None | Some(TOKEN)) => Ok(Principal { secret: SECRET.into(), caller: caller() }),
+            (KEY, Some("old")) => Err(AuthError::ExpiredToken),
+            (KEY, Some(_)) => Err(AuthError::WrongToken),
+            _ => Err(AuthError::UnknownKey),
+        }
+    }
+}
+
+pub(crate) fn call(service: &'static ServiceModel, operation: &str) -> Call {
+    Call {
+        service,
+        operation: service.operation(operation).unwrap().model.unwrap(),
+        caller: caller(),
+        request_id: "request-1".into(),
+        source_ip: "127.0.0.1".parse().unwrap(),
+        user_agent: String::new(),
+        host: "127.0.0.1:4566".into(),
+        tls: false,
+        at: Timestamp::from_millis(0),
+        trace: None,
+    }
+}
+
+pub(crate) fn request(protocol: Protocol, uri: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Request {
+    let mut builder = http::Request::builder().method("POST").uri(uri);
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    let (head, ()) = builder.body(()).unwrap().into_parts();
+    Request { protocol, head: Arc::new(head), body: body.into() }
+}
+
+pub(crate) fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+pub(crate) fn blob(bytes: &'static [u8]) -> Value {
+    Value::Blob(Bytes::from_static(bytes))
+}
+
+pub(crate) fn structure<const N: usize>(members: [(&'static str, Value); N]) -> Value {
+    Value::Struct(members.into())
+}
+
+pub(crate) fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Map(entries.map(|(k, v)| (k.to_owned(), v)).into())
+}
+
+pub(crate) fn list<const N: usize>(items: [Value; N]) -> Value {
+    Value::List(items.into())
+}
+
+/// The body of an answer as text.
+pub(crate) fn body(answer: &http::Response<Bytes>) -> &str {
+    std::str::from_utf8(answer.body()).unwrap()
+}
