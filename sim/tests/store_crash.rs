@@ -16,7 +16,7 @@ use world::{Entropy, SeededEntropy, Stage, World};
 
 const LOGS: u64 = 4;
 const ACTORS: u64 = 3;
-const LIVES: u64 = 4;
+const LIVES: u64 = 3;
 
 /// The services that one life of the house holds.
 #[derive(Clone)]
@@ -258,7 +258,7 @@ async fn run(seed: u64) -> (u64, u64) {
         for actor in 0..ACTORS {
             let random = SeededEntropy::new(seed * 1000 + life * 10 + actor);
             let (world, house, model) = (world.clone(), house.clone(), model.clone());
-            let work = act(world.clone(), house, model, random, 30);
+            let work = act(world.clone(), house, model, random, 25);
             world.tasks.spawn(Stage::Sources, "actor", |_| work);
         }
         if random.below(3) == 0 {
@@ -308,12 +308,12 @@ fn seeds(from: u64, count: u64) {
 
 #[test]
 fn acknowledged_survives_first_half() {
-    seeds(0, 500);
+    seeds(0, 1000);
 }
 
 #[test]
 fn acknowledged_survives_second_half() {
-    seeds(10_000, 500);
+    seeds(10_000, 1000);
 }
 
 #[test]

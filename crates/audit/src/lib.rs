@@ -16,6 +16,7 @@ mod render;
 mod resources;
 mod services;
 mod signals;
+mod tail;
 mod tasks;
 
 use delivery::Delivery;

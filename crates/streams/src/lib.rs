@@ -19,6 +19,7 @@ mod sequence;
 mod signals;
 mod source;
 mod state;
+mod status;
 mod streams;
 mod target;
 mod tasks;

@@ -12,7 +12,7 @@ mod shim;
 mod tests;
 
 pub use real::RealProcesses;
-pub use shim::child_main;
+pub use shim::{ARGUMENT as CHILD_ARGUMENT, child_main};
 
 use crate::BoxFuture;
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The first argument by which the binary knows that it is to become a child.
-pub(super) const ARGUMENT: &str = "__child";
+pub const ARGUMENT: &str = "__child";
 
 /// What the shim is told.
 #[derive(Serialize, Deserialize)]

@@ -1,0 +1,114 @@
+//! Reads what `tail` follows: a stream's records, a log group's lines, or the audit trail.
+
+use crate::wiring::House;
+use consume::{ReadLimit, Source, Start};
+use names::Timestamp;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lines of one page.
+const PAGE: usize = 1000;
+/// The longest a question is held.
+const WAIT_S: u64 = 20;
+
+/// Answers `what=NAME&from=start|end|CURSOR&wait=SECONDS`.
+pub async fn read(house: &House, query: &str) -> Result<Value, String> {
+    let (mut what, mut from, mut wait) = (String::new(), "start".to_owned(), 0);
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "what" => what = value.into_owned(),
+            "from" => from = value.into_owned(),
+            "wait" => wait = value.parse::<u64>().unwrap_or(0).min(WAIT_S),
+            _ => return Err(format!("tail takes what, from and wait, not {key}")),
+        }
+    }
+    let wait = Duration::from_secs(wait);
+    if what == "audit" {
+        return audit(house, &from, wait).await;
+    }
+    if what.starts_with('/') {
+        return group(house, &what, &from, wait).await;
+    }
+    let arn = house.home.arn("kinesis", &format!("stream/{what}"));
+    match house.streams.source(&arn) {
+        Some(source) => stream(source, &from, wait).await,
+        None => Err(format!("there is no stream {what}; log groups start with a slash, such as /aws/lambda/NAME")),
+    }
+}
+
+fn line(at: Timestamp, text: &str) -> Value {
+    json!({"time": at.iso_millis(), "text": text})
+}
+
+fn page(lines: Vec<Value>, next: impl ToString) -> Value {
+    json!({"lines": lines, "next": next.to_string()})
+}
+
+fn cursor(from: &str, end: u64) -> Result<u64, String> {
+    match from {
+        "start" => Ok(0),
+        "end" => Ok(end),
+        number => number.parse().map_err(|_| format!("{number} is not a place to read from")),
+    }
+}
+
+async fn group(house: &House, name: &str, from: &str, wait: Duration) -> Result<Value, String> {
+    let logs = house.functions.logs();
+    let missing = || format!("there is no log group {name} yet: it appears with the function's first line");
+    let (end, mut grows) = logs.end(name).ok_or_else(missing)?;
+    let from = cursor(from, end)?;
+    if from >= end && !wait.is_zero() {
+        // Time running out is an answer too: a page without lines.
+        let _ = tokio::time::timeout(wait, grows.wait_for(|next| *next > from)).await;
+    }
+    let (lines, next) = logs.read(name, from, PAGE).map_err(|e| e.to_string())?.ok_or_else(missing)?;
+    Ok(page(lines.iter().map(|l| line(l.at, &l.text)).collect(), next))
+}
+
+async fn audit(house: &House, from: &str, wait: Duration) -> Result<Value, String> {
+    let (end, mut grows) = house.audit.end();
+    let from = cursor(from, end)?;
+    if from >= end && !wait.is_zero() {
+        let _ = tokio::time::timeout(wait, grows.wait_for(|next| *next > from)).await;
+    }
+    let (records, next) = house.audit.read(from, PAGE).map_err(|e| e.to_string())?;
+    Ok(page(records.iter().map(|(at, text)| line(*at, text)).collect(), next))
+}
+
+/// A stream's cursor is `SHARD=POSITION,...`.
+async fn stream(source: Arc<dyn Source>, from: &str, wait: Duration) -> Result<Value, String> {
+    let mut places = Vec::new();
+    for shard in source.shards().map_err(|e| e.to_string())? {
+        let known = from.split(',').find_map(|p| p.strip_prefix(&format!("{}=", shard.id))?.parse().ok());
+        let start = if from == "end" { Start::Latest } else { Start::TrimHorizon };
+        let place = match known {
+            Some(place) => place,
+            None => source.start_at(&shard.id, start).map_err(|e| e.to_string())?,
+        };
+        places.push((shard.id, place));
+    }
+    if from != "end" && !wait.is_zero() {
+        let arrivals = places.iter().map(|(shard, place)| source.changed(shard, *place)).collect();
+        let _ = tokio::time::timeout(wait, any(arrivals)).await;
+    }
+    let mut lines: Vec<(Timestamp, Value)> = Vec::new();
+    for (shard, place) in &mut places {
+        let limit = ReadLimit { records: PAGE, bytes: 1 << 20 };
+        let chunk = source.read(shard, *place, limit).map_err(|e| e.to_string())?;
+        *place = chunk.next;
+        lines.extend(chunk.records.iter().map(|r| (r.at, line(r.at, &String::from_utf8_lossy(&r.data)))));
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    let next: Vec<String> = places.iter().map(|(shard, place)| format!("{shard}={place}")).collect();
+    Ok(page(lines.into_iter().map(|(_, l)| l).collect(), next.join(",")))
+}
+
+/// Resolves with the first of them.
+async fn any(mut futures: Vec<world::BoxFuture<'_, ()>>) {
+    std::future::poll_fn(|cx| {
+        let ready = futures.iter_mut().any(|f| f.as_mut().poll(cx).is_ready());
+        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}

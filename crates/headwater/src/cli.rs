@@ -1,0 +1,191 @@
+//! The command line: a contract that scripts depend on.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Runs the AWS real-time stack anywhere, as one durable program.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve all services on one endpoint.
+    Serve(ServeArgs),
+    /// Play the security pipeline end to end on a private server, with real boto3 code, and show every hop.
+    Demo(DemoArgs),
+    /// Print the `export AWS_...` lines that point SDKs and tools here.
+    Env(ClientArgs),
+    /// Work out how many shards a pipeline needs and whether its functions keep up.
+    Plan(PlanArgs),
+    /// Follow a stream's records or a log group's lines.
+    Tail(TailArgs),
+    /// Show what runs, lags and fails.
+    Status(StatusArgs),
+    /// Make a local certificate authority and a certificate for TLS.
+    TlsInit(TlsArgs),
+}
+
+/// What an acknowledgement promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// On disk: survives power loss.
+    Fsync,
+    /// Handed to the operating system: survives a crash of the program, not of the machine.
+    Os,
+}
+
+/// Whether AWS's throughput limits are enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitsMode {
+    /// As AWS does, with its throttling errors.
+    Aws,
+    /// No throughput limits.
+    Off,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Options of `serve`. What is not given comes from `--config`, then from the defaults.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on [default: 127.0.0.1:4566]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "HEADWATER_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Where all state lives [default: the platform's data directory]
+    #[arg(long, value_name = "DIR", env = "HEADWATER_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file; unknown keys in it are refused
+    #[arg(long, value_name = "FILE", env = "HEADWATER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The account all resources belong to [default: 000000000000]
+    #[arg(long, value_name = "12 DIGITS")]
+    pub account_id: Option<String>,
+    /// The region all resources live in [default: us-east-1]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// What an acknowledgement promises [default: fsync]
+    #[arg(long)]
+    pub durability: Option<Durability>,
+    /// Whether AWS's throughput limits are enforced [default: aws]
+    #[arg(long)]
+    pub limits: Option<LimitsMode>,
+    /// Certificate chain (PEM): serve TLS (with ALPN) instead of plain HTTP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Where function runtimes are prepared, shared between data directories [default: DATA_DIR/runtimes]
+    #[arg(long, value_name = "DIR", env = "HEADWATER_RUNTIMES")]
+    pub runtimes: Option<PathBuf>,
+    /// How log lines look [default: text]
+    #[arg(long)]
+    pub log_format: Option<LogFormat>,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep the server running afterwards, until Ctrl-C
+    #[arg(long)]
+    pub keep: bool,
+    /// Where the Python runtime is prepared, once [default: the platform's cache directory]
+    #[arg(long, value_name = "DIR", env = "HEADWATER_RUNTIMES")]
+    pub runtimes: Option<PathBuf>,
+    /// Print the timeline as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where the server is.
+#[derive(Debug, Args)]
+pub struct ClientArgs {
+    /// The server's address
+    #[arg(long, env = "AWS_ENDPOINT_URL", default_value = "http://127.0.0.1:4566")]
+    pub endpoint: String,
+    /// The access key that own routes ask for where the server is not on this machine
+    #[arg(long, env = "AWS_ACCESS_KEY_ID", default_value = "test")]
+    pub access_key_id: String,
+    /// Its secret
+    #[arg(long, env = "AWS_SECRET_ACCESS_KEY", default_value = "test", hide_env_values = true)]
+    pub secret_access_key: String,
+    /// The region
+    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
+    pub region: String,
+}
+
+/// Options of `tail`.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// A stream's name, or a log group's (`/aws/lambda/FUNCTION`)
+    pub what: String,
+    /// Start with what is there already instead of what comes next
+    #[arg(long)]
+    pub from_start: bool,
+    /// Print what is there and end
+    #[arg(long)]
+    pub once: bool,
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Options of `tls-init`.
+#[derive(Debug, Args)]
+pub struct TlsArgs {
+    /// Where the files go
+    #[arg(long, value_name = "DIR", default_value = "tls")]
+    pub dir: PathBuf,
+    /// Names and addresses the certificate is for
+    #[arg(long = "name", value_name = "HOST", default_values = ["localhost", "127.0.0.1", "::1"])]
+    pub names: Vec<String>,
+}
+
+/// Options of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Records written per second
+    #[arg(long, value_name = "N")]
+    pub records: f64,
+    /// Average record size in KB
+    #[arg(long, value_name = "KB", default_value_t = 1.0)]
+    pub record_kb: f64,
+    /// How many consumers read the whole stream
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub consumers: u32,
+    /// Records per function invocation
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<u32>,
+    /// How long one invocation takes, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub duration: Option<f64>,
+    /// Tries until a batch succeeds
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    pub tries: f64,
+    /// Shards the stream has; the need is worked out without it
+    #[arg(long, value_name = "N")]
+    pub shards: Option<u32>,
+}

@@ -1,0 +1,157 @@
+//! Settings: what `serve` was told, from the command line, the configuration file and the defaults, in this order.
+
+use crate::cli::{Durability, LimitsMode, LogFormat, ServeArgs};
+use anyhow::{Context, Result, bail};
+use names::{Account, Home, Region};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The configuration file. Unknown keys are refused: a setting that is not served must not look accepted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: Option<SocketAddr>,
+    data_dir: Option<PathBuf>,
+    account_id: Option<String>,
+    region: Option<String>,
+    durability: Option<Durability>,
+    limits: Option<LimitsMode>,
+    runtimes: Option<PathBuf>,
+    credentials: Option<Credentials>,
+    tls: Option<Tls>,
+    sms: Option<topics::SmsProvider>,
+}
+
+/// The root key.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials {{ access_key_id: {:?}, .. }}", self.access_key_id)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+/// All settings of a server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub home: Home,
+    pub durability: Durability,
+    pub limits: LimitsMode,
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub runtimes: PathBuf,
+    pub log_format: LogFormat,
+    pub credentials: Credentials,
+    pub sms: Option<topics::SmsProvider>,
+}
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:4566";
+const DEFAULT_KEY: &str = "test";
+
+impl Settings {
+    /// Puts the sources together and checks what they say.
+    pub fn load(args: ServeArgs) -> Result<Settings> {
+        let file = match &args.config {
+            Some(path) => read(path)?,
+            None => File::default(),
+        };
+        let account = args.account_id.or(file.account_id);
+        let region = args.region.or(file.region);
+        let home = Home {
+            account: Account::parse(account.as_deref().unwrap_or("000000000000"))?,
+            region: Region::parse(region.as_deref().unwrap_or("us-east-1"))?,
+        };
+        let listen = match args.listen.or(file.listen) {
+            Some(address) => address,
+            None => DEFAULT_LISTEN.parse().context("the default address")?,
+        };
+        let data_dir = match args.data_dir.or(file.data_dir) {
+            Some(dir) => dir,
+            None => platform_dir("XDG_DATA_HOME", ".local/share")?,
+        };
+        let tls = args.tls_cert.zip(args.tls_key).or(file.tls.map(|t| (t.cert, t.key)));
+        if file.credentials.is_none() && !listen.ip().is_loopback() {
+            bail!(
+                "{listen} can be reached from other machines, and the root key is still the default test/test.\n\
+                 Give a root key in the configuration file:\n\n  [credentials]\n  access_key_id = \"...\"\n  \
+                 secret_access_key = \"...\"\n\nor listen on a loopback address such as {DEFAULT_LISTEN}."
+            );
+        }
+        if let Some(Err(why)) = file.sms.as_ref().map(topics::SmsProvider::check) {
+            bail!("[sms] in the configuration: {why}");
+        }
+        let default = || Credentials { access_key_id: DEFAULT_KEY.into(), secret_access_key: DEFAULT_KEY.into() };
+        Ok(Settings {
+            listen,
+            home,
+            durability: args.durability.or(file.durability).unwrap_or(Durability::Fsync),
+            limits: args.limits.or(file.limits).unwrap_or(LimitsMode::Aws),
+            tls,
+            runtimes: args.runtimes.or(file.runtimes).unwrap_or_else(|| data_dir.join("runtimes")),
+            log_format: args.log_format.unwrap_or(LogFormat::Text),
+            credentials: file.credentials.unwrap_or_else(default),
+            sms: file.sms,
+            data_dir,
+        })
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // the configuration is read before there is a world
+fn read(path: &Path) -> Result<File> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is not a configuration of Headwater", path.display()))
+}
+
+/// `headwater` inside one of the user's directories, as the XDG base directory specification places them.
+#[allow(clippy::disallowed_methods)] // the environment is read here, once
+pub fn platform_dir(variable: &str, under_home: &str) -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os(variable).filter(|d| !d.is_empty()) {
+        return Ok(PathBuf::from(dir).join("headwater"));
+    }
+    let home = std::env::var_os("HOME").context("HOME is not set: say where state lives with --data-dir DIR")?;
+    Ok(PathBuf::from(home).join(under_home).join("headwater"))
+}
+
+/// The environment for tools that prepare runtimes: the server's own, less its secrets.
+pub fn environment() -> Vec<(String, String)> {
+    let secret = |key: &str| key.starts_with("AWS_") || key.contains("SECRET") || key.contains("TOKEN");
+    std::env::vars().filter(|(key, _)| !secret(key)).collect()
+}
+
+/// Memory that functions may be promised: three quarters of the machine's, in MB.
+pub fn memory_mb() -> u64 {
+    let total = rustix::system::sysinfo();
+    let bytes = u64::from(total.totalram) * u64::from(total.mem_unit);
+    (bytes / 4 * 3) >> 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        let error = toml::from_str::<File>("retention = 3").unwrap_err().to_string();
+        assert!(error.contains("unknown field `retention`"), "{error}");
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let shown = format!("{:?}", Credentials { access_key_id: "id".into(), secret_access_key: "hush".into() });
+        assert!(!shown.contains("hush"));
+    }
+}

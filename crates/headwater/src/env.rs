@@ -1,0 +1,28 @@
+//! `headwater env`: for `eval "$(headwater env)"`.
+
+use crate::cli::ClientArgs;
+use anyhow::Result;
+
+pub fn run(args: &ClientArgs) -> Result<()> {
+    println!("export AWS_ENDPOINT_URL={}", quoted(&args.endpoint));
+    println!("export AWS_ACCESS_KEY_ID={}", quoted(&args.access_key_id));
+    println!("export AWS_SECRET_ACCESS_KEY={}", quoted(&args.secret_access_key));
+    println!("export AWS_REGION={0}\nexport AWS_DEFAULT_REGION={0}", quoted(&args.region));
+    println!("unset AWS_SESSION_TOKEN AWS_PROFILE");
+    Ok(())
+}
+
+/// Quoted for a POSIX shell where it needs to be.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn quotes_only_what_needs_it() {
+        assert_eq!(super::quoted("http://127.0.0.1:4566"), "http://127.0.0.1:4566");
+        assert_eq!(super::quoted("a'b c"), r"'a'\''b c'");
+    }
+}

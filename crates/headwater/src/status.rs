@@ -1,0 +1,55 @@
+//! `headwater status`: what runs, lags and fails.
+
+use crate::cli::StatusArgs;
+use crate::client::Client;
+use anyhow::Result;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+use std::time::Duration;
+
+pub async fn run(args: StatusArgs) -> Result<()> {
+    let status = Client::new(&args.client).get("status", Duration::from_secs(10)).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+        return Ok(());
+    }
+    println!(
+        "headwater {} · account {} · {} · up {} s · durability {} · limits {}",
+        text(&status["version"]),
+        text(&status["account"]),
+        text(&status["region"]),
+        status["uptime_seconds"],
+        text(&status["durability"]),
+        text(&status["limits"]),
+    );
+    println!("journal: {} segments, {} bytes on disk", status["store"]["segments"], status["store"]["bytes"]);
+    println!("limits on functions: {}", text(&status["enforcement"]));
+    table("Event source mappings", &status["mappings"], &["function", "source", "state", "result", "lag_ms"]);
+    table("Functions", &status["functions"], &["name", "runtime", "processes", "busy"]);
+    table("Waiting for delivery", &status["lanes"], &["lane", "waiting", "in_flight", "last_error"]);
+    table("Could not be delivered, kept", &status["dead"], &["to", "code", "why", "time"]);
+    Ok(())
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+fn table(title: &str, rows: &Value, columns: &[&str]) {
+    let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        println!("\n{title}: none");
+        return;
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(columns.iter().map(|c| c.replace('_', " ")));
+    for row in rows {
+        table.add_row(columns.iter().map(|column| text(&row[*column])));
+    }
+    println!("\n{title}\n{table}");
+}

@@ -1,0 +1,271 @@
+//! The wiring table: the only place where services meet. It holds no meaning of its own.
+
+use crate::cli::{Durability, LimitsMode};
+use crate::config::Settings;
+use crate::serve;
+use anyhow::Result;
+use consume::{Checkpoints, Source};
+use delivery::Delivery;
+use functions::runtime::SessionCredentials;
+use functions::{Functions, Neighbours};
+use names::{Arn, Home};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Store, StoreOptions};
+use wire::Front;
+use world::World;
+
+/// All rooms of a server.
+pub struct House {
+    pub world: World,
+    pub home: Home,
+    pub store: Store,
+    pub front: Arc<Front>,
+    pub streams: Arc<streams::Streams>,
+    pub functions: Arc<Functions>,
+    pub topics: Arc<topics::Topics>,
+    pub audit: Arc<audit::Audit>,
+    delivery: Arc<Delivery>,
+    rules: Arc<rules::Rules>,
+    queues: Arc<queues::Queues>,
+    inventory: Arc<inventory::Inventory>,
+}
+
+/// Credentials of an execution role that Lambda hands to functions last this long.
+const SESSION: Duration = Duration::from_secs(12 * 3600);
+
+impl House {
+    /// Opens every room on one store. Nothing runs yet.
+    pub async fn open(world: World, settings: &Settings) -> Result<Arc<House>> {
+        serve::check_directory(&world, settings)?;
+        let home = settings.home.clone();
+        let options = StoreOptions {
+            durability: match settings.durability {
+                Durability::Fsync => store::Durability::Fsync,
+                Durability::Os => store::Durability::Os,
+            },
+            ..StoreOptions::default()
+        };
+        let store = Store::open(&world, &settings.data_dir, options).await?;
+        let delivery = Delivery::open(&world, &store).await?;
+        let limits = match settings.limits {
+            LimitsMode::Aws => streams::Limits::Aws,
+            LimitsMode::Off => streams::Limits::Off,
+        };
+        let options = streams::Options { limits, ..streams::Options::default() };
+        let streams = streams::Streams::open(world.clone(), home.clone(), store.clone(), options).await?;
+        let queues = queues::Queues::open(world.clone(), home.clone(), store.clone()).await?;
+        let topics = open_topics(&world, settings, &store, &delivery).await?;
+        let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone()).await?;
+        let audit = audit::Audit::open(world.clone(), home.clone(), store.clone(), delivery.clone(), Default::default()).await?;
+        let inventory =
+            inventory::Inventory::open(world.clone(), home.clone(), &store, inventory::Settings::default()).await?;
+        let root = identity::RootKey {
+            access_key_id: settings.credentials.access_key_id.clone(),
+            secret_access_key: settings.credentials.secret_access_key.clone(),
+        };
+        let identity =
+            identity::Identity::open(world.clone(), home.clone(), &store, &settings.data_dir, root).await?;
+        let rooms = Rooms { streams: streams.clone(), identity: identity.clone() };
+        let functions = open_functions(&world, settings, &store, &delivery, rooms).await?;
+        for (service, prefix, target) in [
+            ("kinesis", "stream/", streams.target()),
+            ("sqs", "", queues.target()),
+            ("lambda", "function:", functions.target()),
+            ("events", "event-bus/", rules.target()),
+        ] {
+            delivery.register(service, prefix, target);
+        }
+        for (service, prefix, target) in topics.targets() {
+            delivery.register(service, prefix, target);
+        }
+        let mut services = vec![
+            streams.service(),
+            queues.service(),
+            topics.service(),
+            rules.service(),
+            audit.service(),
+            inventory.service(),
+            functions.service(),
+        ];
+        services.extend(identity.services());
+        let options = wire::FrontOptions { tls: settings.tls.is_some(), ..Default::default() };
+        let front = Front::new(world.clone(), home.clone(), services, identity, audit.clone(), options);
+        Ok(Arc::new(House {
+            world,
+            home,
+            store,
+            front,
+            streams,
+            functions,
+            topics,
+            audit,
+            delivery,
+            rules,
+            queues,
+            inventory,
+        }))
+    }
+
+    /// Starts what runs in the background. `endpoint` is where functions find the house.
+    pub fn start(&self, endpoint: &str) {
+        self.delivery.start();
+        self.streams.start();
+        self.queues.start();
+        self.topics.start();
+        self.inventory.start();
+        self.audit.start();
+        self.functions.start(endpoint);
+        self.rules.start();
+    }
+
+    /// Notifications that left, or would have left: newest first.
+    pub fn outbox(&self, limit: usize) -> Result<Value> {
+        let shown = self.topics.outbox(limit)?.into_iter().map(|n| {
+            let (status, why) = match n.status {
+                topics::Status::Sent => ("sent", None),
+                topics::Status::NoProvider => ("no-provider", None),
+                topics::Status::Failed(why) => ("failed", Some(why)),
+            };
+            json!({
+                "id": n.id,
+                "channel": n.channel,
+                "to": n.to,
+                "subject": n.subject,
+                "body": n.body,
+                "time": n.time.iso_millis(),
+                "status": status,
+                "why": why,
+                "message_id": n.message_id,
+            })
+        });
+        Ok(shown.collect())
+    }
+
+    /// What runs, lags and fails.
+    pub fn status(&self) -> Value {
+        let usage = self.store.usage();
+        let lanes: Vec<Value> = self
+            .delivery
+            .status()
+            .into_iter()
+            .filter(|lane| lane.waiting + lane.in_flight > 0 || lane.last_error.is_some())
+            .map(|lane| {
+                json!({
+                    "lane": lane.lane,
+                    "waiting": lane.waiting,
+                    "in_flight": lane.in_flight,
+                    "last_error": lane.last_error,
+                    "retry_at": lane.retry_at.map(|at| at.iso_millis()),
+                })
+            })
+            .collect();
+        let dead: Vec<Value> = self
+            .delivery
+            .dead(100)
+            .into_iter()
+            .map(|letter| {
+                json!({
+                    "to": letter.envelope.to,
+                    "code": letter.code,
+                    "why": letter.why,
+                    "tries": letter.tries,
+                    "time": letter.at.iso_millis(),
+                })
+            })
+            .collect();
+        json!({
+            "store": {"segments": usage.segments, "bytes": usage.bytes},
+            "streams": self.streams.status(),
+            "buses": self.buses(),
+            "functions": self.functions.status(),
+            "mappings": self.functions.mapping_status(),
+            "lanes": lanes,
+            "dead": dead,
+        })
+    }
+}
+
+impl House {
+    fn buses(&self) -> Value {
+        let buses = self.rules.status().into_iter().map(|bus| {
+            let rules = bus.rules.into_iter().map(|rule| {
+                json!({
+                    "name": rule.name,
+                    "state": rule.state,
+                    "targets": rule.targets,
+                    "matched": rule.matched,
+                    "invocations": rule.invocations,
+                    "failed": rule.failed,
+                })
+            });
+            json!({"name": bus.name, "rules": rules.collect::<Vec<_>>()})
+        });
+        buses.collect()
+    }
+}
+
+async fn open_topics(
+    world: &World,
+    settings: &Settings,
+    store: &Store,
+    delivery: &Arc<Delivery>,
+) -> Result<Arc<topics::Topics>> {
+    let matcher: Arc<dyn topics::Matcher> = Arc::new(FilterPolicies);
+    let options = topics::TopicsOptions { sms: settings.sms.clone(), public_url: None, matcher: Some(matcher) };
+    Ok(topics::Topics::open(world.clone(), settings.home.clone(), store.clone(), delivery.clone(), options).await?)
+}
+
+async fn open_functions(
+    world: &World,
+    settings: &Settings,
+    store: &Store,
+    delivery: &Arc<Delivery>,
+    rooms: Rooms,
+) -> Result<Arc<Functions>> {
+    let options = functions::Options {
+        data_dir: settings.data_dir.clone(),
+        runtimes: settings.runtimes.clone(),
+        environment: crate::config::environment(),
+        memory_mb: crate::config::memory_mb(),
+    };
+    let checkpoints = Checkpoints::open(store).await?;
+    let home = settings.home.clone();
+    let functions =
+        Functions::open(world.clone(), home, store.clone(), delivery.clone(), checkpoints, Arc::new(rooms), options);
+    Ok(functions.await?)
+}
+
+/// SNS's filter policies are read by the pattern matcher of the event rules.
+struct FilterPolicies;
+
+impl topics::Matcher for FilterPolicies {
+    fn compile(&self, policy: &str) -> Result<topics::Filter, String> {
+        let pattern = rules::pattern::Pattern::compile(policy).map_err(|error| error.to_string())?;
+        Ok(Box::new(move |seen| {
+            rules::pattern::Event::parse(&seen.to_string()).is_ok_and(|event| pattern.matches(&event))
+        }))
+    }
+}
+
+/// What functions need of other rooms.
+struct Rooms {
+    streams: Arc<streams::Streams>,
+    identity: Arc<identity::Identity>,
+}
+
+impl Neighbours for Rooms {
+    fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>> {
+        self.streams.source(arn)
+    }
+    fn credentials(&self, role: &Arn, session: &str) -> Result<SessionCredentials, String> {
+        let found = self.identity.role_session(role, session, SESSION).map_err(|error| error.to_string())?;
+        Ok(SessionCredentials {
+            access_key_id: found.access_key_id,
+            secret_access_key: found.secret_access_key,
+            session_token: Some(found.session_token),
+            expires: found.expires,
+        })
+    }
+}
