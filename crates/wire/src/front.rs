@@ -211,6 +211,9 @@ impl Front {
 }
 
 fn shorten(text: &str) -> String {
+    if text.len() <= USER_AGENT_LIMIT {
+        return text.to_owned();
+    }
     text.chars().take(USER_AGENT_LIMIT).collect()
 }
 

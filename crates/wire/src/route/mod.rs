@@ -140,7 +140,7 @@ impl Routes {
         let by_version = || {
             let fits = |m: &&ServiceModel| speaks_query(m) && m.api_version == version;
             let knows = self.models.iter().position(|m| fits(m) && m.operation(action).is_some());
-            knows.or_else(|| self.models.iter().position(|m| fits(m)))
+            knows.or_else(|| self.models.iter().position(fits))
         };
         let scoped = scope.and_then(|scope| self.scoped(scope)).filter(|i| speaks_query(self.models[*i]));
         let service = scoped.or_else(by_version);

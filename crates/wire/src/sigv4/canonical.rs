@@ -1,7 +1,7 @@
 //! The canonical request, fed into the hash piece by piece: it is never built.
 
 use super::claim::Claim;
-use super::{Signed, hex_into};
+use super::{Signed, hex_into, payload_hash};
 use crate::{ApiError, common};
 use http::HeaderMap;
 use http::request::Parts;
@@ -30,7 +30,7 @@ pub(super) fn covers(head: &Parts, claim: &Claim<'_>) -> Result<(), ApiError> {
 }
 
 /// The hash of the canonical request, in hexadecimal.
-pub(super) fn hash(signed: &Signed<'_>, claim: &Claim<'_>, payload: &[u8; 64]) -> [u8; 64] {
+pub(super) fn hash(signed: &Signed<'_>, claim: &Claim<'_>) -> [u8; 64] {
     let head = signed.head;
     let mut hash = Context::new(&SHA256);
     hash.update(head.method.as_str().as_bytes());
@@ -51,7 +51,7 @@ pub(super) fn hash(signed: &Signed<'_>, claim: &Claim<'_>, payload: &[u8; 64]) -
     if signed.rules.unsigned_payload && says_unsigned(&head.headers, claim) {
         hash.update(UNSIGNED.as_bytes());
     } else {
-        hash.update(payload);
+        hash.update(&payload_hash(signed.body));
     }
     let mut out = [0; 64];
     hex_into(hash.finish().as_ref(), &mut out);

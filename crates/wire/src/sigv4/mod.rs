@@ -78,8 +78,7 @@ impl Verifier {
         scope_fits(&claim, signed)?;
         self.time_fits(&claim, signed.now)?;
         canonical::covers(signed.head, &claim)?;
-        let payload = payload_hash(signed);
-        let request = canonical::hash(signed, &claim, &payload);
+        let request = canonical::hash(signed, &claim);
         let key = self.keys.derive(&claim, &principal.secret);
         let expected = keys::sign(&key, &claim, &request);
         let fits = decode_hex(&claim.signature).is_some_and(|given| expected.as_ref().ct_eq(&given[..]).into());
@@ -92,29 +91,31 @@ impl Verifier {
         let minutes = self.skew.as_secs() / 60;
         let earliest = Timestamp(now.0.saturating_sub(skew));
         let latest = Timestamp(now.0.saturating_add(skew));
-        let (at, now_text) = (basic(claim.at), basic(now));
         if claim.at > latest {
-            let latest = basic(latest);
+            let (at, latest, now) = (basic(claim.at), basic(latest), basic(now));
             return refuse(format!(
-                "Signature not yet current: {at} is still later than {latest} ({now_text} + {minutes} min.)"
+                "Signature not yet current: {at} is still later than {latest} ({now} + {minutes} min.)"
             ));
         }
-        match claim.expires_secs {
-            Some(secs) if secs > MAX_EXPIRES_SECS => refuse(
-                "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be \
-                        less than 604800 seconds"
+        let Some(secs) = claim.expires_secs else {
+            if claim.at >= earliest {
+                return Ok(());
+            }
+            let (at, earliest, now) = (basic(claim.at), basic(earliest), basic(now));
+            return refuse(format!("Signature expired: {at} is now earlier than {earliest} ({now} - {minutes} min.)"));
+        };
+        if secs > MAX_EXPIRES_SECS {
+            return refuse(
+                "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less \
+                 than 604800 seconds"
                     .to_owned(),
-            ),
-            Some(secs) if claim.at.plus(Duration::from_secs(secs)) < now => {
-                let end = basic(claim.at.plus(Duration::from_secs(secs)));
-                refuse(format!("Signature expired: {end} is now earlier than {now_text}"))
-            }
-            None if claim.at < earliest => {
-                let earliest = basic(earliest);
-                refuse(format!("Signature expired: {at} is now earlier than {earliest} ({now_text} - {minutes} min.)"))
-            }
-            _ => Ok(()),
+            );
         }
+        let end = claim.at.plus(Duration::from_secs(secs));
+        if end >= now {
+            return Ok(());
+        }
+        refuse(format!("Signature expired: {} is now earlier than {}", basic(end), basic(now)))
     }
 }
 
@@ -138,11 +139,11 @@ fn scope_fits(claim: &Claim<'_>, signed: &Signed<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The hash of the body in hexadecimal, or the word that stands for it where the service allows that. Everywhere else
-/// the header `x-amz-content-sha256` is not believed: where it is wrong, so is the signature.
-fn payload_hash(signed: &Signed<'_>) -> [u8; 64] {
+/// The hash of the body in hexadecimal. The header `x-amz-content-sha256` is not believed: where it is wrong, so is the
+/// signature.
+fn payload_hash(body: &[u8]) -> [u8; 64] {
     let mut out = [0; 64];
-    hex_into(digest(&SHA256, signed.body).as_ref(), &mut out);
+    hex_into(digest(&SHA256, body).as_ref(), &mut out);
     out
 }
 

@@ -7,8 +7,11 @@ use std::sync::{Arc, LazyLock, RwLock};
 /// A longer text is not matched: patterns on texts of this size are all "anything", and time is bounded.
 const MAX_MATCHED: usize = 256 << 10;
 
+/// Patterns as far as they could be compiled.
+type Compiled = HashMap<&'static str, Option<Arc<Regex>>>;
+
 /// Every pattern seen, compiled once. Bounded: patterns come from the models, never from a request.
-static COMPILED: LazyLock<RwLock<HashMap<&'static str, Option<Arc<Regex>>>>> = LazyLock::new(RwLock::default);
+static COMPILED: LazyLock<RwLock<Compiled>> = LazyLock::new(RwLock::default);
 
 /// Whether the whole text matches.
 pub(super) fn matches(pattern: &'static str, text: &str) -> bool {
