@@ -25,6 +25,8 @@ pub(crate) const WRITE_RECORDS_PER_SECOND: usize = 1000;
 pub(crate) const READ_BYTES_PER_SECOND: usize = 2 * MIB;
 /// `GetRecords` calls a shard answers per second.
 pub(crate) const READS_PER_SECOND: usize = 5;
+/// Iterators a shard hands out per second.
+pub(crate) const ITERATORS_PER_SECOND: usize = 5;
 /// Bytes one `GetRecords` answers at most.
 pub(crate) const READ_BYTES: usize = 10 * MIB;
 /// Records one `GetRecords` answers at most.

@@ -3,11 +3,12 @@
 use crate::bucket::Bucket;
 use crate::hash::HashKey;
 use crate::limits::{
-    Limits, READ_BYTES_PER_SECOND, READS_PER_SECOND, WRITE_BYTES_PER_SECOND, WRITE_RECORDS_PER_SECOND,
+    ITERATORS_PER_SECOND, Limits, READ_BYTES_PER_SECOND, READS_PER_SECOND, WRITE_BYTES_PER_SECOND,
+    WRITE_RECORDS_PER_SECOND,
 };
 use crate::sequence::Sequence;
 use crate::signals::StreamSeries;
-use crate::state::{Shard, Stream};
+use crate::state::{Shard, Stream, shard_number};
 use names::{Arn, Timestamp};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub(crate) struct Flow {
     write_records: Bucket,
     read_bytes: Bucket,
     reads: Bucket,
+    iterators: Bucket,
 }
 
 impl LiveStream {
@@ -69,6 +71,11 @@ impl LiveStream {
     pub(crate) fn place_of(&self, key: HashKey) -> usize {
         let i = self.open.partition_point(|(end, _)| *end < key);
         self.open.get(i).expect("the open shards of an active stream cover the whole space of hash keys").1
+    }
+
+    /// The shard with this id, spelt as AWS spells it.
+    pub(crate) fn shard_by_id(&self, id: &str) -> Option<&LiveShard> {
+        self.shard(shard_number(id)?).filter(|shard| shard.id == id)
     }
 
     /// The shard with this number.
@@ -125,11 +132,13 @@ impl Flow {
             write_records: Bucket::per_second(WRITE_RECORDS_PER_SECOND, now),
             read_bytes: Bucket::per_second(READ_BYTES_PER_SECOND, now),
             reads: Bucket::per_second(READS_PER_SECOND, now),
+            iterators: Bucket::per_second(ITERATORS_PER_SECOND, now),
         }
     }
 
     fn refill(&mut self, now: Duration) {
-        for bucket in [&mut self.write_bytes, &mut self.write_records, &mut self.read_bytes, &mut self.reads] {
+        let Flow { write_bytes, write_records, read_bytes, reads, iterators } = self;
+        for bucket in [write_bytes, write_records, read_bytes, reads, iterators] {
             bucket.refill(now);
         }
     }
@@ -149,6 +158,15 @@ impl Flow {
         let admitted = self.reads.has(1) && self.read_bytes.is_paid();
         if admitted {
             self.reads.take(1);
+        }
+        admitted
+    }
+
+    /// Whether an iterator may be handed out now; counts it if so.
+    pub(crate) fn admit_iterator(&mut self) -> bool {
+        let admitted = self.iterators.has(1);
+        if admitted {
+            self.iterators.take(1);
         }
         admitted
     }

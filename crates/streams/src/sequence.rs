@@ -85,21 +85,25 @@ impl Sequence {
 
     /// Writes the 56 digits.
     pub(crate) fn digits(self) -> [u8; DIGITS] {
-        let bits = self.bits();
-        let mut limbs = [bits.high, (bits.low >> 64) as u64, bits.low as u64];
+        let Bits { high, low } = self.bits();
+        // Long division by 10^19, three digits of base 2^64 at a time. `high` is below 10^19, and so is each rest.
+        let (upper, rest) = divide(high, (low >> 64) as u64);
+        let (lower, last) = divide(rest, low as u64);
+        let (first, middle) = divide(upper, lower);
         let mut out = [b'0'; DIGITS];
-        for end in [56, 37, 18] {
-            let mut rest = 0u64;
-            for limb in &mut limbs {
-                let dividend = u128::from(rest) << 64 | u128::from(*limb);
-                *limb = (dividend / u128::from(TEN_19)) as u64;
-                rest = (dividend % u128::from(TEN_19)) as u64;
-            }
-            let start = usize::saturating_sub(end, 19);
-            write_digits(&mut out[start..end], rest);
-        }
+        write_digits(&mut out[..18], first);
+        write_digits(&mut out[18..37], middle);
+        write_digits(&mut out[37..], last);
         out
     }
+}
+
+/// Quotient and rest of a two-digit number by 10^19. The first digit must be below 10^19.
+fn divide(first: u64, second: u64) -> (u64, u64) {
+    let number = u128::from(first) << 64 | u128::from(second);
+    let quotient = (number / u128::from(TEN_19)) as u64;
+    // Not `%`: that would be the same long division again.
+    (quotient, second.wrapping_sub(quotient.wrapping_mul(TEN_19)))
 }
 
 fn write_digits(out: &mut [u8], mut number: u64) {

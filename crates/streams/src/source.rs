@@ -1,7 +1,7 @@
 //! The pulled door: a stream as `consume` walks it.
 
 use crate::Streams;
-use crate::live::LiveStream;
+use crate::live::{LiveShard, LiveStream};
 use crate::record;
 use crate::state::shard_id;
 use consume::{Chunk, ReadLimit, Record, ShardInfo, Source, SourceError, Start};
@@ -33,7 +33,7 @@ impl StreamSource {
     /// Whether something is to be learnt about a shard: records from a position on, its end, or that it is gone.
     fn has_news(&self, shard: &str, from: u64) -> bool {
         let Ok(stream) = self.stream() else { return true };
-        let Some(shard) = stream.shards.iter().find(|s| s.id == shard) else { return true };
+        let Some(shard) = stream.shard_by_id(shard) else { return true };
         shard.def.closed.is_some() || self.streams.store().extent(shard.log).next > from
     }
 
@@ -43,7 +43,7 @@ impl StreamSource {
             if self.has_news(shard, from) {
                 return;
             }
-            let Some(log) = self.stream().ok().and_then(|s| Some(s.shards.iter().find(|s| s.id == shard)?.log)) else {
+            let Some(log) = self.stream().ok().and_then(|stream| Some(stream.shard_by_id(shard)?.log)) else {
                 return;
             };
             let mut records = self.streams.store().watch(log);
@@ -67,7 +67,7 @@ impl Source for StreamSource {
 
     fn shards(&self) -> Result<Vec<ShardInfo>, SourceError> {
         let stream = self.stream()?;
-        let info = |shard: &crate::live::LiveShard| ShardInfo {
+        let info = |shard: &LiveShard| ShardInfo {
             id: shard.id.clone(),
             parents: [shard.def.parent, shard.def.adjacent_parent].into_iter().flatten().map(shard_id).collect(),
         };
@@ -106,8 +106,10 @@ impl Source for StreamSource {
                 data: record.data,
             });
         }
-        let next = records.last().map_or(from, |record| record.position + 1);
-        let at_tip = next >= store.extent(shard.log).next;
+        let extent = store.extent(shard.log);
+        // Where nothing is left of what was behind the position, reading goes on with the oldest there is.
+        let next = records.last().map_or(from.max(extent.first), |record| record.position + 1);
+        let at_tip = next >= extent.next;
         let behind = records.last().filter(|_| !at_tip);
         let behind = behind.map_or(Duration::ZERO, |last| self.streams.world().now().since(last.at));
         let ended = shard.def.closed.is_some_and(|closed| next >= closed.position);
@@ -130,6 +132,6 @@ impl Source for StreamSource {
     }
 }
 
-fn find<'a>(stream: &'a LiveStream, shard: &str) -> Result<&'a crate::live::LiveShard, SourceError> {
-    stream.shards.iter().find(|s| s.id == shard).ok_or_else(|| SourceError::NoShard(shard.to_owned()))
+fn find<'a>(stream: &'a LiveStream, shard: &str) -> Result<&'a LiveShard, SourceError> {
+    stream.shard_by_id(shard).ok_or_else(|| SourceError::NoShard(shard.to_owned()))
 }

@@ -18,7 +18,7 @@ pub(crate) struct TokenKey(hmac::Key);
 
 /// Where a reader stands in a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Iterator {
+pub(crate) struct ShardIterator {
     /// When it was handed out.
     pub(crate) issued: Timestamp,
     /// When its stream was created: the name may be used again.
@@ -93,7 +93,7 @@ impl TokenKey {
     }
 
     /// Writes an iterator.
-    pub(crate) fn seal_iterator(&self, iterator: &Iterator) -> String {
+    pub(crate) fn seal_iterator(&self, iterator: &ShardIterator) -> String {
         let mut bytes = Vec::with_capacity(8 + 28 + iterator.stream.len() + TAG);
         bytes.extend_from_slice(&ITERATOR);
         bytes.extend_from_slice(&iterator.issued.micros().to_be_bytes());
@@ -105,13 +105,13 @@ impl TokenKey {
     }
 
     /// Reads an iterator that this server has handed out; `None` for any other text.
-    pub(crate) fn open_iterator(&self, text: &str) -> Option<Iterator> {
+    pub(crate) fn open_iterator(&self, text: &str) -> Option<ShardIterator> {
         let bytes = self.open(ITERATOR, text)?;
         let (issued, rest) = bytes.split_first_chunk()?;
         let (created, rest) = rest.split_first_chunk()?;
         let (shard, rest) = rest.split_first_chunk()?;
         let (position, stream) = rest.split_first_chunk()?;
-        Some(Iterator {
+        Some(ShardIterator {
             issued: Timestamp(i64::from_be_bytes(*issued)),
             created: Timestamp(i64::from_be_bytes(*created)),
             shard: u32::from_be_bytes(*shard),
@@ -138,9 +138,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn iterator() -> Iterator {
+    fn iterator() -> ShardIterator {
         let (issued, created) = (Timestamp(1), Timestamp(-2));
-        Iterator { issued, created, shard: 3, position: u64::MAX, stream: "orders".into() }
+        ShardIterator { issued, created, shard: 3, position: u64::MAX, stream: "orders".into() }
     }
 
     #[test]

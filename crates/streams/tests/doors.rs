@@ -1,5 +1,7 @@
 //! The pushed door (target) and the pulled door (source).
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use bytes::Bytes;
@@ -131,4 +133,21 @@ async fn a_source_wakes_for_records_and_for_its_end() {
     assert!(matches!(source.shards(), Err(SourceError::Gone(_))));
     house.create("s", 1).await;
     assert!(matches!(source.shards(), Err(SourceError::Gone(_))), "another stream of the same name is another source");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_skips_what_was_forgotten() {
+    let house = house(Limits::Aws).await;
+    house.create("s", 1).await;
+    for _ in 0..3 {
+        house.put("s", "k", b"old").await.unwrap();
+    }
+    let source = house.streams.source(&arn("s")).unwrap();
+    house.wait(Duration::from_secs(24 * 3600 + 120)).await;
+    let limit = consume::ReadLimit { records: 10, bytes: 1 << 20 };
+    let chunk = source.read("shardId-000000000000", 0, limit).unwrap();
+    assert!(chunk.records.is_empty());
+    assert_eq!(chunk.next, 3, "or a walker would ask for ever");
+    house.put("s", "k", b"new").await.unwrap();
+    assert_eq!(source.read("shardId-000000000000", 1, limit).unwrap().records.len(), 1);
 }

@@ -1,5 +1,7 @@
 //! CreateStream, DeleteStream, Describe*, List*, retention and tags.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! PutRecord, PutRecords, GetShardIterator, GetRecords.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use serde_json::{Value, json};
@@ -337,4 +339,54 @@ async fn streams_go_by_arn_too() {
             "{foreign}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_iterators_a_second_and_no_more() {
+    let house = house(Limits::Aws).await;
+    house.create("s", 1).await;
+    for _ in 0..5 {
+        house.iterator("s", 0, "LATEST", json!({})).await;
+    }
+    let input = json!({"StreamName": "s", "ShardId": "shardId-000000000000", "ShardIteratorType": "LATEST"});
+    assert_eq!(house.refused("GetShardIterator", input).await.0, "ProvisionedThroughputExceededException");
+    house.wait(Duration::from_millis(200)).await;
+    house.iterator("s", 0, "LATEST", json!({})).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn cloudwatch_sees_what_happened() {
+    let house = house(Limits::Aws).await;
+    house.create("s", 1).await;
+    house.put("s", "kk", b"data").await.unwrap();
+    let records = vec![json!({"PartitionKey": "k", "Data": "AAAA"}); 500];
+    for _ in 0..2 {
+        house.ask("PutRecords", json!({"StreamName": "s", "Records": records})).await.unwrap();
+    }
+    let iterator = house.iterator("s", 0, "TRIM_HORIZON", json!({})).await;
+    house.get(&iterator).await.unwrap();
+    let sum = |name: &str| {
+        let samples = house.world.meter.samples();
+        samples.into_iter().find(|(signal, of, _)| signal.name == name && *of == ["s"]).unwrap().2.sum
+    };
+    assert_eq!(sum("PutRecord.Bytes"), 6);
+    assert_eq!(sum("PutRecord.Success"), 1);
+    assert_eq!(sum("PutRecords.TotalRecords"), 1000);
+    assert_eq!(sum("PutRecords.SuccessfulRecords"), 999);
+    assert_eq!(sum("WriteProvisionedThroughputExceeded"), 1);
+    assert_eq!(sum("IncomingRecords"), 1000);
+    assert_eq!(sum("IncomingBytes"), 6 + 999 * 4);
+    assert_eq!(sum("GetRecords.Bytes"), 6 + 999 * 4);
+    assert_eq!(sum("GetRecords.Success"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_travel_in_cbor_too() {
+    let house = house(Limits::Aws).await;
+    house.create("s", 1).await;
+    // {"StreamName": "s", "PartitionKey": "k", "Data": h'00ff'}
+    let body = b"\xa3\x6aStreamName\x61s\x6cPartitionKey\x61k\x64Data\x42\x00\xff";
+    house.ask_by(wire::Protocol::AwsCbor, "PutRecord", bytes::Bytes::from_static(body)).await.unwrap();
+    let iterator = house.iterator("s", 0, "TRIM_HORIZON", json!({})).await;
+    assert_eq!(house.payloads(&iterator).await, [b"\x00\xff"]);
 }

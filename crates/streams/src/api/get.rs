@@ -8,7 +8,7 @@ use crate::record;
 use crate::sequence::Sequence;
 use crate::state::{shard_id, shard_number};
 use crate::streams::asked;
-use crate::token;
+use crate::token::ShardIterator;
 use names::Timestamp;
 use shapes::kinesis::{
     ChildShard, GetRecordsInput, GetRecordsOutput, GetShardIteratorInput, GetShardIteratorOutput, Record,
@@ -33,6 +33,9 @@ pub(crate) async fn get_shard_iterator(
     let shard = stream.shard(number).ok_or_else(gone)?;
     let position = start(&streams, &stream, shard, &input)?;
     refuse_dry_run(input.dry_run)?;
+    if shard.flow(streams.world().clock.monotonic()).is_some_and(|mut flow| !flow.admit_iterator()) {
+        return Err(throttled(&streams, &stream, shard));
+    }
     Ok(GetShardIteratorOutput { shard_iterator: Some(iterator(&streams, &stream, shard, position)) })
 }
 
@@ -98,7 +101,7 @@ fn sequence(streams: &Streams, stream: &LiveStream, shard: &LiveShard, text: &st
 }
 
 fn iterator(streams: &Streams, stream: &LiveStream, shard: &LiveShard, position: u64) -> String {
-    streams.tokens().seal_iterator(&token::Iterator {
+    streams.tokens().seal_iterator(&ShardIterator {
         issued: streams.world().now(),
         created: stream.def.created,
         shard: shard.def.number,
@@ -140,8 +143,7 @@ fn read(
     let clock = &streams.world().clock;
     if shard.flow(clock.monotonic()).is_some_and(|mut flow| !flow.admit_read()) {
         stream.series.read_exceeded.record(1);
-        let message = error::rate_exceeded(streams.home(), &stream.def.name, &shard.id);
-        return Err(errors::PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION.because(message));
+        return Err(throttled(streams, stream, shard));
     }
     let limit = ReadLimit { records: limit.map_or(READ_RECORDS, |n| n.max(1) as usize), bytes: READ_BYTES };
     let stored = streams.store().read(shard.log, position, limit).map_err(|error| match error {
@@ -166,7 +168,10 @@ fn read(
     if let Some(mut flow) = shard.flow(clock.monotonic()) {
         flow.gave(bytes);
     }
-    let at_tip = next >= streams.store().extent(shard.log).next;
+    let extent = streams.store().extent(shard.log);
+    // Where nothing is left of what was behind the position, reading goes on with the oldest there is.
+    let next = last.map_or(next.max(extent.first), |_| next);
+    let at_tip = next >= extent.next;
     let behind = last.filter(|_| !at_tip).map_or(0, |last| streams.world().now().since(last).as_millis() as u64);
     stream.series.get_records.bytes.record(bytes as u64);
     stream.series.get_records_records.record(records.len() as u64);
@@ -178,6 +183,11 @@ fn read(
         millis_behind_latest: Some(behind as i64),
         child_shards: ended.then(|| children(stream, shard.def.number)),
     })
+}
+
+fn throttled(streams: &Streams, stream: &LiveStream, shard: &LiveShard) -> ApiError {
+    let message = error::rate_exceeded(streams.home(), &stream.def.name, &shard.id);
+    errors::PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION.because(message)
 }
 
 /// The shards that go on where a closed one ended.

@@ -1,5 +1,5 @@
 //! A stream service over a simulated world, called the way the front calls it: through its table of handlers, in JSON.
-#![allow(dead_code)] // each test file uses a part
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses a part
 
 use bytes::Bytes;
 use names::{Caller, CallerKind, Home};
@@ -23,7 +23,11 @@ pub(crate) struct House {
 }
 
 pub(crate) async fn house(limits: Limits) -> House {
-    let (world, disk) = World::simulated(7);
+    house_under(7, limits).await
+}
+
+pub(crate) async fn house_under(seed: u64, limits: Limits) -> House {
+    let (world, disk) = World::simulated(seed);
     let (store, streams) = open(&world, limits).await;
     House { world, disk, store, streams, limits }
 }
@@ -43,6 +47,18 @@ impl House {
         let House { mut world, disk, store, streams, limits } = self;
         world.tasks.shut_down(Duration::from_secs(5)).await;
         store.close().await;
+        drop((streams, store));
+        world.tasks = world::Tasks::default();
+        let (store, streams) = open(&world, limits).await;
+        House { world, disk, store, streams, limits }
+    }
+
+    /// The power fails in the middle of everything; what survives is opened again.
+    pub(crate) async fn crash(self) -> House {
+        let House { mut world, disk, store, streams, limits } = self;
+        disk.crash();
+        // What still runs belongs to the past: its writes fail.
+        world.tasks.shut_down(Duration::ZERO).await;
         drop((streams, store));
         world.tasks = world::Tasks::default();
         let (store, streams) = open(&world, limits).await;
