@@ -1,5 +1,7 @@
 //! The power fails at any moment: every record is handled, parents' before their children's.
 
+#![allow(clippy::unwrap_used)] // what stands beside the tests is theirs
+
 mod support;
 
 use consume::{Checkpoints, Chunk, Progress, Start};
@@ -7,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Seen, Stream, checkpoints, gather, life, until, walker};
-use world::disk::SimDisk;
+use world::disk::{DiskFaults, SimDisk};
 use world::{Entropy, SeededEntropy, Stage, World};
 
 fn walk(world: &World, checkpoints: &Arc<Checkpoints>, stream: &Arc<Stream>, start: Start, seen: &Arc<Seen>) {
@@ -152,16 +154,19 @@ fn under_any_seed_nothing_is_lost_and_parents_come_first() {
             disk.crash();
             life(&disk, seed * 10 + crash, |world| {
                 let (stream, seen, dice, written) = (stream.clone(), seen.clone(), &dice, &written);
+                let disk = disk.clone();
                 async move {
                     let checkpoints = checkpoints(&world).await;
                     assert!(checkpoints.is_pinned("mapping"), "seed {seed}");
                     walk(&world, &checkpoints, &stream, start, &seen);
+                    disk.set_faults(DiskFaults { halt_after: 1 + dice.below(60), ..DiskFaults::default() });
                     for turn in 0..dice.below(10) {
                         written.turn(&stream, &world, dice, &format!("{crash}-{turn}"));
                         world.clock.sleep(Duration::from_millis(dice.below(200))).await;
                     }
                 }
             });
+            disk.set_faults(DiskFaults::default());
         }
         disk.crash();
         life(&disk, seed * 10 + 9, |world| {

@@ -1,5 +1,7 @@
 //! A walker over one life.
 
+#![allow(clippy::unwrap_used)] // what stands beside the tests is theirs
+
 mod support;
 
 use consume::{Checkpoints, Chunk, Gather, Progress, SourceError, Start, WalkError};

@@ -1,11 +1,11 @@
 use crate::attempt::{attempt, caught};
 use crate::letter::{Failure, letter};
-use crate::limits::{LANE_IDLE, MAX_CONCURRENCY, OUT_FOR, STORE_PAUSE, UNREADABLE_PAUSE};
+use crate::limits::{LANE_IDLE, MAX_CONCURRENCY, OUT_FOR, READ_AHEAD, STORE_PAUSE, UNREADABLE_PAUSE};
 use crate::retry::{Next, next};
 use crate::signals::LaneSignals;
 use crate::{Delivery, Envelope, Verdict, codec};
 use names::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use store::{Queue, QueueCounts, Received, StoreError};
@@ -105,73 +105,80 @@ impl Lane {
 
 /// The lane's task: keeps as many envelopes on their way as the target allows. A stop lets those under way end.
 pub(crate) async fn run(delivery: Arc<Delivery>, lane: Arc<Lane>, mut stop: Stop) {
-    // The set is the lane's: when the task is aborted, so are its tries.
-    let mut on_way: JoinSet<u64> = JoinSet::new();
-    let mut ids = BTreeSet::new();
+    let mut work = Work::default();
     let mut stopping = stop.is_set();
-    while !(stopping && on_way.is_empty()) {
-        let free = lane.width.load(Relaxed).saturating_sub(on_way.len());
-        if free > 0 && !stopping && set_out(&delivery, &lane, free, &mut on_way, &mut ids).await {
-            while let Some(done) = on_way.try_join_next() {
-                ended(&lane, &mut ids, done);
-            }
-            continue;
+    while !(stopping && work.on_way.is_empty()) {
+        if !stopping {
+            work.set_out(&delivery, &lane).await;
         }
+        let free = work.on_way.len() < lane.width.load(Relaxed);
         tokio::select! {
             biased;
             () = stop.wait(), if !stopping => stopping = true,
-            Some(done) = on_way.join_next() => ended(&lane, &mut ids, done),
-            () = lane.queue.arrival(), if free > 0 && !stopping => {}
-            () = delivery.world.clock.sleep(LANE_IDLE), if on_way.is_empty() => if lane.end() {
+            Some(done) = work.on_way.join_next() => {
+                lane.on_way.fetch_sub(1, Relaxed);
+                work.ids.remove(&done.expect("a carrier catches panics, and only dropping the set aborts it"));
+            }
+            () = lane.queue.arrival(), if free && !stopping => {}
+            () = delivery.world.clock.sleep(LANE_IDLE), if work.on_way.is_empty() => if lane.end() {
                 return;
             },
         }
     }
 }
 
-fn ended(lane: &Lane, ids: &mut BTreeSet<u64>, done: Result<u64, tokio::task::JoinError>) {
-    lane.on_way.fetch_sub(1, Relaxed);
-    ids.remove(&done.expect("a carrier catches panics, and only dropping the set aborts it"));
+/// What the lane's task has in hand.
+#[derive(Default)]
+struct Work {
+    /// The tries under way. The set is the task's: when that is aborted, so are they.
+    on_way: JoinSet<u64>,
+    /// Received, and waiting for a place: the journal is read in blocks, so one message costs as much as many.
+    ahead: VecDeque<(u64, u32, Envelope)>,
+    /// Of all these.
+    ids: BTreeSet<u64>,
 }
 
-/// Starts what is due; whether there was any.
-async fn set_out(
-    delivery: &Arc<Delivery>,
-    lane: &Arc<Lane>,
-    free: usize,
-    on_way: &mut JoinSet<u64>,
-    ids: &mut BTreeSet<u64>,
-) -> bool {
-    let received = match lane.queue.receive(free, OUT_FOR).await {
-        Ok(received) => received,
-        Err(error) => {
-            tracing::error!(lane = lane.name, %error, "a lane cannot be read");
-            delivery.world.clock.sleep(STORE_PAUSE).await;
-            return false;
+impl Work {
+    /// Starts what is due, as far as there are places.
+    async fn set_out(&mut self, delivery: &Arc<Delivery>, lane: &Arc<Lane>) {
+        if self.ahead.is_empty() && self.on_way.len() < lane.width.load(Relaxed) {
+            self.receive(delivery, lane).await;
         }
-    };
-    let any = !received.is_empty();
-    for Received { id, body, receives, .. } in received {
-        // The wall clock may have jumped past `OUT_FOR` while the envelope is still on its way.
-        if !ids.insert(id) {
-            continue;
+        while self.on_way.len() < lane.width.load(Relaxed) {
+            let Some((id, tries, envelope)) = self.ahead.pop_front() else { return };
+            lane.on_way.fetch_add(1, Relaxed);
+            self.on_way.spawn(carry(delivery.clone(), lane.clone(), id, tries, envelope));
         }
-        match codec::decode(body) {
-            Ok(envelope) => {
-                let width = delivery.targets.find(&envelope.to).map_or(1, |t| t.concurrency(&envelope.to));
-                lane.width.store(width.clamp(1, MAX_CONCURRENCY), Relaxed);
-                lane.on_way.fetch_add(1, Relaxed);
-                on_way.spawn(carry(delivery.clone(), lane.clone(), id, receives, envelope));
+    }
+
+    async fn receive(&mut self, delivery: &Delivery, lane: &Lane) {
+        let received = match lane.queue.receive(READ_AHEAD, OUT_FOR).await {
+            Ok(received) => received,
+            Err(error) => {
+                tracing::error!(lane = lane.name, %error, "a lane cannot be read");
+                return delivery.world.clock.sleep(STORE_PAUSE).await;
             }
-            Err(why) => {
-                // Written by a newer program, perhaps: it stays until one comes that can read it.
-                tracing::error!(lane = lane.name, id, why, "an envelope cannot be read and stays where it is");
-                postpone(delivery, lane, id, UNREADABLE_PAUSE).await;
-                ids.remove(&id);
+        };
+        for Received { id, body, receives, .. } in received {
+            // The wall clock may have jumped past `OUT_FOR` while it is in hand.
+            if self.ids.contains(&id) {
+                continue;
+            }
+            match codec::decode(body) {
+                Ok(envelope) => {
+                    let width = delivery.targets.find(&envelope.to).map_or(1, |t| t.concurrency(&envelope.to));
+                    lane.width.store(width.clamp(1, MAX_CONCURRENCY), Relaxed);
+                    self.ids.insert(id);
+                    self.ahead.push_back((id, receives, envelope));
+                }
+                Err(why) => {
+                    // Written by a newer program, perhaps: it stays until one comes that can read it.
+                    tracing::error!(lane = lane.name, id, why, "an envelope cannot be read and stays where it is");
+                    postpone(delivery, lane, id, UNREADABLE_PAUSE).await;
+                }
             }
         }
     }
-    any
 }
 
 /// Carries one envelope once, and settles what follows from it. Returns its id, whatever happens.

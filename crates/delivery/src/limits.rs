@@ -12,9 +12,11 @@ pub(crate) const LANES_FORGOTTEN_AT_ONCE: usize = 256;
 pub(crate) const LANE_IDLE: Duration = Duration::from_secs(60);
 /// Envelopes of one lane that may be on their way at once, whatever its target says.
 pub(crate) const MAX_CONCURRENCY: usize = 1_000;
-/// How long an envelope on its way is not handed out again. A try always ends by itself long before (functions may
-/// take 15 minutes), and a restart forgets it, so this only matters after a bug.
-pub(crate) const OUT_FOR: Duration = Duration::from_secs(3600);
+/// Envelopes that a lane takes from its queue at once.
+pub(crate) const READ_AHEAD: usize = 64;
+/// How long an envelope in hand is not handed out again. A try always ends by itself long before (functions may take 15
+/// minutes), and a restart forgets it, so this only matters after a bug.
+pub(crate) const OUT_FOR: Duration = Duration::from_secs(86_400);
 /// Between tries, at least.
 pub(crate) const MIN_PAUSE: Duration = Duration::from_millis(10);
 /// After the store failed us.

@@ -27,6 +27,7 @@ pub struct Delivery {
     pub(crate) dead: Dead,
     store: Store,
     lanes: RwLock<Lanes>,
+    max_lanes: usize,
     /// One lane is opened or forgotten at a time.
     opening: Mutex<()>,
     started: AtomicBool,
@@ -36,6 +37,10 @@ pub struct Delivery {
 impl Delivery {
     /// Opens the outbox with the lanes it had. Nothing moves before [`Delivery::start`].
     pub async fn open(world: &World, store: &Store) -> Result<Arc<Delivery>, StoreError> {
+        Delivery::open_with(world, store, MAX_LANES).await
+    }
+
+    async fn open_with(world: &World, store: &Store, max_lanes: usize) -> Result<Arc<Delivery>, StoreError> {
         let dead = Dead::open(world, store).await?;
         let mut lanes = Lanes::new();
         for (log, _) in store.logs(PREFIX) {
@@ -49,6 +54,7 @@ impl Delivery {
             dead,
             store: store.clone(),
             lanes: lanes.into(),
+            max_lanes,
             opening: Mutex::new(()),
             started: AtomicBool::new(false),
             me: me.clone(),
@@ -141,7 +147,7 @@ impl Delivery {
     async fn room_for(&self, name: String) -> Result<String, StoreError> {
         let idle = {
             let mut lanes = self.lanes.write().expect("no panic holds this lock");
-            if lanes.len() < MAX_LANES || lanes.contains_key(&name) {
+            if lanes.len() < self.max_lanes || lanes.contains_key(&name) {
                 return Ok(name);
             }
             // Whoever is about to send to a lane holds it.
@@ -167,5 +173,54 @@ impl Delivery {
             let (name, lane) = (format!("delivery {}", lane.name), lane.clone());
             self.world.tasks.spawn(Stage::Delivery, name, |stop| run(me, lane, stop));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::path::Path;
+    use std::time::Duration;
+    use store::{Durability, StoreOptions, Writer};
+    use world::BoxFuture;
+
+    struct Flag(AtomicBool);
+    impl Target for Flag {
+        fn deliver<'a>(&'a self, _: &'a Envelope) -> BoxFuture<'a, Verdict> {
+            let up = self.0.load(Ordering::Relaxed);
+            let down = || Verdict::Again { code: "DOWN".into(), why: "down".into(), after: None };
+            Box::pin(async move { if up { Verdict::Accepted(Bytes::new()) } else { down() } })
+        }
+    }
+
+    fn to(i: usize) -> Envelope {
+        let to = Arn::new("lambda", "us-east-1", "000000000000", &format!("function:f{i}"));
+        Envelope { to, ..crate::codec::tests::envelope() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_many_busy_lanes_share_and_idle_ones_are_forgotten() {
+        let (world, _) = World::simulated(1);
+        let options = StoreOptions { durability: Durability::Fsync, writer: Writer::Inline, ..Default::default() };
+        let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
+        let delivery = Delivery::open_with(&world, &store, 4).await.unwrap();
+        let target = Arc::new(Flag(AtomicBool::new(false)));
+        delivery.register("lambda", "", target.clone());
+        delivery.start();
+        delivery.send((0..40).map(to).collect()).await.unwrap();
+        let names: Vec<String> = delivery.status().into_iter().map(|s| s.lane).collect();
+        assert!(names.len() <= 4 + SHARED_LANES as usize, "{names:?}");
+        assert_eq!(names.iter().filter(|n| n.starts_with("arn:")).count(), 4);
+        assert_eq!(delivery.status().iter().map(|s| s.waiting + s.in_flight).sum::<u64>(), 40);
+
+        target.0.store(true, Ordering::Relaxed);
+        world.clock.sleep(Duration::from_secs(3600)).await;
+        assert_eq!(delivery.status().iter().map(|s| s.waiting + s.in_flight).sum::<u64>(), 0);
+        assert_eq!(world.tasks.running(), [] as [&str; 0]);
+        delivery.send(vec![to(77)]).await.unwrap();
+        let names: Vec<String> = delivery.status().into_iter().map(|s| s.lane).collect();
+        assert_eq!(names, [to(77).to.to_string()], "the idle ones made room");
+        assert_eq!(store.logs(PREFIX).len(), 2, "on disk too");
     }
 }

@@ -1,5 +1,7 @@
 //! The independent lane: retries, dead letters, isolation.
 
+#![allow(clippy::unwrap_used)] // what stands beside the tests is theirs
+
 mod support;
 
 use delivery::{Delivery, Envelope, attribute, code};

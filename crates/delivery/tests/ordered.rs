@@ -1,5 +1,7 @@
 //! The ordered lane.
 
+#![allow(clippy::unwrap_used)] // what stands beside the tests is theirs
+
 mod support;
 
 use delivery::{Delivery, Ordered, Verdict};
