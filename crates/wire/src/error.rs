@@ -106,7 +106,8 @@ pub mod common {
         MISSING_REQUIRED_PARAMETER "MissingRequiredParameterException" "MissingParameter" 400 Client;
         /// A parameter breaks a constraint of its model (EC2).
         INVALID_PARAMETER_VALUE "InvalidParameterValue" "InvalidParameterValue" 400 Client;
-        /// The operation exists at AWS and is not served here yet.
+        /// The operation exists at AWS and is not served here yet. SDKs repeat 500, 502, 503 and 504, but not 501: they
+        /// fail fast.
         NOT_IMPLEMENTED "NotImplementedException" "NotImplemented" 501 Server;
         /// The caller may not do this.
         ACCESS_DENIED "AccessDeniedException" "AccessDenied" 400 Client;

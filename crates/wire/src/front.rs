@@ -34,7 +34,7 @@ pub struct Outcome {
 
 /// What may be set about the front.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct FrontOptions {
     /// How far a client's clock may be off.
     /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
     pub skew: Duration,
@@ -42,9 +42,9 @@ pub struct Options {
     pub tls: bool,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options { skew: Duration::from_secs(5 * 60), tls: false }
+impl Default for FrontOptions {
+    fn default() -> FrontOptions {
+        FrontOptions { skew: Duration::from_secs(5 * 60), tls: false }
     }
 }
 
@@ -84,7 +84,7 @@ impl Front {
         services: Vec<Service>,
         authenticator: Arc<dyn Authenticator>,
         observer: Arc<dyn Observer>,
-        options: Options,
+        options: FrontOptions,
     ) -> Arc<Front> {
         let routes = Routes::new(services.iter().map(Service::model).collect());
         let meters = services.iter().map(|service| {
@@ -153,9 +153,10 @@ impl Front {
             at: passage.at,
             trace: header(&asked.head, "x-amzn-trace-id").and_then(TraceContext::from_header),
         });
-        let request = Request { protocol: routed.protocol, head: Arc::new(asked.head), body: asked.body };
+        let observed = self.observer.wants(call.service.name, operation.name);
+        let request = Request { protocol: routed.protocol, head: Arc::new(asked.head), body: asked.body, observed };
         let handled = handler.handle(call.clone(), request).await;
-        let answer = self.finish(&call, &routed, handled).await;
+        let answer = self.finish(&call, &routed, handled, observed).await;
         self.meter(&routed, passage.started, &answer);
         answer
     }
@@ -176,9 +177,15 @@ impl Front {
     }
 
     /// Tells the observer, then encodes what is not encoded yet.
-    async fn finish(&self, call: &Arc<Call>, routed: &Routed, handled: Handled) -> http::Response<Bytes> {
+    async fn finish(
+        &self,
+        call: &Arc<Call>,
+        routed: &Routed,
+        handled: Handled,
+        observed: bool,
+    ) -> http::Response<Bytes> {
         let Handled { result, input, output } = handled;
-        if self.observer.wants(call.service.name, call.operation.name) {
+        if observed {
             let error = result.as_ref().err().cloned();
             self.observer.observe(Outcome { call: call.clone(), input, output, error }).await;
         }

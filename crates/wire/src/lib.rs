@@ -20,7 +20,7 @@ mod value;
 
 pub use call::Call;
 pub use error::{ApiError, ErrorModel, Fault, common};
-pub use front::{Front, Observer, Options as FrontOptions, Outcome};
+pub use front::{Front, FrontOptions, Observer, Outcome};
 pub use route::{Protocol, Routed};
 pub use schema::{Kind, Limits, Member, OperationEntry, OperationModel, Place, Schema, ServiceModel, TimeFormat};
 pub use service::{Handled, Handler, HotCodec, Request, Service};

@@ -17,6 +17,8 @@ pub struct Request {
     pub head: Arc<http::request::Parts>,
     /// The body.
     pub body: Bytes,
+    /// Whether someone will look at the input afterwards, so that it is worth keeping.
+    pub observed: bool,
 }
 
 /// What a handler gives back: the encoded answer, and what audit may want to know.
@@ -228,14 +230,14 @@ where
     if let Err(error) = validate(call.service, O::Input::SCHEMA, &value) {
         return Handled { result: Err(error), input: Some(value), output: None };
     }
-    let kept = value.clone();
+    let kept = request.observed.then(|| value.clone());
     let result = match O::Input::from_value(value) {
         Ok(input) => handler(state, call.clone(), input).await,
         Err(error) => Err(crate::common::SERIALIZATION.because(error.to_string())),
     };
     match result.and_then(|output| generic_answer(&call, request.protocol, output)) {
-        Ok((answer, output)) => Handled { result: Ok(answer), input: Some(kept), output: Some(output) },
-        Err(error) => Handled { result: Err(error), input: Some(kept), output: None },
+        Ok((answer, output)) => Handled { result: Ok(answer), input: kept, output: Some(output) },
+        Err(error) => Handled { result: Err(error), input: kept, output: None },
     }
 }
 

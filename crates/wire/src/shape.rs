@@ -230,6 +230,7 @@ shape! {
 }
 
 #[cfg(test)]
+#[allow(unreachable_pub)] // the macros write `pub`, as the generated crate needs it
 mod tests {
     use super::*;
 

@@ -13,7 +13,7 @@ const MAX_SHOWN: usize = 1024;
 
 /// Checks a decoded input against its model.
 pub fn validate(service: &ServiceModel, schema: &Schema, value: &Value) -> Result<(), ApiError> {
-    let mut check = Check { found: Vec::new(), path: String::new() };
+    let mut check = Check { found: Vec::new(), path: Vec::new() };
     match service {
         ServiceModel { protocol: "ec2", .. } => return ec2(schema, value),
         ServiceModel { query_compatible: true, .. } => {
@@ -78,12 +78,29 @@ fn ec2_scalar(called: &str, schema: &Schema, value: &Value) -> Result<(), ApiErr
     Err(common::INVALID_PARAMETER_VALUE.because(text))
 }
 
-struct Check {
-    found: Vec<String>,
-    path: String,
+/// A step on the way to a value. The way is only written down when something is wrong at its end.
+enum Step<'a> {
+    Member(&'static str),
+    Item(usize),
+    Entry(&'a str),
 }
 
-impl Check {
+struct Check<'a> {
+    found: Vec<String>,
+    path: Vec<Step<'a>>,
+}
+
+impl<'a> Check<'a> {
+    /// `records.1.member.data`
+    fn path(&self) -> String {
+        let steps = self.path.iter().map(|step| match step {
+            Step::Member(name) => lower_first(name),
+            Step::Item(index) => format!("{}.member", index + 1),
+            Step::Entry(key) => format!("{key}.member"),
+        });
+        steps.collect::<Vec<_>>().join(".")
+    }
+
     fn report(&mut self, value: Option<(&Schema, &Value)>, constraint: &str) {
         if self.found.len() >= MAX_LISTED {
             return;
@@ -93,33 +110,29 @@ impl Check {
             Some((schema, _)) if sensitive(schema) => String::new(),
             Some((schema, value)) => format!("'{}' ", shown(schema, value)),
         };
-        self.found.push(format!("Value {shown}at '{}' failed to satisfy constraint: {constraint}", self.path));
+        self.found.push(format!("Value {shown}at '{}' failed to satisfy constraint: {constraint}", self.path()));
     }
 
-    fn below(&mut self, step: &str, check: impl FnOnce(&mut Self)) {
-        let length = self.path.len();
-        if length > 0 {
-            self.path.push('.');
-        }
-        self.path.push_str(step);
+    fn below(&mut self, step: Step<'a>, check: impl FnOnce(&mut Self)) {
+        self.path.push(step);
         check(self);
-        self.path.truncate(length);
+        self.path.pop();
     }
 
-    fn structure(&mut self, schema: &Schema, value: &Value) {
+    fn structure(&mut self, schema: &Schema, value: &'a Value) {
         for member in schema.members() {
             match value.get(member.name) {
                 None if member.required => {
-                    self.below(&lower_first(member.name), |check| check.report(None, "Member must not be null"));
+                    self.below(Step::Member(member.name), |check| check.report(None, "Member must not be null"));
                 }
                 None => {}
                 Some(_) if unconstrained(member.schema) => {}
-                Some(value) => self.below(&lower_first(member.name), |check| check.value(member.schema, value)),
+                Some(value) => self.below(Step::Member(member.name), |check| check.value(member.schema, value)),
             }
         }
     }
 
-    fn value(&mut self, schema: &Schema, value: &Value) {
+    fn value(&mut self, schema: &Schema, value: &'a Value) {
         for constraint in violations(schema, value) {
             self.report(Some((schema, value)), &constraint);
         }
@@ -132,7 +145,7 @@ impl Check {
     }
 
     /// Items that are no structures are judged together, with all their constraints named.
-    fn list(&mut self, schema: &Schema, member: &Schema, value: &Value, items: &[Value]) {
+    fn list(&mut self, schema: &Schema, member: &Schema, value: &Value, items: &'a [Value]) {
         if is_scalar(member) {
             if items.iter().any(|item| !violations(member, item).is_empty()) {
                 let constraint = format!("Member must satisfy constraint: [{}]", constraints(member).join(", "));
@@ -141,11 +154,11 @@ impl Check {
             return;
         }
         for (i, item) in items.iter().enumerate() {
-            self.below(&format!("{}.member", i + 1), |check| check.value(member, item));
+            self.below(Step::Item(i), |check| check.value(member, item));
         }
     }
 
-    fn map(&mut self, schema: &Schema, key: &Schema, inner: &Schema, value: &Value, entries: &[(String, Value)]) {
+    fn map(&mut self, schema: &Schema, key: &Schema, inner: &Schema, value: &Value, entries: &'a [(String, Value)]) {
         if !unconstrained(key) && entries.iter().any(|(text, _)| !text_violations(key, text).is_empty()) {
             let constraint = format!("Map keys must satisfy constraint: [{}]", constraints(key).join(", "));
             self.report(Some((schema, value)), &constraint);
@@ -158,7 +171,7 @@ impl Check {
             return;
         }
         for (name, item) in entries {
-            self.below(&format!("{name}.member"), |check| check.value(inner, item));
+            self.below(Step::Entry(name), |check| check.value(inner, item));
         }
     }
 }
@@ -216,8 +229,7 @@ fn text_violations(schema: &Schema, text: &str) -> Vec<String> {
     let limits = &schema.limits;
     let mut found = Vec::new();
     if limits.max.is_some() || limits.min.is_some() {
-        // Java counts UTF-16 units; the models' documentation says characters. They differ only beyond the BMP.
-        found = measured(schema, text.encode_utf16().count() as i64);
+        found = measured(schema, text.chars().count() as i64);
     }
     if let Some(pattern) = limits.pattern
         && !pattern::matches(pattern, text)

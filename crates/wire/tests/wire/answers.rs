@@ -7,7 +7,7 @@ use ring::{digest, hmac};
 use shapes::{cloudtrail, ec2, iam, kinesis, lambda, sns, sqs, sts};
 use std::sync::{Arc, Mutex};
 use wire::codec::{self, Style};
-use wire::{ApiError, Call, Front, Nothing, Observer, Options, Outcome, Protocol, Service, ServiceModel, Value};
+use wire::{ApiError, Call, Front, FrontOptions, Nothing, Observer, Outcome, Protocol, Service, ServiceModel, Value};
 use world::net::Asked;
 use world::{BoxFuture, World};
 
@@ -232,7 +232,8 @@ fn house() -> House {
         Service::new(&cloudtrail::SERVICE),
     ];
     let seen = Arc::new(Seen::default());
-    let front = Front::new(world.clone(), Home::default(), services, Arc::new(Keys), seen.clone(), Options::default());
+    let front =
+        Front::new(world.clone(), Home::default(), services, Arc::new(Keys), seen.clone(), FrontOptions::default());
     House { front, seen, world }
 }
 

@@ -60,7 +60,7 @@ fn case(case: Json) -> Case {
         name: format!("{} {}", field("service"), field("operation")),
         service,
         operation: field("operation").to_owned(),
-        request: Request { protocol, head: head.into(), body },
+        request: Request { protocol, head: head.into(), body, observed: false },
         stamp,
         parameters: case["parameters"].clone(),
     }

@@ -55,7 +55,7 @@ pub(crate) fn request(protocol: Protocol, uri: &str, headers: &[(&str, &str)], b
         builder = builder.header(*name, *value);
     }
     let (head, ()) = builder.body(()).unwrap().into_parts();
-    Request { protocol, head: Arc::new(head), body: body.into() }
+    Request { protocol, head: Arc::new(head), body: body.into(), observed: true }
 }
 
 pub(crate) fn text(text: &str) -> Value {

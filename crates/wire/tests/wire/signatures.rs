@@ -128,6 +128,34 @@ fn published_vectors_hold() {
     }
 }
 
+/// S3 signs the path as it is and not the body; botocore made this one.
+#[test]
+fn s3_has_rules_of_its_own() {
+    let uri = concat!(
+        "/b/a//b%20c/../%C3%A9%2B?X-Amz-Algorithm=AWS4-HMAC-SHA256",
+        "&X-Amz-Credential=AKIDEXAMPLE%2F20261122%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20261122T231606Z",
+        "&X-Amz-Expires=60&X-Amz-SignedHeaders=host",
+        "&X-Amz-Signature=b9f5a51c3b28ecd30075765ad4c8c774125e07100fff9ccf1621e8d883eb1c51"
+    );
+    let (head, ()) =
+        http::Request::builder().uri(uri).header("host", "example.amazonaws.com").body(()).unwrap().into_parts();
+    // 2026-11-22T23:16:06Z
+    let signed_at = 1_795_389_366;
+    let verify = |rules: SigningRules, seconds: i64| {
+        let now = Timestamp::from_millis((signed_at + seconds) * 1000);
+        let signed = Signed { head: &head, body: b"", service: "s3", regions: &["us-east-1"], rules, now };
+        Verifier::new(Duration::from_secs(300)).verify(&signed, &Keys).map_err(|error| error.message)
+    };
+    let s3 = SigningRules { verbatim_path: true, unsigned_payload: true };
+    assert!(verify(s3, 0).is_ok());
+    assert!(verify(s3, 60).is_ok());
+    let late = "Signature expired: 20261122T231706Z is now earlier than 20261122T231707Z";
+    assert_eq!(verify(s3, 61).unwrap_err(), late);
+    assert!(verify(SigningRules::default(), 0).is_err());
+    assert!(verify(SigningRules { unsigned_payload: false, ..s3 }, 0).is_err());
+    assert!(verify(SigningRules { verbatim_path: false, ..s3 }, 0).is_err());
+}
+
 #[track_caller]
 fn refused(ask: &Ask<'_>, code: &str, message: &str) {
     let error = ask.verify().unwrap_err();
