@@ -1,5 +1,7 @@
 //! IAM's operations, asked in process.
 
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
 mod support;
 
 use shapes::iam::{

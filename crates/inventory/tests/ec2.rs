@@ -1,5 +1,7 @@
 //! EC2's operations, asked in process, the clock moved by hand.
 
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
 mod support;
 
 use shapes::ec2::{

@@ -62,7 +62,7 @@ impl House {
         });
         let head = http::Request::post("/").header("content-type", "application/x-www-form-urlencoded");
         let head = Arc::new(head.body(()).unwrap().into_parts().0);
-        let request = Request { protocol: Protocol::Ec2Query, head, body: Bytes::from(body) };
+        let request = Request { protocol: Protocol::Ec2Query, head, body: Bytes::from(body), observed: true };
         let handled = service.handler(O::MODEL.name).unwrap().handle(call, request).await;
         handled.result?;
         Ok(O::Output::from_value(handled.output.unwrap()).unwrap())

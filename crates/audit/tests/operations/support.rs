@@ -1,0 +1,113 @@
+//! An audit whose default bus is a list, told of calls as the front tells it.
+
+use audit::{Audit, Settings};
+use bytes::Bytes;
+use delivery::{Delivery, Envelope, Target, Verdict};
+use names::{Account, Caller, CallerKind, Home};
+use serde_json::Value as Json;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::{Store, StoreOptions, Writer};
+use wire::{ApiError, Call, FromValue, IntoValue, Observer, Operation, Outcome, Protocol, Request, ServiceModel};
+use world::disk::SimDisk;
+use world::{BoxFuture, World};
+
+/// The default bus.
+#[derive(Default)]
+pub(crate) struct Bus(Mutex<Vec<Json>>);
+
+impl Target for Bus {
+    fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
+        self.0.lock().unwrap().push(serde_json::from_slice(&envelope.body).unwrap());
+        Box::pin(async { Verdict::Accepted(Bytes::new()) })
+    }
+}
+
+pub(crate) struct House {
+    pub(crate) world: World,
+    pub(crate) disk: Arc<SimDisk>,
+    pub(crate) store: Store,
+    pub(crate) audit: Arc<Audit>,
+    delivery: Arc<Delivery>,
+    bus: Arc<Bus>,
+}
+
+impl House {
+    pub(crate) async fn new(settings: Settings) -> House {
+        let (world, disk) = World::simulated(5);
+        House::open(world, disk, settings).await
+    }
+
+    pub(crate) async fn open(world: World, disk: Arc<SimDisk>, settings: Settings) -> House {
+        let options = StoreOptions { writer: Writer::Inline, segment_bytes: 1 << 20, ..StoreOptions::default() };
+        let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
+        let delivery = Delivery::open(&world, &store).await.unwrap();
+        let bus = Arc::new(Bus::default());
+        delivery.register("events", "event-bus/", bus.clone());
+        let home = Home::default();
+        let audit = Audit::open(world.clone(), home, store.clone(), delivery.clone(), settings).await.unwrap();
+        House { world, disk, store, audit, delivery, bus }
+    }
+
+    /// A call that succeeded or failed.
+    pub(crate) async fn tell<O: Operation>(
+        &self,
+        service: &'static ServiceModel,
+        caller: Caller,
+        input: O::Input,
+        result: Result<O::Output, ApiError>,
+    ) {
+        let (output, error) = match result {
+            Ok(output) => (output.into_value(), None),
+            Err(error) => (None, Some(error)),
+        };
+        let call = Arc::new(self.call(service, O::MODEL, caller));
+        self.audit.observe(Outcome { call, input: input.into_value(), output, error }).await;
+    }
+
+    fn call(&self, service: &'static ServiceModel, operation: &'static wire::OperationModel, caller: Caller) -> Call {
+        Call {
+            service,
+            operation,
+            caller,
+            request_id: "r-1".into(),
+            source_ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7)),
+            user_agent: "Boto3/1".into(),
+            host: "localhost:4566".into(),
+            tls: false,
+            at: self.world.now(),
+            trace: None,
+        }
+    }
+
+    /// What the bus got once delivery came to rest.
+    pub(crate) async fn events(&self) -> Vec<Json> {
+        self.delivery.start();
+        self.world.clock.sleep(Duration::from_secs(1)).await;
+        self.bus.0.lock().unwrap().clone()
+    }
+
+    /// Asks LookupEvents.
+    pub(crate) async fn look_up(&self, input: Json) -> Result<shapes::cloudtrail::LookupEventsResponse, ApiError> {
+        let service = self.audit.service();
+        let call = self.call(service.model(), shapes::cloudtrail::LookupEventsOp::MODEL, alice());
+        let head = Arc::new(http::Request::post("/").body(()).unwrap().into_parts().0);
+        let request =
+            Request { protocol: Protocol::AwsJson11, head, body: Bytes::from(input.to_string()), observed: true };
+        let handled = service.handler("LookupEvents").unwrap().handle(Arc::new(call), request).await;
+        handled.result?;
+        Ok(FromValue::from_value(handled.output.unwrap()).unwrap())
+    }
+}
+
+pub(crate) fn alice() -> Caller {
+    Caller {
+        kind: CallerKind::User { name: "alice".into() },
+        account: Account::parse("000000000000").unwrap(),
+        arn: "arn:aws:iam::000000000000:user/alice".into(),
+        principal_id: "AIDA1".into(),
+        access_key_id: "AKIA1".into(),
+    }
+}
