@@ -105,3 +105,29 @@ fn read(mut data: Bytes) -> Result<DeadLetter, String> {
     let envelope = codec::decode(data)?;
     Ok(DeadLetter { envelope, code: head.code, why: head.why, tries: head.tries, at: head.at })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::tests::envelope;
+    use std::path::Path;
+    use store::{Durability, StoreOptions, Writer};
+
+    #[tokio::test(start_paused = true)]
+    async fn past_the_limit_the_oldest_are_dropped_and_counted() {
+        let (world, _) = World::simulated(1);
+        let options = StoreOptions { durability: Durability::Os, writer: Writer::Inline, ..Default::default() };
+        let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
+        let dead = Dead::open(&world, &store).await.unwrap();
+        for i in 0..MAX_DEAD + 3 {
+            let failure = Failure { code: "C".into(), why: "w".into(), tries: 1, exhausted: None };
+            dead.keep(Envelope { id: i.to_string(), ..envelope() }, failure).await.unwrap();
+        }
+        let kept = dead.newest(usize::MAX);
+        assert_eq!(kept.len() as u64, MAX_DEAD);
+        assert_eq!((kept[0].envelope.id.as_str(), kept[kept.len() - 1].envelope.id.as_str()), ("10002", "3"));
+        let samples = world.meter.samples();
+        let dropped = samples.iter().find(|(signal, _, _)| signal.name == "DeadLettersDropped").unwrap();
+        assert_eq!(dropped.2.sum, 3);
+    }
+}

@@ -90,7 +90,7 @@ fn under_any_seed_everything_promised_arrives_or_is_kept() {
                         let make = |n: u64| {
                             let to = arn("lambda", &format!("function:f{}", n % 3));
                             let mut e = envelope(&world, &format!("{seed}-{crash}-{i}-{n}"), to);
-                            e.dead_letter = (n % 2 == 0).then(|| arn("sqs", "dead"));
+                            e.dead_letter = n.is_multiple_of(2).then(|| arn("sqs", "dead"));
                             e.policy.max_attempts = 3;
                             e
                         };
