@@ -5,9 +5,8 @@ use crate::state::{Change, State};
 use crate::{address, api, limits, signals, target, tasks};
 use names::{Arn, Home, Timestamp};
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
-use store::{Catalog, Store, StoreError};
+use store::{Catalog, LogId, QueueCounts, Store, StoreError};
 use world::{Series, World};
 
 /// All queues of the house.
@@ -30,8 +29,6 @@ pub(crate) struct Room {
     pub(crate) messages: store::Queue,
     /// When it was purged last, as far as this process knows.
     pub(crate) purged: Mutex<Option<Timestamp>>,
-    /// Messages below this number have been dropped because of their age.
-    pub(crate) expired: AtomicU64,
     pub(crate) meters: Meters,
 }
 
@@ -161,7 +158,6 @@ impl Queues {
             life,
             messages,
             purged: Mutex::default(),
-            expired: AtomicU64::new(0),
             meters: Meters {
                 sent: series(&signals::SENT),
                 sent_size: series(&signals::SENT_SIZE),
@@ -185,6 +181,21 @@ impl Queues {
 }
 
 impl Room {
+    /// The log its messages are in.
+    pub(crate) fn log(&self, queues: &Queues) -> Option<LogId> {
+        queues.store.find_log(&format!("{}/messages", log_name(&self.name, self.life)))
+    }
+
+    /// How many messages it holds, about. The store counts what expired unseen until somebody receives; the log knows.
+    pub(crate) fn counts(&self, queues: &Queues) -> QueueCounts {
+        let mut counts = self.messages.counts();
+        if let Some(log) = self.log(queues) {
+            let extent = queues.store.extent(log);
+            counts.visible = counts.visible.min(extent.next - extent.first);
+        }
+        counts
+    }
+
     /// Whether a purge may begin now; if so, it has begun.
     pub(crate) fn may_purge(&self, now: Timestamp) -> bool {
         let mut purged = self.purged.lock().expect("no panic holds this lock");
@@ -197,6 +208,6 @@ impl Room {
 }
 
 /// The log of a queue's messages: of this queue, not of its name, which may be used again.
-pub(crate) fn log_name(name: &str, life: u64) -> String {
+fn log_name(name: &str, life: u64) -> String {
     format!("queues/{name}/{life}")
 }

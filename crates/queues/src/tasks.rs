@@ -2,9 +2,8 @@
 
 use crate::Queues;
 use crate::limits::EXPIRY_TICK;
-use crate::queues::{Room, log_name};
+use crate::queues::Room;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use store::StoreError;
 use world::{Stage, Timestamp};
@@ -31,27 +30,25 @@ pub(crate) fn start(queues: &Arc<Queues>) {
     });
 }
 
-/// Drops what is too old. Messages moved here from another queue are younger in the log than by their own time stamp;
-/// those are dropped when they are received.
+/// Drops what is too old, and gives its place on disk back. Messages moved here from another queue are younger in the log
+/// than by their own time stamp; those are dropped when they are received.
+///
+/// This leans on how `store::Queue` keeps its messages: a message's number is its record's index in the queue's log.
+/// What is acknowledged is never read again, so records below the last expired one may be forgotten.
 async fn expire(queues: &Queues, room: &Room) -> Result<(), StoreError> {
     let Ok(retention_s) = queues.setting(room, |settings| settings.retention_s) else { return Ok(()) };
     let retention = Duration::from_secs(u64::from(retention_s));
     let now = queues.world.now();
     let before = Timestamp(now.micros().saturating_sub(retention.as_micros() as i64));
-    // A queue's messages are numbered as the records of this log are: that is the store's promise to us.
-    let Some(log) = queues.store.find_log(&format!("{}/messages", log_name(&room.name, room.life))) else {
-        return Ok(());
-    };
+    let Some(log) = room.log(queues) else { return Ok(()) };
     let end = queues.store.find_time(log, before);
-    let mut from = room.expired.load(Relaxed).max(queues.store.extent(log).first);
+    let mut from = queues.store.extent(log).first;
     while from < end {
         let to = end.min(from + STEP);
         let ids: Vec<u64> = (from..to).collect();
-        let dropped = room.messages.ack_durable(&ids).await?.into_iter().filter(|news| *news).count();
-        if dropped > 0 {
-            tracing::info!(queue = room.name, dropped, "messages expired");
-        }
-        room.expired.store(to, Relaxed);
+        room.messages.ack_durable(&ids).await?;
+        queues.store.trim(log, to)?;
+        tracing::info!(queue = room.name, upto = to, "messages expired");
         from = to;
     }
     Ok(())

@@ -176,7 +176,7 @@ pub(super) async fn get_queue_attributes(
     let room = queues.at(&input.queue_url)?;
     let (queue, counts) = (
         queues.catalog.read(|state| state.queues.get(&room.name).cloned()).ok_or_else(no_queue)?,
-        room.messages.counts(),
+        room.counts(&queues),
     );
     let mut all = queue.settings.attributes();
     all.extend([
