@@ -124,6 +124,9 @@ async fn a_thousand_records_a_second_and_no_more() {
     let house = house(Limits::Aws).await;
     house.create("s", 1).await;
     let input = json!({"StreamName": "s", "Records": vec![json!({"PartitionKey": "k", "Data": ""}); 500]});
+    let mut dry = input.clone();
+    dry["DryRun"] = json!(true);
+    assert_eq!(house.refused("PutRecords", dry).await.0, "DryRunOperationException", "and nothing is counted");
     for failed in [0, 0, 500] {
         let answer = house.ask("PutRecords", input.clone()).await.unwrap();
         assert_eq!(answer["FailedRecordCount"], failed);

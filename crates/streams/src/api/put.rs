@@ -55,7 +55,6 @@ pub(crate) async fn put_records(
     let began = streams.world().clock.monotonic();
     let stream = streams.find_active(asked!(input))?;
     let (plan, total) = plan_records(&streams, &stream, &input)?;
-    refuse_dry_run(input.dry_run)?;
     // The payloads are framed for the journal: no need to hold them while it writes.
     let count = input.records.len() as u64;
     drop(input);
@@ -87,6 +86,8 @@ fn plan_records(streams: &Streams, stream: &LiveStream, input: &PutRecordsInput)
     if total > PUT_BYTES {
         return Err(error::argument(format!("Records size exceeds {} MB limit", PUT_BYTES >> 20)));
     }
+    // Planning counts against the shards' limits, so this comes first.
+    refuse_dry_run(input.dry_run)?;
     Ok((streams.plan(stream, &puts), total))
 }
 

@@ -27,7 +27,7 @@ fn call<O: Operation>() -> Call {
 /// What the generic codec makes of a body: only what is valid.
 fn generic<O: Operation>(body: &Bytes) -> Option<O::Input> {
     let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
-    let request = Request { protocol: Protocol::AwsJson11, head: Arc::new(head), body: body.clone() };
+    let request = Request { protocol: Protocol::AwsJson11, head: Arc::new(head), body: body.clone(), observed: true };
     let value = wire::codec::decode(&call::<O>(), &request).ok()?;
     wire::validate(&shapes::kinesis::SERVICE, O::Input::SCHEMA, &value).ok()?;
     O::Input::from_value(value).ok()

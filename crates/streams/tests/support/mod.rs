@@ -70,7 +70,7 @@ impl House {
         let service = self.streams.service();
         let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
-        let request = Request { protocol, head: Arc::new(head), body };
+        let request = Request { protocol, head: Arc::new(head), body, observed: false };
         handler.handle(self.call(operation), request).await.result.map(|answer| answer.into_body())
     }
 
