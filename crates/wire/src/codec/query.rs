@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 /// Names with more parts than this are refused: each part is a level of recursion.
 const MAX_PARTS: usize = 32;
+/// More parameters than this are refused: a body of nothing but ampersands would take many times its size in memory.
+const MAX_PARAMETERS: usize = 50_000;
 
 /// The parameters as a tree: `A.1.B=x` is `x` below `B` below `1` below `A`.
 #[derive(Default)]
@@ -21,8 +23,11 @@ struct Node<'p> {
 pub(super) fn decode(call: &Call, request: &Request) -> Result<Value, ApiError> {
     let dialect = Dialect::of(call.service, request.protocol);
     let query = request.head.uri.query().unwrap_or("");
-    let parameters: Vec<(Cow<'_, str>, Cow<'_, str>)> =
-        form_urlencoded::parse(query.as_bytes()).chain(form_urlencoded::parse(&request.body)).collect();
+    let all = form_urlencoded::parse(query.as_bytes()).chain(form_urlencoded::parse(&request.body));
+    let parameters: Vec<(Cow<'_, str>, Cow<'_, str>)> = all.take(MAX_PARAMETERS + 1).collect();
+    if parameters.len() > MAX_PARAMETERS {
+        return Err(common::SERIALIZATION.because(format!("The request has over {MAX_PARAMETERS} parameters")));
+    }
     let mut root = Node::default();
     for (name, value) in &parameters {
         let mut node = &mut root;

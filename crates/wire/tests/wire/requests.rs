@@ -144,6 +144,14 @@ fn a_service_that_moved_to_json_still_understands_its_query_names() {
 }
 
 #[test]
+fn endless_and_bottomless_forms_are_refused() {
+    for body in ["a&".repeat(60_000), format!("a{}=1", ".1".repeat(40))] {
+        let error = decode(&sns::SERVICE, "Publish", Protocol::Query, body.as_bytes()).unwrap_err();
+        assert_eq!(error.model.name, "SerializationException");
+    }
+}
+
+#[test]
 fn rest_members_come_from_everywhere() {
     let call = call(&lambda::SERVICE, "Invoke");
     let uri = "/2015-03-31/functions/a%3Ab/invocations?Qualifier=PROD";
