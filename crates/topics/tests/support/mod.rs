@@ -1,0 +1,169 @@
+//! The topics over a simulated world, called the way the front calls them: through their table of handlers, in JSON.
+//! Queues and functions are stood in for by a target that keeps what it gets.
+#![allow(dead_code)] // each test file uses a part
+
+use delivery::{Delivery, Envelope, Target, Verdict};
+use names::{Caller, CallerKind, Home};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::{Durability, Store, StoreOptions, Writer};
+use topics::{Filter, Matcher, SmsProvider, Topics, TopicsOptions};
+use wire::{ApiError, Call, Protocol, Request};
+use world::disk::SimDisk;
+use world::net::SimNet;
+use world::{BoxFuture, World};
+
+/// Keeps what it gets.
+#[derive(Default)]
+pub(crate) struct Kept(Mutex<Vec<Envelope>>);
+
+impl Target for Kept {
+    fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
+        self.0.lock().unwrap().push(envelope.clone());
+        Box::pin(async { Verdict::Accepted(Default::default()) })
+    }
+}
+
+/// A matcher for tests: `{"key":["value", ...]}`, all keys must have one of their values.
+struct Plain;
+
+impl Matcher for Plain {
+    fn compile(&self, policy: &str) -> Result<Filter, String> {
+        let policy: Value = serde_json::from_str(policy).map_err(|error| error.to_string())?;
+        let policy = policy.as_object().ok_or("not an object")?.clone();
+        Ok(Box::new(move |seen| policy.iter().all(|(key, values)| values.as_array().unwrap().contains(&seen[key]))))
+    }
+}
+
+pub(crate) struct House {
+    pub(crate) world: World,
+    pub(crate) net: Arc<SimNet>,
+    disk: Arc<SimDisk>,
+    store: Store,
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) topics: Arc<Topics>,
+    kept: Arc<Kept>,
+    sms: Option<SmsProvider>,
+}
+
+pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:alarms";
+pub(crate) const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:orders";
+pub(crate) const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
+
+async fn open(world: &World, kept: &Arc<Kept>, sms: Option<SmsProvider>) -> (Store, Arc<Delivery>, Arc<Topics>) {
+    let options = StoreOptions { segment_bytes: 4 << 20, durability: Durability::Fsync, writer: Writer::Inline };
+    let store = Store::open(world, Path::new("/data"), options).await.unwrap();
+    let delivery = Delivery::open(world, &store).await.unwrap();
+    let options = TopicsOptions { sms, public_url: None, matcher: Some(Arc::new(Plain)) };
+    let topics = Topics::open(world.clone(), Home::default(), store.clone(), delivery.clone(), options).await.unwrap();
+    for (service, prefix, target) in topics.targets() {
+        delivery.register(service, prefix, target);
+    }
+    delivery.register("sqs", "", kept.clone());
+    delivery.register("lambda", "function:", kept.clone());
+    delivery.start();
+    topics.start();
+    (store, delivery, topics)
+}
+
+impl House {
+    pub(crate) async fn new(sms: Option<SmsProvider>) -> House {
+        let (mut world, disk) = World::simulated(7);
+        let net = Arc::new(SimNet::default());
+        world.net = net.clone();
+        let kept = Arc::new(Kept::default());
+        let (store, delivery, topics) = open(&world, &kept, sms.clone()).await;
+        House { world, net, disk, store, delivery, topics, kept, sms }
+    }
+
+    /// Stops everything and opens the same disk again.
+    pub(crate) async fn restart(self) -> House {
+        let House { mut world, net, disk, store, delivery, topics, kept, sms } = self;
+        world.tasks.shut_down(Duration::from_secs(5)).await;
+        store.close().await;
+        drop((topics, delivery, store));
+        world.tasks = world::Tasks::default();
+        let (store, delivery, topics) = open(&world, &kept, sms.clone()).await;
+        House { world, net, disk, store, delivery, topics, kept, sms }
+    }
+
+    async fn ask_as(&self, kind: CallerKind, operation: &str, input: Value) -> Result<Value, ApiError> {
+        let service = self.topics.service();
+        let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
+        let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
+        let body = input.to_string().into();
+        let request = Request { protocol: Protocol::AwsJson10, head: Arc::new(head), body, observed: false };
+        let body = handler.handle(self.call(kind, operation), request).await.result?.into_body();
+        Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
+    }
+
+    pub(crate) async fn ask(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
+        self.ask_as(CallerKind::Root, operation, input).await
+    }
+
+    /// As somebody who only has a link.
+    pub(crate) async fn ask_unsigned(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
+        self.ask_as(CallerKind::Anonymous, operation, input).await
+    }
+
+    /// Asks for what must be refused; gives the error's code and message.
+    pub(crate) async fn refused(&self, operation: &str, input: Value) -> (&'static str, String) {
+        let error = self.ask(operation, input.clone()).await.expect_err(&format!("{operation} {input} is refused"));
+        (error.model.code, error.message)
+    }
+
+    fn call(&self, kind: CallerKind, operation: &str) -> Arc<Call> {
+        let service = &shapes::sns::SERVICE;
+        let home = Home::default();
+        Arc::new(Call {
+            service,
+            operation: service.operation(operation).and_then(|entry| entry.model).expect("a served operation"),
+            caller: Caller {
+                kind,
+                arn: home.global_arn("iam", "root").to_string(),
+                principal_id: home.account.to_string(),
+                account: home.account,
+                access_key_id: "test".into(),
+            },
+            request_id: "r".into(),
+            source_ip: IpAddr::from([127, 0, 0, 1]),
+            user_agent: String::new(),
+            host: "localhost:4566".into(),
+            tls: false,
+            at: self.world.now(),
+            trace: None,
+        })
+    }
+
+    pub(crate) async fn topic(&self) {
+        self.ask("CreateTopic", json!({ "Name": "alarms" })).await.unwrap();
+    }
+
+    /// Subscribes, and gives the subscription's ARN.
+    pub(crate) async fn subscribe(&self, protocol: &str, endpoint: &str, attributes: Value) -> String {
+        let input = json!({
+            "TopicArn": TOPIC, "Protocol": protocol, "Endpoint": endpoint, "Attributes": attributes,
+            "ReturnSubscriptionArn": true,
+        });
+        self.ask("Subscribe", input).await.unwrap()["SubscriptionArn"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn publish(&self, more: Value) -> String {
+        let mut input = json!({ "TopicArn": TOPIC, "Message": "hello" });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.ask("Publish", input).await.unwrap()["MessageId"].as_str().unwrap().to_owned()
+    }
+
+    /// What queues and functions have got since the last look.
+    pub(crate) async fn arrived(&self) -> Vec<Envelope> {
+        self.wait(5).await;
+        std::mem::take(&mut *self.kept.0.lock().unwrap())
+    }
+
+    pub(crate) async fn wait(&self, secs: u64) {
+        self.world.clock.sleep(Duration::from_secs(secs)).await;
+    }
+}
