@@ -16,8 +16,9 @@ async fn every(house: &House, rate: &str) {
 }
 
 async fn times(house: &House) -> Vec<String> {
-    let event = |text: &str| serde_json::from_str::<Value>(text).unwrap()["time"].as_str().unwrap().to_owned();
-    let mut times: Vec<_> = house.taken().await.iter().map(|envelope| event(text(envelope))).collect();
+    let event = |text: &str| serde_json::from_str::<Value>(text).expect("an event is JSON");
+    let time = |text: &str| event(text)["time"].as_str().expect("an event has a time").to_owned();
+    let mut times: Vec<_> = house.taken().await.iter().map(|envelope| time(text(envelope))).collect();
     times.sort();
     times
 }

@@ -11,10 +11,9 @@ async fn with_rule() -> House {
     house
 }
 
-fn put(target: Value) -> Value {
-    let mut with_id = json!({"Id": "t"});
-    with_id.as_object_mut().unwrap().extend(target.as_object().unwrap().clone());
-    json!({"Rule": "r", "Targets": [with_id]})
+fn put(mut target: Value) -> Value {
+    target["Id"] = json!("t");
+    json!({"Rule": "r", "Targets": [target]})
 }
 
 #[tokio::test(start_paused = true)]
