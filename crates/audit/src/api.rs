@@ -28,7 +28,7 @@ async fn lookup_events(
         return Ok(LookupEventsResponse { events: Some(Vec::new()), next_token: None });
     }
     let max = input.max_results.map_or(PAGE, |max| (max.max(1) as usize).min(PAGE));
-    let found = audit.look_back(&query, before, max)?;
+    let found = audit.look_back(&query, before, max).await?;
     Ok(LookupEventsResponse {
         next_token: found.rest.map(|index| format!("{index:016x}{:016x}", query.fingerprint())),
         events: Some(found.entries.into_iter().map(shape).collect()),

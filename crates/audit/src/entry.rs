@@ -53,7 +53,8 @@ impl Entry {
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Entry, Damaged> {
+    /// The summary, and the record's bytes as yet unread: most entries of a look back are only passed by.
+    pub(crate) fn split(bytes: &[u8]) -> Result<(Summary, &[u8]), Damaged> {
         let (head, rest) = bytes.split_at_checked(HEAD).ok_or(Damaged)?;
         let (format, len) = head.split_first().ok_or(Damaged)?;
         let len = u32::from_le_bytes(len.try_into().map_err(|_| Damaged)?);
@@ -61,8 +62,17 @@ impl Entry {
             return Err(Damaged);
         }
         let (summary, event) = rest.split_at_checked(len as usize).ok_or(Damaged)?;
-        let summary = serde_json::from_slice(summary).map_err(|_| Damaged)?;
-        Ok(Entry { summary, event: std::str::from_utf8(event).map_err(|_| Damaged)?.to_owned() })
+        Ok((serde_json::from_slice(summary).map_err(|_| Damaged)?, event))
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Entry, Damaged> {
+        let (summary, event) = Entry::split(bytes)?;
+        Entry::new(summary, event)
+    }
+
+    pub(crate) fn new(summary: Summary, event: &[u8]) -> Result<Entry, Damaged> {
+        let event = std::str::from_utf8(event).map_err(|_| Damaged)?;
+        Ok(Entry { summary, event: event.to_owned() })
     }
 }
 

@@ -93,7 +93,12 @@ impl world::Fault for HistoryError {
 
 impl Audit {
     /// The newest `max` entries below the index `before` that fit.
-    pub(crate) fn look_back(&self, query: &Query, before: Option<u64>, max: usize) -> Result<Found, HistoryError> {
+    pub(crate) async fn look_back(
+        &self,
+        query: &Query,
+        before: Option<u64>,
+        max: usize,
+    ) -> Result<Found, HistoryError> {
         let extent = self.store.extent(self.log);
         // A record is appended after its call arrived, so it never lies before its own time.
         let first = query.start.map_or(0, |start| self.store.find_time(self.log, Timestamp(start * 1_000_000)));
@@ -111,6 +116,8 @@ impl Audit {
                 }
             }
             high = low;
+            // A long look back must not keep others from this thread.
+            tokio::task::yield_now().await;
         }
         found.rest = (high > first).then_some(high);
         Ok(found)
@@ -135,9 +142,9 @@ impl Audit {
             let Some(last) = records.last() else { break };
             from = last.index + 1;
             for record in records.iter().filter(|record| record.index < high) {
-                let entry = Entry::decode(&record.data)?;
-                if query.fits(&entry.summary) {
-                    out.push((record.index, entry));
+                let (summary, event) = Entry::split(&record.data)?;
+                if query.fits(&summary) {
+                    out.push((record.index, Entry::new(summary, event)?));
                 }
             }
         }
