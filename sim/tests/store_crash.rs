@@ -1,6 +1,8 @@
 //! The store under a seed: appends, lazy appends, queues, a catalog, trims and drops by several actors at once, while
 //! the power fails, the disk errs or fills. After each crash, what was acknowledged is there.
 
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
 #[path = "store_crash/model.rs"]
 mod model;
 
@@ -9,7 +11,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{
-    Batch, Catalog, Durability, LogId, Message, OpenError, Queue, ReadLimit, Store, StoreError, StoreOptions, Timestamp, Writer,
+    Batch, Catalog, Durability, LogId, Message, OpenError, Queue, ReadLimit, Store, StoreError, StoreOptions,
+    Timestamp, Writer,
 };
 use world::disk::{DiskFaults, SimDisk};
 use world::{Entropy, SeededEntropy, Stage, World};
@@ -208,7 +211,8 @@ fn read_all(store: &Store, log: LogId, random: &SeededEntropy) -> Vec<(u64, Time
 
 /// Compares the house after a restart with the model.
 async fn verify(house: &House, model: &mut Model, random: &SeededEntropy, lossless: bool) {
-    let contents: Vec<_> = house.logs.iter().map(|log| (house.store.extent(*log), read_all(&house.store, *log, random))).collect();
+    let contents: Vec<_> =
+        house.logs.iter().map(|log| (house.store.extent(*log), read_all(&house.store, *log, random))).collect();
     for ((extent, content), log) in contents.iter().zip(&house.logs) {
         assert_eq!(content.len() as u64, extent.next - extent.first, "indexes are dense");
         assert!(content.first().is_none_or(|first| first.0 == extent.first));

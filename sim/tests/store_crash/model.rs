@@ -142,7 +142,7 @@ impl Model {
     /// A message to acknowledge. Some stay, so that the start of the log is not free.
     pub(crate) fn pick(&self, queue: u64, random: &SeededEntropy) -> Option<u64> {
         let mailbox = self.mailboxes.get(&queue)?;
-        let wanted = |id: &u64| id % 13 != 0 && mailbox.messages.get(&mailbox.ids[id]) == Some(&Step::Sent);
+        let wanted = |id: &u64| !id.is_multiple_of(13) && mailbox.messages.get(&mailbox.ids[id]) == Some(&Step::Sent);
         let ids: Vec<u64> = mailbox.ids.keys().copied().filter(|id| wanted(id)).collect();
         (!ids.is_empty()).then(|| ids[random.below(ids.len() as u64) as usize])
     }

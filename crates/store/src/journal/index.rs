@@ -83,7 +83,7 @@ impl Span {
     /// Gives up the indexes below `first`; how many bytes that is about.
     fn cut_front(&mut self, first: u64) -> u64 {
         let (had, left) = (self.run.next - self.run.first, self.run.next.saturating_sub(first));
-        let bytes = if had == 0 { 0 } else { (u128::from(self.run.bytes) * u128::from(left) / u128::from(had)) as u64 };
+        let bytes = (u128::from(self.run.bytes) * u128::from(left) / u128::from(had.max(1))) as u64;
         let gone = self.run.bytes - bytes;
         self.run.first = first;
         self.run.bytes = bytes;

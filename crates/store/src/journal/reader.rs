@@ -7,6 +7,9 @@ use std::sync::Arc;
 /// Blocks looked up at once.
 const LOOK_AHEAD: usize = 64;
 
+/// Blocks of a segment that hold what is looked for.
+type Located = (Arc<Segment>, Vec<Entry>);
+
 impl Journal {
     pub(crate) fn read(&self, log: LogId, from: u64, limit: ReadLimit) -> Result<Vec<Record>, StoreError> {
         let mut out = Reading::new(from, limit);
@@ -23,7 +26,7 @@ impl Journal {
 
     /// The blocks from the one that holds `from` on (or the log's first record, where that is later), as far as they
     /// are in one segment. `None` at the log's end. The segment is not recycled while it is held.
-    fn locate(&self, id: LogId, from: &mut u64) -> Result<Option<(Arc<Segment>, Vec<Entry>)>, StoreError> {
+    fn locate(&self, id: LogId, from: &mut u64) -> Result<Option<Located>, StoreError> {
         let index = self.read_index();
         let log = index.logs.get(&id.0).ok_or(StoreError::NoLog(id))?;
         *from = (*from).max(log.first);

@@ -390,7 +390,7 @@ fn spans(log: &Log, runs: Vec<(u64, Run)>) -> Result<Vec<Span>, String> {
 /// The part of a run from `first` up to `next`.
 fn part(run: &Run, first: u64, next: u64) -> Run {
     let (all, kept) = (u128::from(run.next - run.first), u128::from(next - first));
-    let bytes = if all == 0 { 0 } else { (u128::from(run.bytes) * kept / all) as u64 };
+    let bytes = (u128::from(run.bytes) * kept / all.max(1)) as u64;
     Run { first, next, bytes, ..*run }
 }
 

@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(crc32c::crc32c(&file[at..]), header.entries_checksum);
         for i in 0..at {
             file[i] ^= 1;
-            assert!(i >= HEADER - 4 && i < HEADER || decode_runs(&file[..at]).is_none(), "byte {i}");
+            assert!((HEADER - 4..HEADER).contains(&i) || decode_runs(&file[..at]).is_none(), "byte {i}");
             file[i] ^= 1;
         }
     }

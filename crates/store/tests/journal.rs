@@ -1,0 +1,348 @@
+//! The journal through the store's API: damage, locks, full disks, moves, and the writer with a thread.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Batch, Durability, LogId, OpenError, ReadLimit, Store, StoreError, StoreOptions, Timestamp, Writer};
+use world::disk::{DiskFaults, SimDisk};
+use world::{Clock, Disk, World};
+
+const ALL: ReadLimit = ReadLimit { records: usize::MAX, bytes: usize::MAX };
+
+fn options(segment_bytes: u64) -> StoreOptions {
+    StoreOptions { segment_bytes, durability: Durability::Fsync, writer: Writer::Inline }
+}
+
+async fn open(world: &World, segment_bytes: u64) -> Store {
+    Store::open(world, Path::new("/data"), options(segment_bytes)).await.unwrap()
+}
+
+fn batch(log: LogId, records: impl IntoIterator<Item = Vec<u8>>) -> Batch {
+    let mut batch = Batch::new(log);
+    records.into_iter().for_each(|record| batch.push(&record));
+    batch
+}
+
+async fn put(store: &Store, log: LogId, record: &[u8]) -> Result<u64, StoreError> {
+    Ok(store.append(vec![batch(log, [record.to_vec()])]).await?[0].first)
+}
+
+fn segments(disk: &SimDisk) -> Vec<PathBuf> {
+    let entries = disk.list(Path::new("/data/journal")).unwrap();
+    let names = entries.into_iter().map(|e| e.name).filter(|n| n.ends_with(".log") && !n.starts_with("spare"));
+    names.map(|name| Path::new("/data/journal").join(name)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_opener_is_told_who_has_it() {
+    let (world, _) = World::simulated(1);
+    let store = open(&world, 8192).await;
+    let Err(error) = Store::open(&world, Path::new("/data"), options(8192)).await else { panic!("opened twice") };
+    assert!(matches!(&error, OpenError::Locked { dir } if dir == Path::new("/data")));
+    store.close().await;
+    assert_eq!(store.log("late").await, Err(StoreError::Closed));
+    drop(open(&world, 8192).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_of_a_read_hold_and_one_record_always_comes() {
+    let (world, _) = World::simulated(1);
+    let store = open(&world, 1 << 20).await;
+    let log = store.log("a").await.unwrap();
+    store.append(vec![batch(log, (0..10u8).map(|i| vec![i; 100]))]).await.unwrap();
+    let read = |from, records, bytes| {
+        let found = store.read(log, from, ReadLimit { records, bytes }).unwrap();
+        found.iter().map(|r| r.index).collect::<Vec<_>>()
+    };
+    assert_eq!(read(0, 3, 10_000), [0, 1, 2]);
+    assert_eq!(read(4, 30, 250), [4, 5]);
+    assert_eq!(read(4, 30, 0), [4]);
+    assert_eq!(read(9, 30, 10_000), [9]);
+    assert!(read(10, 30, 10_000).is_empty() && read(u64::MAX, 1, 1).is_empty() && read(0, 0, 9).is_empty());
+    let big = vec![7; 10 << 20];
+    assert_eq!(put(&store, log, &big).await, Ok(10));
+    assert_eq!(store.read(log, 10, ReadLimit { records: 1, bytes: 1 }).unwrap()[0].data, big);
+    let Err(StoreError::TooLarge { .. }) = put(&store, log, &vec![0; 33 << 20]).await else { panic!("taken") };
+}
+
+#[tokio::test(start_paused = true)]
+async fn watchers_see_the_next_index_and_the_end() {
+    let (world, _) = World::simulated(1);
+    let store = open(&world, 8192).await;
+    let log = store.log("a").await.unwrap();
+    let mut next = store.watch(log);
+    assert_eq!(*next.borrow_and_update(), 0);
+    store.append_lazy(vec![batch(log, [vec![1], vec![2]])]).await.unwrap();
+    next.changed().await.unwrap();
+    assert_eq!(*next.borrow_and_update(), 2);
+    store.drop_log(log).await.unwrap();
+    assert!(next.changed().await.is_err());
+    assert_eq!(put(&store, log, b"x").await, Err(StoreError::NoLog(log)));
+    assert_ne!(store.log("a").await.unwrap(), log, "numbers are not used again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_never_goes_back_within_a_log() {
+    let (mut world, _) = World::simulated(1);
+    let clock = Arc::new(world::SimClock::new());
+    world.clock = clock.clone();
+    let store = open(&world, 8192).await;
+    let log = store.log("a").await.unwrap();
+    put(&store, log, b"0").await.unwrap();
+    let then = store.extent(log).last_at;
+    clock.jump(-5_000_000);
+    put(&store, log, b"1").await.unwrap();
+    assert_eq!(store.extent(log).last_at, then);
+    store.close().await;
+    let store = open(&world, 8192).await;
+    put(&store, log, b"2").await.unwrap();
+    assert_eq!(store.extent(log).last_at, then);
+    clock.jump(9_000_000);
+    put(&store, log, b"3").await.unwrap();
+    assert_eq!(store.find_time(log, then), 0);
+    assert_eq!(store.find_time(log, then.plus(Duration::from_micros(1))), 3);
+    assert_eq!(store.find_time(log, Timestamp(i64::MAX)), 4);
+    assert_eq!(store.find_time(log, clock.now().plus(Duration::from_secs(1))), 4);
+}
+
+/// Fills several segments and closes.
+async fn filled(world: &World) -> LogId {
+    let store = open(world, 8192).await;
+    let log = store.log("a").await.unwrap();
+    for i in 0..60u8 {
+        put(&store, log, &[i; 500]).await.unwrap();
+    }
+    assert!(store.usage().segments > 3);
+    store.close().await;
+    log
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_before_the_tail_refuses_to_start() {
+    for (segment, offset) in [(None, 200), (None, 700), (None, 0)] {
+        let (world, disk) = World::simulated(1);
+        filled(&world).await;
+        let path = segment.unwrap_or_else(|| segments(&disk).pop().unwrap());
+        disk.corrupt(&path, offset);
+        let Err(error) = Store::open(&world, Path::new("/data"), options(8192)).await else { panic!("opened") };
+        let OpenError::Corrupt { file, .. } = &error else { panic!("{error}") };
+        assert_eq!(*file, path);
+        assert!(error.to_string().contains("backup"), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_in_an_older_segment_shows_where_it_is_read() {
+    let (world, disk) = World::simulated(1);
+    let log = filled(&world).await;
+    disk.corrupt(&segments(&disk)[0], 900);
+    let store = open(&world, 8192).await;
+    let outcome = store.read(log, 0, ALL);
+    assert!(matches!(outcome, Err(StoreError::Corrupt { .. })), "{outcome:?}");
+    assert_eq!(store.read(log, 40, ALL).unwrap().len(), 20, "the rest is still there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_segment_refuses_to_start() {
+    let (world, disk) = World::simulated(1);
+    filled(&world).await;
+    disk.remove(&segments(&disk)[1]).unwrap();
+    let outcome = Store::open(&world, Path::new("/data"), options(8192)).await;
+    assert!(matches!(outcome, Err(OpenError::Corrupt { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn index_files_are_rebuilt_where_they_are_missing_or_damaged() {
+    for damage in 0..3u64 {
+        let (world, disk) = World::simulated(1);
+        let log = filled(&world).await;
+        for path in segments(&disk) {
+            let index = path.with_extension("idx");
+            match disk.exists(&index).then_some(damage) {
+                Some(0) => disk.remove(&index).unwrap(),
+                Some(1) => disk.corrupt(&index, 20),
+                // In the list of blocks: found when it is first needed.
+                Some(_) => disk.corrupt(&index, disk.read(&index).unwrap().len() as u64 - 30),
+                None => {}
+            }
+        }
+        let store = open(&world, 8192).await;
+        let records = store.read(log, 0, ALL).unwrap();
+        assert_eq!(records.len(), 60);
+        assert!(records.iter().enumerate().all(|(i, r)| r.index == i as u64 && *r.data == [i as u8; 500]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_takes_nothing_keeps_all_and_goes_on_once_there_is_room() {
+    let (world, disk) = World::simulated(1);
+    let store = open(&world, 8192).await;
+    let (log, other) = (store.log("a").await.unwrap(), store.log("b").await.unwrap());
+    for i in 0..40u8 {
+        put(&store, if i < 20 { other } else { log }, &[i; 500]).await.unwrap();
+    }
+    disk.set_faults(DiskFaults { capacity: disk.used(), ..DiskFaults::default() });
+    let mut taken = 40u8;
+    let refusal = loop {
+        match put(&store, log, &[taken; 500]).await {
+            Ok(_) => taken += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refusal, StoreError::Full);
+    assert_eq!(store.read(log, 0, ALL).unwrap().len() as u8, taken - 20);
+    // What makes room works on a full disk, and is enough to go on.
+    store.drop_log(other).await.unwrap();
+    let _ = put(&store, log, &[0; 10]).await;
+    put(&store, log, &[taken; 500]).await.unwrap();
+    store.close().await;
+    let store = open(&world, 8192).await;
+    assert_eq!(store.read(log, 0, ALL).unwrap().last().unwrap().data, vec![taken; 500]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_sync_stops_the_journal_and_reading_goes_on() {
+    let (world, disk) = World::simulated(1);
+    let store = open(&world, 8192).await;
+    let log = store.log("a").await.unwrap();
+    put(&store, log, b"kept").await.unwrap();
+    disk.set_faults(DiskFaults { sync_error_one_in: 1, ..DiskFaults::default() });
+    assert!(matches!(put(&store, log, b"unknown").await, Err(StoreError::Failed { .. })));
+    disk.set_faults(DiskFaults::default());
+    assert!(matches!(put(&store, log, b"refused").await, Err(StoreError::Failed { .. })));
+    assert_eq!(store.extent(log).next, 1);
+    assert_eq!(store.read(log, 0, ALL).unwrap()[0].data, "kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_wanted_records_do_not_keep_old_segments() {
+    let (world, _) = World::simulated(1);
+    let store = open(&world, 8192).await;
+    let (rare, often) = (store.log("rare").await.unwrap(), store.log("often").await.unwrap());
+    for i in 0..2000u32 {
+        if i % 100 == 0 {
+            put(&store, rare, &i.to_le_bytes()).await.unwrap();
+        }
+        let at = put(&store, often, &[1; 300]).await.unwrap();
+        store.trim(often, at.saturating_sub(5)).unwrap();
+    }
+    let usage = store.usage();
+    assert!(usage.segments < 12, "{usage:?}");
+    let expect: Vec<_> = (0..2000u32).step_by(100).map(|i| i.to_le_bytes().to_vec()).collect();
+    for reopened in [false, true] {
+        let store = if reopened {
+            store.close().await;
+            open(&world, 8192).await
+        } else {
+            store.clone()
+        };
+        let records = store.read(rare, 0, ALL).unwrap();
+        assert!(records.iter().map(|r| r.data.to_vec()).eq(expect.iter().cloned()));
+        assert!(records.windows(2).all(|w| w[0].at <= w[1].at && w[0].index + 1 == w[1].index));
+        for record in &records {
+            assert_eq!(store.read(rare, store.find_time(rare, record.at), ALL).unwrap()[0].at, record.at);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn disk_takes_little_more_than_the_payload() {
+    let (world, _) = World::simulated(1);
+    let segment = 4 << 20;
+    let store = open(&world, segment).await;
+    let log = store.log("a").await.unwrap();
+    for _ in 0..200 {
+        store.append(vec![batch(log, (0..100).map(|_| vec![9; 1024]))]).await.unwrap();
+    }
+    let payload = 200 * 100 * 1024;
+    // The newest segment is only begun.
+    assert!((store.usage().bytes - segment) * 10 <= payload * 11, "{:?}", store.usage());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_fsync_a_power_loss_costs_only_the_newest() {
+    for seed in 0..200 {
+        let (world, disk) = World::simulated(seed);
+        let relaxed = StoreOptions { durability: Durability::Os, ..options(8192) };
+        let store = Store::open(&world, Path::new("/data"), relaxed).await.unwrap();
+        let log = store.log("a").await.unwrap();
+        for i in 0..60u8 {
+            put(&store, log, &[i; 500]).await.unwrap();
+            store.trim(log, u64::from(i / 2)).unwrap();
+        }
+        disk.crash();
+        let store = Store::open(&world, Path::new("/data"), relaxed).await.unwrap();
+        let Some(log) = store.find_log("a") else { continue };
+        for record in store.read(log, 0, ALL).unwrap() {
+            assert_eq!(record.data, vec![record.index as u8; 500]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_thread_many_appenders_share_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::real();
+    let options = StoreOptions { segment_bytes: 1 << 20, ..StoreOptions::default() };
+    let store = Store::open(&world, dir.path(), options).await.unwrap();
+    let mut logs = Vec::new();
+    let (done, mut finished) = tokio::sync::mpsc::channel::<()>(1);
+    for n in 0..8u8 {
+        let log = store.log(&format!("log/{n}")).await.unwrap();
+        logs.push(log);
+        let (store, done) = (store.clone(), done.clone());
+        world.tasks.spawn(world::Stage::Sources, "appender", move |_| async move {
+            for i in 0..50u64 {
+                let records = (0..10).map(|_| vec![n; 1000]);
+                assert_eq!(store.append(vec![batch(log, records)]).await.unwrap()[0].first, i * 10);
+            }
+            store.append_lazy(vec![batch(log, [b"last".to_vec()])]).await.unwrap();
+            drop(done);
+        });
+    }
+    drop(done);
+    assert!(finished.recv().await.is_none());
+    store.close().await;
+    let again = Store::open(&world, dir.path(), options).await.unwrap();
+    for (n, log) in logs.iter().enumerate() {
+        let records = again.read(*log, 0, ALL).unwrap();
+        assert_eq!(records.len(), 501, "what was taken is written at the end");
+        assert!(records[..500].iter().all(|r| *r.data == [n as u8; 1000]));
+        again.trim(*log, 501).unwrap();
+    }
+    put(&again, logs[0], b"more").await.unwrap();
+    assert_eq!(again.logs("log/").len(), 8);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    /// Whatever is in the files, opening ends with a store or an error, and what is then read is what was written.
+    #[test]
+    fn any_bytes_on_disk_open_or_are_refused(
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), proptest::collection::vec(any::<u8>(), 1..60)), 1..4),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let (world, disk) = World::simulated(1);
+            let log = filled(&world).await;
+            let mut files = vec![PathBuf::from("/data/store")];
+            files.extend(disk.list(Path::new("/data/journal")).unwrap().iter().map(|e| Path::new("/data/journal").join(&e.name)));
+            for (file, offset, bytes) in damage {
+                let path = file.get(&files);
+                let len = disk.read(path).unwrap().len();
+                let file = disk.open(path, world::disk::Open::Write).unwrap();
+                file.write_at(&bytes, offset.index(len) as u64).unwrap();
+            }
+            let Ok(store) = Store::open(&world, Path::new("/data"), options(8192)).await else { return };
+            for from in 0..60 {
+                for record in store.read(log, from, ReadLimit { records: 1, bytes: 1 }).unwrap_or_default() {
+                    assert_eq!(record.data, vec![record.index as u8; 500]);
+                }
+            }
+            store.find_time(log, Timestamp(0));
+        });
+    }
+}

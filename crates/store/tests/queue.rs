@@ -1,0 +1,143 @@
+//! The queue through its API.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+use std::path::Path;
+use std::time::Duration;
+use store::{Message, Queue, QueueCounts, ReadLimit, Store, StoreOptions, Timestamp, Writer};
+use world::World;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn open(world: &World) -> (Store, Queue) {
+    let options = StoreOptions { segment_bytes: 64 << 10, writer: Writer::Inline, ..StoreOptions::default() };
+    let store = Store::open(world, Path::new("/data"), options).await.unwrap();
+    let queue = Queue::open(&store, world, "q").await.unwrap();
+    (store, queue)
+}
+
+fn message(text: &str) -> Message {
+    Message { body: text.to_owned().into(), not_before: None }
+}
+
+async fn bodies(queue: &Queue, max: usize) -> Vec<String> {
+    let received = queue.receive(max, MINUTE).await.unwrap();
+    received.iter().map(|m| String::from_utf8(m.body.to_vec()).unwrap()).collect()
+}
+
+fn counts(visible: u64, in_flight: u64, delayed: u64) -> QueueCounts {
+    QueueCounts { visible, in_flight, delayed }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_acknowledged_comes_again() {
+    let (world, _) = World::simulated(1);
+    let (_, queue) = open(&world).await;
+    let ids = queue.send(vec![message("a"), message("b")]).await.unwrap();
+    assert_eq!(queue.counts(), counts(2, 0, 0));
+    let first = queue.receive(1, MINUTE).await.unwrap().remove(0);
+    assert_eq!((first.id, first.receives, &first.body[..]), (ids[0], 1, &b"a"[..]));
+    assert_eq!(queue.receipt(first.id), Some(first.receipt));
+    assert_eq!(queue.counts(), counts(1, 1, 0));
+    assert_eq!(bodies(&queue, 9).await, ["b"]);
+    assert!(bodies(&queue, 9).await.is_empty());
+    assert!(queue.ack(ids[1]).await.unwrap());
+    assert!(!queue.ack(ids[1]).await.unwrap(), "once");
+    assert!(!queue.ack(77).await.unwrap(), "never sent");
+    queue.arrival().await;
+    let again = queue.receive(9, MINUTE).await.unwrap().remove(0);
+    assert_eq!((again.id, again.receives), (first.id, 2));
+    assert!(again.receipt > first.receipt && again.first_received_at == first.first_received_at);
+    assert_eq!(world.now().since(first.first_received_at), MINUTE, "the wait was for the visibility to end");
+    assert!(queue.postpone(first.id, world.now()).await.unwrap());
+    assert_eq!(bodies(&queue, 9).await, ["a"]);
+    assert_eq!(queue.ack_durable(&[ids[0], ids[1]]).await.unwrap(), [true, false]);
+    assert_eq!(queue.counts(), counts(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn delays_are_kept_over_a_crash() {
+    let (world, disk) = World::simulated(1);
+    let (_, queue) = open(&world).await;
+    let later = Message { not_before: Some(world.now().plus(MINUTE)), ..message("later") };
+    queue.send(vec![later]).await.unwrap();
+    assert_eq!(queue.counts(), counts(0, 0, 1));
+    disk.crash();
+    let (_, queue) = open(&world).await;
+    let now = queue.send(vec![message("now")]).await.unwrap();
+    assert_eq!(bodies(&queue, 9).await, ["now"]);
+    assert!(queue.ack(now[0]).await.unwrap());
+    queue.arrival().await;
+    assert_eq!(bodies(&queue, 9).await, ["later"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_arrival_wakes_a_waiter() {
+    let (world, _) = World::simulated(1);
+    let (_, queue) = open(&world).await;
+    let sender = queue.clone();
+    world.tasks.spawn(world::Stage::Sources, "sender", move |_| async move {
+        sender.send(vec![message("a")]).await.unwrap();
+    });
+    queue.arrival().await;
+    assert_eq!(bodies(&queue, 9).await, ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_stuck_message_does_not_keep_the_journal() {
+    let (world, disk) = World::simulated(1);
+    let (store, queue) = open(&world).await;
+    let stuck = queue.send(vec![message("stuck")]).await.unwrap()[0];
+    let first = queue.receive(1, MINUTE * 600).await.unwrap().remove(0);
+    assert_eq!(first.id, stuck);
+    for round in 0..12_000 {
+        queue.send(vec![message(&format!("{round:0500}"))]).await.unwrap();
+        let received = queue.receive(1, MINUTE).await.unwrap().remove(0);
+        queue.ack(received.id).await.unwrap();
+    }
+    // Upkeep is a task: let it end.
+    tokio::task::yield_now().await;
+    let usage = store.usage();
+    assert!(usage.segments < 12, "{usage:?}");
+    let log = store.find_log("q/messages").unwrap();
+    let extent = store.extent(log);
+    assert!(extent.first > 10_000, "{extent:?}");
+    let acks = store.extent(store.find_log("q/acks").unwrap());
+    assert!(acks.next - acks.first < 9_000, "{acks:?}");
+    assert_eq!(queue.counts().in_flight, 1);
+    disk.crash();
+    let (_, queue) = open(&world).await;
+    let again = queue.receive(9, MINUTE).await.unwrap();
+    let again: Vec<_> = again.iter().filter(|m| m.id == stuck).collect();
+    assert_eq!(again.len(), 0, "it is still invisible: it was carried forward with its time");
+    queue.postpone(stuck, Timestamp(0)).await.unwrap();
+    let again = queue.receive(9, MINUTE).await.unwrap().into_iter().find(|m| m.id == stuck).unwrap();
+    assert_eq!((&again.body[..], again.receives, again.sent_at), (&b"stuck"[..], 2, first.sent_at));
+    assert_eq!(queue.ack_durable(&[stuck]).await.unwrap(), [true]);
+    disk.crash();
+    let (_, queue) = open(&world).await;
+    assert!(queue.receive(9, MINUTE).await.unwrap().iter().all(|m| m.id != stuck), "neither copy comes back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn purge_and_delete_last() {
+    let (world, disk) = World::simulated(1);
+    let (store, queue) = open(&world).await;
+    queue.send(vec![message("a"), message("b")]).await.unwrap();
+    bodies(&queue, 1).await;
+    queue.purge().await.unwrap();
+    assert_eq!(queue.counts(), counts(0, 0, 0));
+    let id = queue.send(vec![message("c")]).await.unwrap()[0];
+    disk.crash();
+    drop(store);
+    let (store, queue) = open(&world).await;
+    let received = queue.receive(9, MINUTE).await.unwrap();
+    assert_eq!(received.iter().map(|m| m.id).collect::<Vec<_>>(), [id]);
+    queue.delete().await.unwrap();
+    assert!(store.logs("q").is_empty());
+    disk.crash();
+    let (store, queue) = open(&world).await;
+    assert!(bodies(&queue, 9).await.is_empty());
+    let log = store.find_log("q/messages").unwrap();
+    assert!(store.read(log, 0, ReadLimit { records: 1, bytes: 1 }).unwrap().is_empty());
+}
