@@ -1,5 +1,7 @@
 //! Messages: sent, received, given back, deleted, expired, moved.
 
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
 mod support;
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! The pushed door.
 
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
 mod support;
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! Web servers and people are asked before they get anything.
 
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
 mod support;
 
 use bytes::Bytes;

@@ -1,5 +1,6 @@
 //! The queues over a simulated world, called the way the front calls them: through their table of handlers, in JSON.
 #![allow(dead_code)] // each test file uses a part
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
 
 use names::{Caller, CallerKind, Home};
 use queues::Queues;

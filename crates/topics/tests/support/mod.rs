@@ -1,6 +1,7 @@
 //! The topics over a simulated world, called the way the front calls them: through their table of handlers, in JSON.
 //! Queues and functions are stood in for by a target that keeps what it gets.
 #![allow(dead_code)] // each test file uses a part
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
 
 use delivery::{Delivery, Envelope, Target, Verdict};
 use names::{Caller, CallerKind, Home};
