@@ -1,6 +1,7 @@
 //! Runs event source mappings: walks the stream's shards and invokes, in order, a failing batch blocking its shard and
 //! no other, until it succeeds or its records expire.
 
+use crate::api::invoke::PRINCIPAL;
 use crate::event::{self, Origin};
 use crate::functions::Functions;
 use crate::limits;
@@ -198,7 +199,7 @@ impl Batch {
             body,
             attributes: BTreeMap::from([(attribute::INVOCATION.to_owned(), "RequestResponse".to_owned())]),
             from: Some(self.mapping.source.clone()),
-            principal: "lambda.amazonaws.com".to_owned(),
+            principal: PRINCIPAL.to_owned(),
             role: None,
             policy: RetryPolicy {
                 max_attempts: u32::MAX,

@@ -1,9 +1,12 @@
 //! The pushed door: an envelope to a function's ARN is an invocation.
 
+use crate::api::invoke::{PRINCIPAL, async_policy};
 use crate::functions::Functions;
 use crate::runtime::{Invocation, InvokeError};
+use crate::state::Function;
 use delivery::{Envelope, Target, Verdict, attribute};
 use names::Arn;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use world::BoxFuture;
@@ -55,6 +58,27 @@ impl Invoker {
             Err(error @ InvokeError::Runtime(_)) => again("InvalidRuntimeException", error.to_string(), None),
             Err(error) => again("ServiceException", error.to_string(), None),
         }
+    }
+}
+
+/// An event that another service hands over, not yet in Lambda's own queue.
+fn asynchronous(envelope: &Envelope) -> bool {
+    let kind = envelope.attributes.get(attribute::INVOCATION).map(String::as_str);
+    kind == Some("Event") && envelope.principal != PRINCIPAL
+}
+
+fn asynchronous_envelope(functions: &Functions, function: &Function, envelope: &Envelope) -> Envelope {
+    let request_id = (attribute::REQUEST_ID.to_owned(), functions.world.uuid());
+    Envelope {
+        to: function.arn.clone(),
+        attributes: BTreeMap::from([(attribute::INVOCATION.to_owned(), "Event".to_owned()), request_id]),
+        principal: PRINCIPAL.to_owned(),
+        role: None,
+        policy: async_policy(),
+        dead_letter: function.dead_letter.clone(),
+        not_before: None,
+        created: functions.world.now(),
+        ..envelope.clone()
     }
 }
 

@@ -80,7 +80,8 @@ impl Settings {
             None => DEFAULT_LISTEN.parse().context("the default address")?,
         };
         let data_dir = match args.data_dir.or(file.data_dir) {
-            Some(dir) => dir,
+            // Functions run in directories of their own: a relative path would mean another place there.
+            Some(dir) => std::path::absolute(dir)?,
             None => platform_dir("XDG_DATA_HOME", ".local/share")?,
         };
         let tls = args.tls_cert.zip(args.tls_key).or(file.tls.map(|t| (t.cert, t.key)));
@@ -101,7 +102,10 @@ impl Settings {
             durability: args.durability.or(file.durability).unwrap_or(Durability::Fsync),
             limits: args.limits.or(file.limits).unwrap_or(LimitsMode::Aws),
             tls,
-            runtimes: args.runtimes.or(file.runtimes).unwrap_or_else(|| data_dir.join("runtimes")),
+            runtimes: match args.runtimes.or(file.runtimes) {
+                Some(dir) => std::path::absolute(dir)?,
+                None => data_dir.join("runtimes"),
+            },
             log_format: args.log_format.unwrap_or(LogFormat::Text),
             credentials: file.credentials.unwrap_or_else(default),
             sms: file.sms,

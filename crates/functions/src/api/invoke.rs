@@ -91,7 +91,7 @@ fn envelope(functions: &Functions, function: &crate::state::Function, body: Byte
         body,
         attributes,
         from: None,
-        principal: "lambda.amazonaws.com".to_owned(),
+        principal: PRINCIPAL.to_owned(),
         role: None,
         policy: async_policy(),
         dead_letter: function.dead_letter.clone(),
@@ -100,6 +100,9 @@ fn envelope(functions: &Functions, function: &crate::state::Function, body: Byte
         created: call.at,
     }
 }
+
+/// Who sends Lambda's own envelopes.
+pub(crate) const PRINCIPAL: &str = "lambda.amazonaws.com";
 
 /// How asynchronous invocations are retried.
 pub(crate) fn async_policy() -> RetryPolicy {

@@ -20,7 +20,7 @@ const HANDLER: &str = include_str!("../../../../examples/security-pipeline/handl
 pub async fn run(args: DemoArgs) -> Result<()> {
     let world = serve::world()?;
     let runtimes = match &args.runtimes {
-        Some(dir) => dir.clone(),
+        Some(dir) => std::path::absolute(dir)?,
         None => config::platform_dir("XDG_CACHE_HOME", ".cache")?.join("runtimes"),
     };
     let python = prepare(&world, &runtimes).await?;
