@@ -18,7 +18,8 @@ pub(crate) fn entry(home: &Home, event_id: String, outcome: &Outcome) -> Entry {
     let (service, operation) = (call.service.name, call.operation.name);
     let read_only = services::is_read_only(operation);
     let request = request(outcome);
-    let response = if read_only { Json::Null } else { response(outcome) };
+    // AssumeRole is read-only and tells what it answered all the same.
+    let response = if services::names_a_question(operation) { Json::Null } else { response(outcome) };
     let resources = resources::named(service, operation, &request, &response);
     let principal = match &call.caller.kind {
         CallerKind::Service { principal } => Some(principal.as_str()),

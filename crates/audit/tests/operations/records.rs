@@ -169,13 +169,22 @@ async fn services_of_the_house_and_dated_names() {
     let service = Caller::service(&Account::parse("000000000000").unwrap(), "lambda.amazonaws.com");
     let input =
         sts::AssumeRoleRequest { role_arn: "arn:aws:iam::000000000000:role/worker".into(), ..Default::default() };
-    house.tell::<sts::AssumeRoleOp>(&sts::SERVICE, service, input, Ok(Default::default())).await;
+    let credentials = sts::Credentials {
+        access_key_id: "ASIA1".into(),
+        secret_access_key: "hush".into(),
+        session_token: "hush".into(),
+        ..Default::default()
+    };
+    let output = sts::AssumeRoleResponse { credentials: Some(credentials), ..Default::default() };
+    house.tell::<sts::AssumeRoleOp>(&sts::SERVICE, service, input, Ok(output)).await;
     let large = Value::Text("x".repeat(200 << 10));
     let input = lambda::DeleteFunctionRequest { function_name: large.as_text().unwrap().into(), ..Default::default() };
     house.tell::<lambda::DeleteFunctionOp>(&lambda::SERVICE, alice(), input, Ok(Default::default())).await;
     let events = house.events().await;
     let identity = json!({ "type": "AWSService", "invokedBy": "lambda.amazonaws.com" });
     assert_eq!(events[0]["detail"]["userIdentity"], identity);
+    assert_eq!(events[0]["detail"]["responseElements"]["credentials"]["accessKeyId"], "ASIA1");
+    assert!(!events[0].to_string().contains("hush"), "{}", events[0]);
     assert_eq!(events[0]["detail"]["sourceIPAddress"], "lambda.amazonaws.com");
     assert_eq!(events[1]["detail"]["eventName"], "DeleteFunction20150331");
     assert_eq!(events[1]["detail"]["requestParameters"]["omitted"], true);
