@@ -210,7 +210,7 @@ fn read_all(store: &Store, log: LogId, random: &SeededEntropy) -> Vec<(u64, Time
 }
 
 /// Compares the house after a restart with the model.
-async fn verify(house: &House, model: &mut Model, random: &SeededEntropy, lossless: bool) {
+async fn verify(house: &House, model: &Shared, random: &SeededEntropy, lossless: bool) {
     let contents: Vec<_> =
         house.logs.iter().map(|log| (house.store.extent(*log), read_all(&house.store, *log, random))).collect();
     for ((extent, content), log) in contents.iter().zip(&house.logs) {
@@ -222,7 +222,7 @@ async fn verify(house: &House, model: &mut Model, random: &SeededEntropy, lossle
             assert_eq!(found, expected, "record {index} at {at:?}");
         }
     }
-    model.verify_logs(contents.into_iter().map(|(_, content)| content).collect(), lossless);
+    model.lock().unwrap().verify_logs(contents.into_iter().map(|(_, content)| content).collect(), lossless);
     for (n, queue) in house.queues.iter().enumerate() {
         let mut found = Vec::new();
         loop {
@@ -232,13 +232,14 @@ async fn verify(house: &House, model: &mut Model, random: &SeededEntropy, lossle
             }
             found.extend(messages.into_iter().map(|m| (m.id, m.body.to_vec())));
         }
-        model.verify_queue(n as u64, found, lossless);
+        model.lock().unwrap().verify_queue(n as u64, found, lossless);
         // They may be received again.
-        for id in model.held(n as u64) {
+        let held = model.lock().unwrap().held(n as u64);
+        for id in held {
             queue.postpone(id, Timestamp(0)).await.unwrap();
         }
     }
-    house.catalog.read(|state| model.verify_catalog(state));
+    house.catalog.read(|state| model.lock().unwrap().verify_catalog(state));
 }
 
 /// Runs a seed to its end; what it did to the disk.
@@ -258,7 +259,7 @@ async fn run(seed: u64) -> (u64, u64) {
                 open(&world, Durability::Fsync).await.expect("without faults it opens")
             }
         };
-        verify(&house, &mut model.lock().unwrap(), &random, false).await;
+        verify(&house, &model, &random, false).await;
         for actor in 0..ACTORS {
             let random = SeededEntropy::new(seed * 1000 + life * 10 + actor);
             let (world, house, model) = (world.clone(), house.clone(), model.clone());
@@ -277,11 +278,11 @@ async fn run(seed: u64) -> (u64, u64) {
         world.clock.sleep(Duration::from_secs(600)).await;
     }
     let house = open(&world, Durability::Fsync).await.expect("without faults it opens");
-    verify(&house, &mut model.lock().unwrap(), &random, false).await;
+    verify(&house, &model, &random, false).await;
     house.store.close().await;
     drop(house);
     let house = open(&world, Durability::Fsync).await.expect("after a clean end it opens");
-    verify(&house, &mut model.lock().unwrap(), &random, true).await;
+    verify(&house, &model, &random, true).await;
     (disk.trace(), given_up)
 }
 
