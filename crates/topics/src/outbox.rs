@@ -3,7 +3,6 @@
 use crate::limits::{OUTBOX_BODY_BYTES, OUTBOX_KEPT};
 use names::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use store::{Batch, LogId, ReadLimit, Store, StoreError};
 
@@ -38,25 +37,6 @@ pub enum Status {
     NoProvider,
     /// The latest try failed, for this reason.
     Failed(String),
-}
-
-impl Notification {
-    /// As the outbox page shows it.
-    pub fn json(&self) -> Value {
-        let (status, why) = match &self.status {
-            Status::Sent => ("sent", None),
-            Status::NoProvider => ("no-provider", None),
-            Status::Failed(why) => ("failed", Some(why)),
-        };
-        let mut out = json!({
-            "id": self.id, "channel": self.channel, "to": self.to, "subject": self.subject, "body": self.body,
-            "time": self.time.iso_millis(), "status": status, "message_id": self.message_id,
-        });
-        if let Some(why) = why {
-            out["why"] = why.as_str().into();
-        }
-        out
-    }
 }
 
 /// The log of them. One JSON text per record; see `docs/formats-topics.md`.
