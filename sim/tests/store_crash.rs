@@ -157,7 +157,7 @@ async fn change(house: &House, model: &Shared, random: &SeededEntropy) -> Result
     let call = model.lock().unwrap().new_call();
     model.lock().unwrap().tried.insert(call);
     // Sometimes large enough that snapshots happen.
-    let padding = "x".repeat(if random.below(8) == 0 { 60_000 } else { 100 });
+    let padding = "x".repeat(if random.below(16) == 0 { 40_000 } else { 100 });
     let done = house.catalog.change(|_| Ok::<_, StoreError>((vec![(call, padding), (call, String::new())], ()))).await;
     if done.is_ok() {
         assert!(house.catalog.read(|state| state.has_twice(call)), "a change is seen by its maker");
@@ -313,12 +313,12 @@ fn seeds(from: u64, count: u64) {
 
 #[test]
 fn acknowledged_survives_first_half() {
-    seeds(0, 1000);
+    seeds(0, 800);
 }
 
 #[test]
 fn acknowledged_survives_second_half() {
-    seeds(10_000, 1000);
+    seeds(10_000, 800);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use world::{Entropy, SeededEntropy};
 
 /// A payload that no other call makes: its call's number, and noise.
 pub(crate) fn payload(random: &SeededEntropy, call: u64, max: u64) -> Vec<u8> {
-    let mut bytes = vec![0; 16 + random.below(max) as usize];
-    random.fill(&mut bytes);
+    let mut bytes = vec![0x55; 40 + random.below(max) as usize];
+    random.fill(&mut bytes[..40]);
     bytes[..8].copy_from_slice(&call.to_le_bytes());
     bytes
 }
