@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use store::{Batch, Durability, LogId, ReadLimit, Store, StoreOptions, Writer};
 use world::disk::Open;
-use world::{Clock, Disk, Stage, World};
+use world::{Clock, Stage, World};
 
 const RECORD: usize = 1024;
 const GROUP: usize = 500;
