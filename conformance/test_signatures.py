@@ -44,7 +44,12 @@ def test_sessions(server, name):
     iam = server.client('iam')
     trust = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}'
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)['Role']['Arn']
-    session = server.client('sts').assume_role(RoleArn=role, RoleSessionName='me')['Credentials']
+    assert code(lambda: server.client('sts').assume_role(RoleArn=role, RoleSessionName='me')) == 'AccessDenied', (
+        'roles may not be assumed by root accounts')
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)['AccessKey']
+    user = server.client('sts', key=key['AccessKeyId'], secret=key['SecretAccessKey'])
+    session = user.assume_role(RoleArn=role, RoleSessionName='me')['Credentials']
     keys = {'key': session['AccessKeyId'], 'secret': session['SecretAccessKey']}
     who = server.client('sts', token=session['SessionToken'], **keys).get_caller_identity()
     assert who['Arn'] == 'arn:aws:sts::000000000000:assumed-role/{}/me'.format(name)

@@ -44,6 +44,7 @@ impl Client {
     pub async fn send(&mut self, request: &Request<Bytes>) -> Result<(http::StatusCode, Bytes)> {
         let mut again = Request::builder().method(request.method()).uri(request.uri()).body(Full::new(request.body().clone()))?;
         *again.headers_mut() = request.headers().clone();
+        self.sender.ready().await?;
         let answer = self.sender.send_request(again).await?;
         let status = answer.status();
         Ok((status, answer.into_body().collect().await?.to_bytes()))

@@ -202,7 +202,7 @@ impl Streams {
             // The caller may have hung up.
             let _ = done.send(changed);
         });
-        result.await.unwrap_or(Err(StoreError::Closed.into()))
+        result.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// Shows the hot paths what the catalog says of a stream.

@@ -27,6 +27,8 @@ use std::sync::Arc;
 /// A boxed future that may move between threads: what object-safe async ports return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// An error that is ours and not the caller's: a disk, a socket, a bug. The layers above turn any of them into the
 /// protocol's own internal failure without knowing the type.
 pub trait Fault: std::error::Error {
@@ -94,8 +96,15 @@ impl World {
         self.entropy.fill(&mut b);
         b[6] = b[6] & 0x0f | 0x40;
         b[8] = b[8] & 0x3f | 0x80;
-        let hex: String = b.iter().map(|b| format!("{b:02x}")).collect();
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        let mut text = String::with_capacity(36);
+        for (i, byte) in b.iter().enumerate() {
+            if matches!(i, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            text.push(char::from(HEX[usize::from(byte >> 4)]));
+            text.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+        text
     }
 
     /// `len` random characters out of `A-Z2-7`, as IAM's unique ids use them.
@@ -109,6 +118,6 @@ impl World {
     pub fn hex_id(&self, len: usize) -> String {
         let mut b = vec![0u8; len];
         self.entropy.fill(&mut b);
-        b.iter().map(|b| b"0123456789abcdef"[(b & 15) as usize] as char).collect()
+        b.iter().map(|b| char::from(HEX[usize::from(b & 15)])).collect()
     }
 }

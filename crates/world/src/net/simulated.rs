@@ -25,12 +25,7 @@ impl SimNet {
 }
 
 impl Net for SimNet {
-    fn serve(
-        &self,
-        _: Listen,
-        _: Arc<dyn HttpService>,
-        _: Stop,
-    ) -> io::Result<(SocketAddr, BoxFuture<'static, ()>)> {
+    fn serve(&self, _: Listen, _: Arc<dyn HttpService>, _: Stop) -> io::Result<(SocketAddr, BoxFuture<'static, ()>)> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this world has no sockets"))
     }
     fn send(
