@@ -9,6 +9,8 @@ pub struct Batch {
     count: u32,
     /// Where the buffer is cut into blocks: end offset and records so far.
     cuts: Vec<(usize, u32)>,
+    /// The large pieces' checksums, once the batch is complete.
+    checksums: Vec<u32>,
 }
 
 /// A block is what is read and verified as a whole, so a batch is cut where a reader would have to take too much.
@@ -25,7 +27,7 @@ impl Batch {
 
     /// An empty batch with room for so many bytes of records.
     pub fn with_capacity(log: LogId, bytes: usize) -> Batch {
-        Batch { log, buffer: BytesMut::with_capacity(bytes), count: 0, cuts: Vec::new() }
+        Batch { log, buffer: BytesMut::with_capacity(bytes), count: 0, cuts: Vec::new(), checksums: Vec::new() }
     }
 
     /// Adds a record.
@@ -67,12 +69,27 @@ impl Batch {
         self.buffer.len()
     }
 
-    /// The framed records in pieces that are no longer than a block and one record, each with its number of records.
+    /// Computes the checksums of the pieces that become blocks of their own, so that callers do it side by side and not
+    /// the one writer. The rest of the batch may share a block with other batches.
+    pub(crate) fn complete(&mut self) {
+        let mut start = 0;
+        for (end, _) in &self.cuts {
+            self.checksums.push(crc32c::crc32c(&self.buffer[start..*end]));
+            start = *end;
+        }
+    }
+
+    /// The framed records in pieces that are no longer than a block and one record.
     pub(crate) fn into_pieces(mut self) -> Pieces {
         if self.cuts.last().map_or(0, |c| c.0) < self.buffer.len() {
             self.cuts.push((self.buffer.len(), self.count));
         }
-        Pieces { bytes: self.buffer.freeze(), taken: (0, 0), cuts: self.cuts.into_iter() }
+        Pieces {
+            bytes: self.buffer.freeze(),
+            taken: (0, 0),
+            cuts: self.cuts.into_iter(),
+            checksums: self.checksums.into_iter(),
+        }
     }
 }
 
@@ -80,16 +97,25 @@ pub(crate) struct Pieces {
     bytes: Bytes,
     taken: (usize, u32),
     cuts: std::vec::IntoIter<(usize, u32)>,
+    checksums: std::vec::IntoIter<u32>,
+}
+
+/// Framed records of a batch that stay together.
+pub(crate) struct Piece {
+    pub(crate) bytes: Bytes,
+    pub(crate) count: u32,
+    /// Where it is known already.
+    pub(crate) checksum: Option<u32>,
 }
 
 impl Iterator for Pieces {
-    type Item = (Bytes, u32);
-    fn next(&mut self) -> Option<(Bytes, u32)> {
+    type Item = Piece;
+    fn next(&mut self) -> Option<Piece> {
         let cut = self.cuts.next()?;
-        let piece = self.bytes.split_to(cut.0 - self.taken.0);
+        let bytes = self.bytes.split_to(cut.0 - self.taken.0);
         let count = cut.1 - self.taken.1;
         self.taken = cut;
-        Some((piece, count))
+        Some(Piece { bytes, count, checksum: self.checksums.next() })
     }
 }
 
@@ -118,11 +144,13 @@ mod tests {
             batch.push(&vec![i as u8; *size]);
         }
         let mut seen = Vec::new();
-        for (mut piece, count) in batch.into_pieces() {
-            for _ in 0..count {
-                seen.push(take_record(&mut piece).unwrap());
+        batch.complete();
+        for mut piece in batch.into_pieces() {
+            assert!(piece.checksum.is_none_or(|checksum| checksum == crc32c::crc32c(&piece.bytes)));
+            for _ in 0..piece.count {
+                seen.push(take_record(&mut piece.bytes).unwrap());
             }
-            assert!(piece.is_empty());
+            assert!(piece.bytes.is_empty());
         }
         assert_eq!(seen.iter().map(Bytes::len).collect::<Vec<_>>(), sizes);
         assert!(seen.iter().enumerate().all(|(i, r)| r.iter().all(|b| *b == i as u8)));

@@ -119,18 +119,18 @@ impl Journal {
         self.outcome(result).await
     }
 
-    pub(crate) async fn append(self: &Arc<Self>, batches: Vec<Batch>) -> Result<Vec<Appended>, StoreError> {
+    pub(crate) async fn append(self: &Arc<Self>, mut batches: Vec<Batch>) -> Result<Vec<Appended>, StoreError> {
         if batches.is_empty() {
             return Ok(Vec::new());
         }
         let (done, result) = oneshot::channel();
-        let bytes = call_bytes(&batches)?;
+        let bytes = complete(&mut batches)?;
         self.submit(Work::Append { batches, done: Some(done) }, bytes).await?;
         self.outcome(result).await
     }
 
-    pub(crate) async fn append_lazy(self: &Arc<Self>, batches: Vec<Batch>) -> Result<(), StoreError> {
-        let bytes = call_bytes(&batches)?;
+    pub(crate) async fn append_lazy(self: &Arc<Self>, mut batches: Vec<Batch>) -> Result<(), StoreError> {
+        let bytes = complete(&mut batches)?;
         self.submit(Work::Append { batches, done: None }, bytes).await?;
         if self.options.writer == Mode::Inline && !self.flush_planned.swap(true, Ordering::Relaxed) {
             let journal = self.clone();
@@ -311,10 +311,12 @@ impl Journal {
     }
 }
 
-fn call_bytes(batches: &[Batch]) -> Result<usize, StoreError> {
+/// Readies a call for the writer; the bytes it takes.
+fn complete(batches: &mut [Batch]) -> Result<usize, StoreError> {
     let bytes = batches.iter().map(|batch| batch.bytes() + frame::BLOCK_HEAD).sum();
     if bytes > MAX_CALL_BYTES {
         return Err(StoreError::TooLarge { bytes, limit: MAX_CALL_BYTES });
     }
+    batches.iter_mut().for_each(Batch::complete);
     Ok(bytes)
 }

@@ -3,7 +3,7 @@
 use super::frame::{BlockHead, META_LOG, frame_len};
 use super::index::Index;
 use super::meta::Meta;
-use crate::batch::{BLOCK_BYTES, RECORD_HEADER};
+use crate::batch::{BLOCK_BYTES, Piece, RECORD_HEADER};
 use crate::{Appended, Batch, LogId, StoreError, Timestamp};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::BTreeMap;
@@ -222,8 +222,8 @@ impl Planner<'_> {
         tail.at = tail.at.max(now);
         let (mut next, at, mut open) = (tail.next, tail.at, tail.open);
         let first = next;
-        for (piece, count) in batch.into_pieces() {
-            let block = match open.filter(|i| self.group.blocks[*i].head.bytes as usize + piece.len() <= BLOCK_BYTES) {
+        for Piece { bytes, count, checksum } in batch.into_pieces() {
+            let block = match open.filter(|i| self.group.blocks[*i].head.bytes as usize + bytes.len() <= BLOCK_BYTES) {
                 Some(i) => i,
                 None => {
                     let head =
@@ -234,10 +234,13 @@ impl Planner<'_> {
             };
             open = Some(block);
             let block = &mut self.group.blocks[block];
+            block.head.checksum = match checksum.filter(|_| block.parts.is_empty()) {
+                Some(known) => known,
+                None => crc32c::crc32c_append(block.head.checksum, &bytes),
+            };
             block.head.count += count;
-            block.head.bytes += u32::try_from(piece.len()).expect("a call is far smaller than 4 GiB");
-            block.head.checksum = crc32c::crc32c_append(block.head.checksum, &piece);
-            block.parts.push(piece);
+            block.head.bytes += u32::try_from(bytes.len()).expect("a call is far smaller than 4 GiB");
+            block.parts.push(bytes);
             next += u64::from(count);
         }
         let tail = self.tail(log).expect("the caller has looked");
