@@ -143,10 +143,29 @@ pub async fn run(binary: &Path, dir: &Path, time: Duration) -> Result<()> {
     };
     let mut rows = Vec::new();
     put_many(binary, dir, time, bare, &mut rows).await?;
-    put_single(binary, dir, time, &mut rows).await?;
+    put_one(binary, dir, time, &mut rows).await?;
     get(binary, dir, time, &mut rows).await?;
-    stats::table("Streams over HTTP, durable (fsync on), two cores shared with the load generator", &["", "headwater", "yardstick", "ratio", "goal"], rows);
+    show(rows);
     Ok(())
+}
+
+pub async fn put_single(binary: &Path, dir: &Path, time: Duration) -> Result<()> {
+    let mut rows = Vec::new();
+    put_one(binary, dir, time, &mut rows).await?;
+    show(rows);
+    Ok(())
+}
+
+pub async fn get_alone(binary: &Path, dir: &Path, time: Duration) -> Result<()> {
+    let mut rows = Vec::new();
+    get(binary, dir, time, &mut rows).await?;
+    show(rows);
+    Ok(())
+}
+
+fn show(rows: Vec<Vec<String>>) {
+    let title = "Streams over HTTP, durable (fsync on), two cores shared with the load generator";
+    stats::table(title, &["", "headwater", "yardstick", "ratio", "goal"], rows);
 }
 
 async fn put_many(binary: &Path, dir: &Path, time: Duration, bare: f64, rows: &mut Vec<Vec<String>>) -> Result<()> {
@@ -176,7 +195,7 @@ async fn put_many(binary: &Path, dir: &Path, time: Duration, bare: f64, rows: &m
     Ok(())
 }
 
-async fn put_single(binary: &Path, dir: &Path, time: Duration, rows: &mut Vec<Vec<String>>) -> Result<()> {
+async fn put_one(binary: &Path, dir: &Path, time: Duration, rows: &mut Vec<Vec<String>>) -> Result<()> {
     for connections in [64, 1] {
         let discard = Server::discarding(dir)?;
         let host = discard.address.to_string();
@@ -246,16 +265,8 @@ fn count(text: &[u8], what: &[u8]) -> usize {
     found
 }
 
-/// The first place of `what`; looks for its first byte first, which the standard library does fast.
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some(next) = text[at..].iter().position(|b| *b == what[0]) {
-        if text[at + next..].starts_with(what) {
-            return Some(at + next);
-        }
-        at += next + 1;
-    }
-    None
+    memchr::memmem::find(text, what)
 }
 
 fn after(text: &[u8], what: &[u8]) -> Option<String> {

@@ -37,6 +37,10 @@ enum What {
     Journal,
     /// PutRecords, PutRecord and GetRecords against the journal and a server that discards what it gets
     Streams,
+    /// PutRecord alone, for a profiler
+    PutRecord,
+    /// GetRecords alone, for a profiler
+    GetRecords,
     /// From the answer to TerminateInstances to the text message
     Pipeline,
     /// Start to ready, and memory when idle
@@ -67,6 +71,12 @@ fn main() -> Result<()> {
         }
         if wants(What::Streams) {
             http::run(&bench.headwater, &bench.dir, time).await?;
+        }
+        if bench.what == What::PutRecord {
+            http::put_single(&bench.headwater, &bench.dir, time).await?;
+        }
+        if bench.what == What::GetRecords {
+            http::get_alone(&bench.headwater, &bench.dir, time).await?;
         }
         if wants(What::Pipeline) {
             pipeline::run(&bench.headwater, &bench.dir).await?;

@@ -32,6 +32,16 @@ impl Invoker {
                 why: format!("Function not found: {}", envelope.to),
             };
         };
+        if asynchronous(envelope) {
+            // From here on Lambda's own rules hold: its retries, its age, the function's dead letter.
+            let own = asynchronous_envelope(functions, &function, envelope);
+            return match functions.delivery.send(vec![own]).await {
+                Ok(()) => Verdict::Accepted(bytes::Bytes::new()),
+                Err(error) => {
+                    Verdict::Again { code: "ServiceException".to_owned(), why: error.to_string(), after: None }
+                }
+            };
+        }
         let request_id =
             envelope.attributes.get(attribute::REQUEST_ID).cloned().unwrap_or_else(|| functions.world.uuid());
         let invocation = Invocation {

@@ -1,4 +1,4 @@
-//! A message as it lies in a queue, byte for byte (the format is written down in `docs/formats-queues.md`), and what a
+//! A message as it lies in a queue, byte for byte (the format is written down in `docs/formats/queues.md`), and what a
 //! message may be.
 
 use crate::limits::{ATTRIBUTE_NAME_LENGTH, ATTRIBUTES};

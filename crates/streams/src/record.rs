@@ -1,4 +1,4 @@
-//! A record as it lies in its shard's log. Described byte for byte in `docs/formats-streams.md`.
+//! A record as it lies in its shard's log. Described byte for byte in `docs/formats/streams.md`.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The golden record of `docs/formats-streams.md`: what is on disks already must stay readable.
+    /// The golden record of `docs/formats/streams.md`: what is on disks already must stay readable.
     #[test]
     fn the_format_does_not_change() {
         let mut out = BytesMut::new();

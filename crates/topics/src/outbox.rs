@@ -39,7 +39,7 @@ pub enum Status {
     Failed(String),
 }
 
-/// The log of them. One JSON text per record; see `docs/formats-topics.md`.
+/// The log of them. One JSON text per record; see `docs/formats/topics.md`.
 pub(crate) struct Outbox {
     store: Store,
     log: LogId,

@@ -213,6 +213,9 @@ impl Journal {
                     break;
                 }
             }
+            // Where cores are short, appenders that are about to ask run first: a larger group for the same sync. Where they
+            // are not, this costs a microsecond.
+            std::thread::yield_now();
             let requests = self.take(writer.room());
             writer.commit(&self, requests);
         }
