@@ -23,7 +23,6 @@ const BATCH: usize = 500;
 pub struct Load {
     pub requests_per_s: f64,
     pub latencies: Vec<Duration>,
-    pub bytes_per_s: f64,
 }
 
 /// A connection of the load generator.
@@ -42,7 +41,8 @@ impl Client {
 
     /// Sends one request and reads the whole answer.
     pub async fn send(&mut self, request: &Request<Bytes>) -> Result<(http::StatusCode, Bytes)> {
-        let mut again = Request::builder().method(request.method()).uri(request.uri()).body(Full::new(request.body().clone()))?;
+        let mut again =
+            Request::builder().method(request.method()).uri(request.uri()).body(Full::new(request.body().clone()))?;
         *again.headers_mut() = request.headers().clone();
         self.sender.ready().await?;
         let answer = self.sender.send_request(again).await?;
@@ -60,7 +60,12 @@ impl Client {
 }
 
 /// Sends the requests in turn over `connections` connections for `time`.
-pub async fn load(address: SocketAddr, connections: usize, requests: Vec<Request<Bytes>>, time: Duration) -> Result<Load> {
+pub async fn load(
+    address: SocketAddr,
+    connections: usize,
+    requests: Vec<Request<Bytes>>,
+    time: Duration,
+) -> Result<Load> {
     let requests = Arc::new(requests);
     let start = Instant::now();
     let mut tasks = Vec::new();
@@ -69,7 +74,6 @@ pub async fn load(address: SocketAddr, connections: usize, requests: Vec<Request
         tasks.push(tokio::spawn(async move {
             let mut client = Client::connect(address).await?;
             let mut latencies = Vec::new();
-            let mut bytes = 0;
             for turn in number.. {
                 let begun = Instant::now();
                 if begun - start > time {
@@ -78,22 +82,18 @@ pub async fn load(address: SocketAddr, connections: usize, requests: Vec<Request
                 let (status, answer) = client.send(&requests[turn % requests.len()]).await?;
                 ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&answer));
                 ensure!(!answer.starts_with(b"{\"FailedRecordCount\":1"), "records failed");
-                bytes += answer.len();
                 latencies.push(begun.elapsed());
             }
-            Ok((latencies, bytes))
+            Ok(latencies)
         }));
     }
     let mut latencies = Vec::new();
-    let mut bytes = 0;
     for task in tasks {
-        let (more, read) = task.await??;
-        latencies.extend(more);
-        bytes += read;
+        latencies.extend(task.await??);
     }
     let seconds = start.elapsed().as_secs_f64();
     latencies.sort();
-    Ok(Load { requests_per_s: latencies.len() as f64 / seconds, latencies, bytes_per_s: bytes as f64 / seconds })
+    Ok(Load { requests_per_s: latencies.len() as f64 / seconds, latencies })
 }
 
 /// Bodies that differ, so that nothing can be answered from a cache.
@@ -116,7 +116,8 @@ fn put_records(host: &str, number: usize) -> Request<Bytes> {
 }
 
 fn put_record(host: &str, number: usize) -> Request<Bytes> {
-    let body = json!({"StreamName": "bench", "Data": record(number), "PartitionKey": format!("key-{number}")}).to_string();
+    let body =
+        json!({"StreamName": "bench", "Data": record(number), "PartitionKey": format!("key-{number}")}).to_string();
     sign::json(host, "kinesis", "1.1", "Kinesis_20131202.PutRecord", Bytes::from(body))
 }
 
@@ -208,7 +209,11 @@ async fn put_one(binary: &Path, dir: &Path, time: Duration, rows: &mut Vec<Vec<S
         rows.push(vec![
             format!("PutRecord 1 KiB, {connections} connections"),
             format!("{:.0}/s, p50 {}", put.requests_per_s, stats::ms(stats::percentile(&put.latencies, 0.5))),
-            format!("discarding server {:.0}/s, p50 {}", thrown.requests_per_s, stats::ms(stats::percentile(&thrown.latencies, 0.5))),
+            format!(
+                "discarding server {:.0}/s, p50 {}",
+                thrown.requests_per_s,
+                stats::ms(stats::percentile(&thrown.latencies, 0.5))
+            ),
             format!("{:.2}", put.requests_per_s / thrown.requests_per_s),
             if connections == 64 { "0.60".into() } else { String::new() },
         ]);
@@ -218,7 +223,7 @@ async fn put_one(binary: &Path, dir: &Path, time: Duration, rows: &mut Vec<Vec<S
 
 /// Drains one shard from its oldest record over one connection, again and again.
 async fn get(binary: &Path, dir: &Path, time: Duration, rows: &mut Vec<Vec<String>>) -> Result<()> {
-    let (server, mut client, host) = with_stream(binary, dir, 1).await?;
+    let (_server, mut client, host) = with_stream(binary, dir, 1).await?;
     for number in 0..400 {
         let (status, _) = client.send(&put_records(&host, number)).await?;
         ensure!(status.is_success(), "PutRecords: {status}");
@@ -226,7 +231,8 @@ async fn get(binary: &Path, dir: &Path, time: Duration, rows: &mut Vec<Vec<Strin
     let start = Instant::now();
     let mut payload = 0;
     while start.elapsed() < time {
-        let body = json!({"StreamName": "bench", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
+        let body =
+            json!({"StreamName": "bench", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
         let answer = client.ask(&host, "kinesis", "1.1", "Kinesis_20131202.GetShardIterator", body).await?;
         let mut iterator = answer["ShardIterator"].as_str().context("an iterator")?.to_owned();
         loop {

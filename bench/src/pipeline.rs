@@ -48,7 +48,8 @@ impl Play {
         let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
         let role = [("Action", "CreateRole"), ("RoleName", "bench"), ("AssumeRolePolicyDocument", trust)];
         self.query("iam", "2010-05-08", &role).await?;
-        self.json("kinesis", "1.1", "Kinesis_20131202.CreateStream", json!({"StreamName": "events", "ShardCount": 1})).await?;
+        self.json("kinesis", "1.1", "Kinesis_20131202.CreateStream", json!({"StreamName": "events", "ShardCount": 1}))
+            .await?;
         tokio::time::sleep(Duration::from_millis(500)).await;
         let pattern = json!({"source": ["aws.ec2"], "detail": {"eventName": ["TerminateInstances"]}}).to_string();
         self.json("events", "1.1", "AWSEvents.PutRule", json!({"Name": "r", "EventPattern": pattern})).await?;
@@ -95,9 +96,13 @@ impl Play {
     /// One termination; gives the time from its answer to the message.
     async fn round(&mut self) -> Result<Duration> {
         let run = [
-            ("Action", "RunInstances"), ("ImageId", "ami-12345678"), ("MinCount", "1"), ("MaxCount", "1"),
+            ("Action", "RunInstances"),
+            ("ImageId", "ami-12345678"),
+            ("MinCount", "1"),
+            ("MaxCount", "1"),
             ("TagSpecification.1.ResourceType", "instance"),
-            ("TagSpecification.1.Tag.1.Key", "Type"), ("TagSpecification.1.Tag.1.Value", "Production"),
+            ("TagSpecification.1.Tag.1.Key", "Type"),
+            ("TagSpecification.1.Tag.1.Value", "Production"),
         ];
         let answer = self.query("ec2", "2016-11-15", &run).await?;
         let instance = between(&answer, "<instanceId>", "</instanceId>").context("an instance")?.to_owned();
@@ -109,7 +114,11 @@ impl Play {
             let request = http::Request::get("/_headwater/outbox").header("host", &self.host).body(Bytes::new())?;
             let (_, body) = self.client.send(&request).await?;
             let outbox: Value = serde_json::from_slice(&body)?;
-            let sent = outbox.as_array().into_iter().flatten().find(|n| n["body"].as_str().is_some_and(|b| b.contains(&instance)));
+            let sent = outbox
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|n| n["body"].as_str().is_some_and(|b| b.contains(&instance)));
             if let Some(sent) = sent {
                 let left = millis(sent["time"].as_str().context("a time")?)?;
                 return Ok(Duration::from_millis((left - answered.millis()).max(0) as u64));
@@ -127,7 +136,8 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
 
 /// Milliseconds of the day's time in `2026-11-22T22:00:00.123Z`, on its day.
 fn millis(iso: &str) -> Result<i64> {
-    let number = |range: std::ops::Range<usize>| -> Result<i64> { Ok(iso.get(range).context("a time stamp")?.parse()?) };
+    let number =
+        |range: std::ops::Range<usize>| -> Result<i64> { Ok(iso.get(range).context("a time stamp")?.parse()?) };
     let (y, m, d) = (number(0..4)?, number(5..7)?, number(8..10)?);
     // Days from the civil date, Howard Hinnant's algorithm.
     let y = if m <= 2 { y - 1 } else { y };
@@ -152,7 +162,9 @@ pub async fn run(binary: &Path, dir: &Path) -> Result<()> {
         times.push(play.round().await?);
     }
     times.sort();
-    let row = |name: &str, part: f64, goal: &str| vec![name.to_owned(), stats::ms(stats::percentile(&times, part)), goal.to_owned()];
+    let row = |name: &str, part: f64, goal: &str| {
+        vec![name.to_owned(), stats::ms(stats::percentile(&times, part)), goal.to_owned()]
+    };
     let rows = vec![row("p50", 0.5, "50 ms"), row("p99", 0.99, "250 ms"), row("max", 1.0, "")];
     stats::table(
         &format!("TerminateInstances answered -> text message in the outbox, warm function, {ROUNDS} rounds"),

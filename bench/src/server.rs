@@ -57,8 +57,7 @@ impl Server {
     pub fn discarding(dir: &Path) -> Result<Server> {
         use std::io::{BufRead, BufReader};
         let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(dir)?;
-        let mut child =
-            Command::new(std::env::current_exe()?).arg("discard-server").stdout(Stdio::piped()).spawn()?;
+        let mut child = Command::new(std::env::current_exe()?).arg("discard-server").stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("piped")?).read_line(&mut line)?;
         let address = line.trim().strip_prefix("listening ").context("the server says where it listens")?.parse()?;

@@ -44,7 +44,8 @@ async fn live(house: &House, random: &SeededEntropy, life: u64, acknowledged: &m
         } else {
             let data = ["AAAA", "AQEB", "AgIC"][random.below(3) as usize];
             let records = json!([{"Data": data, "PartitionKey": format!("direct-{life}-{step}")}]);
-            let answer = house.ask("kinesis", "PutRecords", json!({"StreamName": "s", "Records": records})).await.unwrap();
+            let answer =
+                house.ask("kinesis", "PutRecords", json!({"StreamName": "s", "Records": records})).await.unwrap();
             acknowledged.records.push(answer["Records"][0]["SequenceNumber"].as_str().unwrap().to_owned());
         }
         if random.below(4) == 0 {

@@ -164,12 +164,7 @@ pub const SERVED: &[Served] = &[
             "UpdateAccessKey",
         ],
     },
-    Served {
-        folder: "sts",
-        version: "2011-06-15",
-        name: "sts",
-        operations: &["AssumeRole", "GetCallerIdentity"],
-    },
+    Served { folder: "sts", version: "2011-06-15", name: "sts", operations: &["AssumeRole", "GetCallerIdentity"] },
     Served {
         folder: "ec2",
         version: "2016-11-15",

@@ -57,7 +57,8 @@ pub async fn start(world: World, settings: &Settings) -> Result<Server> {
     let app = Arc::new(App::new(house.clone(), settings));
     let listen = Listen { address: settings.listen, tls: settings.tls.clone() };
     let stop = world.tasks.stop(Stage::Sockets);
-    let (address, work) = world.net.serve(listen, app, stop).map_err(|error| unreachable_port(error, settings.listen))?;
+    let (address, work) =
+        world.net.serve(listen, app, stop).map_err(|error| unreachable_port(error, settings.listen))?;
     house.start(&format!("{}://{address}", if settings.tls.is_some() { "https" } else { "http" }));
     world.tasks.spawn(Stage::Sockets, "http", |_| work);
     Ok(Server { address, house })

@@ -58,15 +58,16 @@ impl House {
         let queues = queues::Queues::open(world.clone(), home.clone(), store.clone()).await?;
         let topics = open_topics(&world, settings, &store, &delivery).await?;
         let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone()).await?;
-        let audit = audit::Audit::open(world.clone(), home.clone(), store.clone(), delivery.clone(), Default::default()).await?;
+        let audit =
+            audit::Audit::open(world.clone(), home.clone(), store.clone(), delivery.clone(), Default::default())
+                .await?;
         let inventory =
             inventory::Inventory::open(world.clone(), home.clone(), &store, inventory::Settings::default()).await?;
         let root = identity::RootKey {
             access_key_id: settings.credentials.access_key_id.clone(),
             secret_access_key: settings.credentials.secret_access_key.clone(),
         };
-        let identity =
-            identity::Identity::open(world.clone(), home.clone(), &store, &settings.data_dir, root).await?;
+        let identity = identity::Identity::open(world.clone(), home.clone(), &store, &settings.data_dir, root).await?;
         let rooms = Rooms { streams: streams.clone(), identity: identity.clone() };
         let functions = open_functions(&world, settings, &store, &delivery, rooms).await?;
         for (service, prefix, target) in [

@@ -27,7 +27,10 @@ fn python(target: &Path) -> PathBuf {
         let hint = "make a virtual environment (Debian: apt-get install python3-venv)";
         run(Command::new("python3").args(["-m", "venv"]).arg(&venv), hint);
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-        run(Command::new(&python).args(install).arg(root().join("conformance/requirements.txt")), "install the clients");
+        run(
+            Command::new(&python).args(install).arg(root().join("conformance/requirements.txt")),
+            "install the clients",
+        );
         std::fs::write(&marker, wanted).expect("the environment can be written");
     }
     python

@@ -19,7 +19,8 @@ impl App {
             return json(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
         }
         if !self.may_read(asked) {
-            let mut answer = text(StatusCode::UNAUTHORIZED, "own routes ask callers from other machines for the root key\n");
+            let mut answer =
+                text(StatusCode::UNAUTHORIZED, "own routes ask callers from other machines for the root key\n");
             let realm = header::HeaderValue::from_static("Basic realm=\"headwater\"");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
             return answer;
@@ -46,8 +47,8 @@ impl App {
         let host = asked.head.headers.get(header::HOST).and_then(|h| h.to_str().ok());
         let host = host.or_else(|| asked.head.uri.authority().map(|a| a.as_str())).unwrap_or_default();
         let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
-        let local_name =
-            name == "localhost" || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let local_name = name == "localhost"
+            || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
         if asked.peer.ip().is_loopback() && local_name {
             return true;
         }

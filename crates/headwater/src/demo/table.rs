@@ -36,7 +36,9 @@ pub fn show(done: &Value, endpoint: &str, stays: bool) {
         println!("  look again: headwater tail --once --endpoint {endpoint} security-events");
         println!("              curl -s {endpoint}/_headwater/outbox");
     } else {
-        println!("  look at it again: headwater demo --keep, then headwater tail --once --endpoint URL security-events");
+        println!(
+            "  look at it again: headwater demo --keep, then headwater tail --once --endpoint URL security-events"
+        );
     }
 }
 
