@@ -59,6 +59,17 @@ impl Caller {
         }
     }
 
+    /// Whoever asks without a signature.
+    pub fn anonymous(home: &Account) -> Caller {
+        Caller {
+            kind: CallerKind::Anonymous,
+            account: home.clone(),
+            arn: String::new(),
+            principal_id: String::new(),
+            access_key_id: String::new(),
+        }
+    }
+
     /// The user name CloudTrail shows at the top of `LookupEvents`: user, role session or `root`.
     pub fn display_name(&self) -> &str {
         match &self.kind {

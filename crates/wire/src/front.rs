@@ -1,12 +1,15 @@
 use crate::auth::Authenticator;
 use crate::route::{Routes, Unrouted, header};
-use crate::sigv4::{Signed, Verifier, scope_service};
+use crate::sigv4::{Signed, Verifier, is_signed, scope_service};
 use crate::{ApiError, Call, Handled, Request, Routed, Service, Value, codec, common, signals};
 use bytes::Bytes;
 use http::request::Parts;
 use names::{Caller, Home, Timestamp, TraceContext};
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use world::net::Asked;
 use world::{BoxFuture, Series, World};
@@ -86,7 +89,8 @@ impl Front {
         observer: Arc<dyn Observer>,
         options: FrontOptions,
     ) -> Arc<Front> {
-        let routes = Routes::new(services.iter().map(Service::model).collect());
+        let routes =
+            Routes::new(services.iter().map(|service| (service.model(), service.unsigned_operations())).collect());
         let meters = services.iter().map(|service| {
             let series = |signal, operation| world.meter.series(signal, &[service.model().name, operation]);
             let of = |operation: &'static str| {
@@ -155,7 +159,16 @@ impl Front {
         });
         let observed = self.observer.wants(call.service.name, operation.name);
         let request = Request { protocol: routed.protocol, head: Arc::new(asked.head), body: asked.body, observed };
-        let handled = handler.handle(call.clone(), request).await;
+        // What was built before a panic is dropped with the handler's future; the house behind it stays usable, because
+        // its locks are never held over what may panic ("no panic holds this lock").
+        let handled = match caught(|| handler.handle(call.clone(), request)).await {
+            Ok(handled) => handled,
+            Err(panic) => {
+                let (service, operation) = (call.service.name, operation.name);
+                let error = ApiError::fault(format!("the handler of {service} {operation} panicked: {panic}"));
+                Handled { result: Err(error), input: None, output: None }
+            }
+        };
         let answer = self.finish(&call, &routed, handled, observed).await;
         self.meter(&routed, passage.started, &answer);
         answer
@@ -163,6 +176,9 @@ impl Front {
 
     fn authenticate(&self, asked: &Asked, routed: &Routed, now: Timestamp) -> Result<Caller, ApiError> {
         let service = &self.services[routed.service];
+        if service.unsigned_operations().contains(&routed.entry.name) && !is_signed(&asked.head) {
+            return Ok(Caller::anonymous(&self.home.account));
+        }
         let home = self.home.region.as_str();
         let regions: &[&str] = if service.is_global() { &[home, "us-east-1"] } else { &[home] };
         let signed = Signed {
@@ -228,4 +244,18 @@ fn shorten(text: &str) -> String {
 fn host(head: &Parts) -> String {
     let from_target = || head.uri.authority().map(http::uri::Authority::as_str);
     header(head, "host").or_else(from_target).unwrap_or_default().to_owned()
+}
+
+/// Runs a handler to its end or its panic.
+async fn caught(handle: impl FnOnce() -> BoxFuture<'static, Handled>) -> Result<Handled, String> {
+    let told = |panic: Box<dyn Any + Send>| match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic.downcast_ref::<&str>().copied().unwrap_or("no message").to_owned(),
+    };
+    let mut future = catch_unwind(AssertUnwindSafe(handle)).map_err(told)?;
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(told(panic))),
+    })
+    .await
 }

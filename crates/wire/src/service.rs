@@ -54,6 +54,7 @@ pub struct Service {
     global: bool,
     extended_ids: bool,
     signing: SigningRules,
+    unsigned: &'static [&'static str],
 }
 
 /// The largest request body of a service that says nothing else.
@@ -69,6 +70,7 @@ impl Service {
             global: false,
             extended_ids: false,
             signing: SigningRules::default(),
+            unsigned: &[],
         }
     }
 
@@ -98,6 +100,19 @@ impl Service {
     pub fn signing(mut self, rules: SigningRules) -> Service {
         self.signing = rules;
         self
+    }
+
+    /// Names the operations that may be asked without a signature, by whoever has a link: as `?Action=...`, without a
+    /// version. Their caller is then [`names::CallerKind::Anonymous`]; a signature that is there must still fit.
+    /// Source: <https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html>
+    #[must_use]
+    pub fn unsigned(mut self, operations: &'static [&'static str]) -> Service {
+        self.unsigned = operations;
+        self
+    }
+
+    pub(crate) fn unsigned_operations(&self) -> &'static [&'static str] {
+        self.unsigned
     }
 
     pub(crate) fn limit(&self) -> usize {

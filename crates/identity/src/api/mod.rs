@@ -22,6 +22,7 @@ use wire::{ApiError, Service, common};
 
 pub(crate) fn iam(identity: &Arc<Identity>) -> Service {
     Service::new(&iam::SERVICE)
+        .global()
         .on::<iam::CreateUserOp, _, _, _>(identity, users::create)
         .on::<iam::GetUserOp, _, _, _>(identity, users::get)
         .on::<iam::ListUsersOp, _, _, _>(identity, users::list)
@@ -57,6 +58,7 @@ pub(crate) fn iam(identity: &Arc<Identity>) -> Service {
 
 pub(crate) fn sts(identity: &Arc<Identity>) -> Service {
     Service::new(&shapes::sts::SERVICE)
+        .global()
         .on::<shapes::sts::GetCallerIdentityOp, _, _, _>(identity, sts::get_caller_identity)
         .on::<shapes::sts::AssumeRoleOp, _, _, _>(identity, sts::assume_role)
 }

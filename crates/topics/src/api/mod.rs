@@ -21,6 +21,8 @@ use wire::{ApiError, Service};
 /// The table of handlers.
 pub(crate) fn service(state: &Arc<Topics>) -> Service {
     Service::new(&shapes::sns::SERVICE)
+        // The links in confirmations and notifications carry a token instead of a signature.
+        .unsigned(&["ConfirmSubscription", "Unsubscribe"])
         .on::<CreateTopicOp, _, _, _>(state, topics::create_topic)
         .on::<DeleteTopicOp, _, _, _>(state, topics::delete_topic)
         .on::<ListTopicsOp, _, _, _>(state, topics::list_topics)

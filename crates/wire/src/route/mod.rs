@@ -57,12 +57,18 @@ pub(crate) struct Unrouted {
 /// All ways in, built once.
 pub(crate) struct Routes {
     models: Vec<&'static ServiceModel>,
+    /// Operations that a link without a version may name.
+    linked: HashMap<&'static str, usize>,
     by_prefix: HashMap<&'static str, usize>,
     by_path: Vec<(Pattern, usize, &'static OperationEntry)>,
 }
 
 impl Routes {
-    pub(crate) fn new(models: Vec<&'static ServiceModel>) -> Routes {
+    /// Each service with the operations that may be asked unsigned.
+    pub(crate) fn new(services: Vec<(&'static ServiceModel, &'static [&'static str])>) -> Routes {
+        let links = services.iter().enumerate().flat_map(|(i, (_, names))| names.iter().map(move |name| (*name, i)));
+        let linked = links.collect();
+        let models: Vec<_> = services.into_iter().map(|(model, _)| model).collect();
         let numbered = || models.iter().enumerate();
         let by_prefix =
             numbered().filter(|(_, m)| !m.target_prefix.is_empty()).map(|(i, m)| (m.target_prefix, i)).collect();
@@ -71,7 +77,7 @@ impl Routes {
             .flat_map(|(i, m)| m.operations.iter().map(move |entry| (Pattern::parse(entry.uri), i, entry)))
             .collect();
         by_path.sort_by(|(a, ..), (b, ..)| a.specificity(b));
-        Routes { models, by_prefix, by_path }
+        Routes { models, linked, by_prefix, by_path }
     }
 
     /// Finds the way. `scope` is the service in the signature's credential scope, where there is one.
@@ -143,7 +149,8 @@ impl Routes {
             knows.or_else(|| self.models.iter().position(fits))
         };
         let scoped = scope.and_then(|scope| self.scoped(scope)).filter(|i| speaks_query(self.models[*i]));
-        let service = scoped.or_else(by_version);
+        let by_link = || self.linked.get(action).copied().filter(|_| version.is_empty());
+        let service = scoped.or_else(by_version).or_else(by_link);
         let ec2 = service.is_some_and(|i| self.models[i].protocol == "ec2");
         let protocol = if ec2 { Protocol::Ec2Query } else { Protocol::Query };
         let refused = |error| Unrouted { service, protocol, error };

@@ -199,6 +199,10 @@ impl<'a> Presigned<'a> {
         found
     }
 
+    fn is_any(&self) -> bool {
+        self.algorithm.is_some() || self.credential.is_some() || self.signature.is_some()
+    }
+
     fn claim(self) -> Result<Claim<'a>, ApiError> {
         let filled = |value: Option<Cow<'a, str>>| value.filter(|v| !v.is_empty());
         let (algorithm, credential, signature, signed_headers, date) = (
@@ -239,6 +243,11 @@ impl<'a> Presigned<'a> {
             presigned: true,
         })
     }
+}
+
+/// Whether a request claims a signature at all, good or bad.
+pub(crate) fn is_signed(head: &Parts) -> bool {
+    head.headers.contains_key(http::header::AUTHORIZATION) || Presigned::read(head.uri.query().unwrap_or("")).is_any()
 }
 
 /// The service in the credential scope, unverified: for routing.

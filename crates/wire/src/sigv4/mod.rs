@@ -7,7 +7,7 @@ mod canonical;
 mod claim;
 mod keys;
 
-pub(crate) use claim::scope_service;
+pub(crate) use claim::{is_signed, scope_service};
 
 use crate::auth::{AuthError, Authenticator};
 use crate::{ApiError, common};

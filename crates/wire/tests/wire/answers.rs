@@ -2,12 +2,14 @@
 
 use crate::house::{KEY, Keys, SECRET, blob, body, call, list, map, structure, text};
 use bytes::Bytes;
-use names::{Home, Timestamp};
+use names::{CallerKind, Home, Timestamp};
 use ring::{digest, hmac};
 use shapes::{cloudtrail, ec2, iam, kinesis, lambda, sns, sqs, sts};
 use std::sync::{Arc, Mutex};
 use wire::codec::{self, Style};
-use wire::{ApiError, Call, Front, FrontOptions, Nothing, Observer, Outcome, Protocol, Service, ServiceModel, Value};
+use wire::{
+    ApiError, Call, Front, FrontOptions, Nothing, Observer, Outcome, Protocol, Service, ServiceModel, Value, common,
+};
 use world::net::Asked;
 use world::{BoxFuture, World};
 
@@ -207,6 +209,7 @@ struct House {
 async fn create_stream(_: Arc<()>, _: Arc<Call>, input: kinesis::CreateStreamInput) -> Result<Nothing, ApiError> {
     match input.stream_name.as_str() {
         "taken" => Err(kinesis::errors::RESOURCE_IN_USE_EXCEPTION.because("taken")),
+        "broken" => panic!("a bug with a secret"),
         _ => Ok(Nothing {}),
     }
 }
@@ -219,6 +222,17 @@ async fn identity(
     Ok(sts::GetCallerIdentityResponse { arn: Some(call.caller.arn.clone()), ..Default::default() })
 }
 
+async fn unsubscribe(_: Arc<()>, call: Arc<Call>, _: sns::UnsubscribeInput) -> Result<Nothing, ApiError> {
+    match call.caller.kind {
+        CallerKind::Anonymous => Ok(Nothing {}),
+        _ => Err(common::ACCESS_DENIED.because("signed")),
+    }
+}
+
+async fn delete_topic(_: Arc<()>, _: Arc<Call>, _: sns::DeleteTopicInput) -> Result<Nothing, ApiError> {
+    Ok(Nothing {})
+}
+
 fn house() -> House {
     let (world, _) = World::simulated(1);
     let state = Arc::new(());
@@ -228,6 +242,10 @@ fn house() -> House {
             .extended_ids()
             .on::<kinesis::CreateStreamOp, _, _, _>(&state, create_stream),
         Service::new(&sts::SERVICE).global().on::<sts::GetCallerIdentityOp, _, _, _>(&state, identity),
+        Service::new(&sns::SERVICE)
+            .unsigned(&["Unsubscribe"])
+            .on::<sns::UnsubscribeOp, _, _, _>(&state, unsubscribe)
+            .on::<sns::DeleteTopicOp, _, _, _>(&state, delete_topic),
         Service::new(&lambda::SERVICE),
         Service::new(&cloudtrail::SERVICE),
     ];
@@ -376,4 +394,38 @@ async fn bodies_have_limits() {
     let answer = house.front.too_large(&asked.head);
     assert_eq!(answer.status(), 413);
     assert!(body(&answer).contains("RequestEntityTooLargeException"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_needs_no_signature_and_opens_nothing_else() {
+    let house = house();
+    let link = "/?Action=Unsubscribe&SubscriptionArn=a:b";
+    let ask = |uri: String| house.front.answer(unsigned("GET", &uri, &[("host", "h")], ""));
+    let answer = ask(link.to_owned()).await;
+    assert_eq!(answer.status(), 200, "{}", body(&answer));
+    assert_eq!(house.seen.0.lock().unwrap()[0].call.caller.kind, CallerKind::Anonymous);
+    for other in ["/?Action=DeleteTopic&TopicArn=a", "/?Action=DeleteTopic&TopicArn=a&Version=2010-03-31"] {
+        let answer = ask(other.to_owned()).await;
+        assert!(answer.status().is_client_error(), "{other}: {}", body(&answer));
+    }
+    // A signature that is there must fit, in the header or in the link; a good one names its caller.
+    let answer = house.front.answer(unsigned("GET", link, &[("host", "h"), ("authorization", "x")], "")).await;
+    assert_eq!(answer.status(), 403, "{}", body(&answer));
+    let answer = ask(format!("{link}&X-Amz-Signature=00")).await;
+    assert_eq!(answer.status(), 403, "{}", body(&answer));
+    let signed = house.asked("sns", "GET", "/?Action=Unsubscribe&SubscriptionArn=a%3Ab", &[], "");
+    let answer = house.front.answer(signed).await;
+    assert!(body(&answer).contains("<Message>signed</Message>"), "{}", body(&answer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_an_internal_failure_that_tells_nothing() {
+    let house = house();
+    let (name, value) = target("CreateStream");
+    let asked = house.asked("kinesis", "POST", "/", &[JSON, (name, &value)], r#"{"StreamName":"broken"}"#);
+    let answer = house.front.answer(asked).await;
+    assert_eq!(answer.status(), 500);
+    assert!(body(&answer).contains("InternalFailure") && !body(&answer).contains("secret"), "{}", body(&answer));
+    let error = house.seen.0.lock().unwrap()[0].error.clone().unwrap();
+    assert_eq!(error.model.name, "InternalFailure");
 }
