@@ -1,6 +1,8 @@
 //! Every event that PutEvents accepted reaches its stream, its queue and a target that fails at random, whatever crashes;
 //! every record that PutRecords acknowledged is there, in order.
 
+#![allow(clippy::unwrap_used)] // a scenario that cannot go on has failed
+
 use serde_json::{Value, json};
 use sim::{Flaky, House};
 use std::collections::BTreeSet;

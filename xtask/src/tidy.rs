@@ -119,7 +119,7 @@ fn lengths(name: &str, text: &str, allow: &BTreeMap<String, usize>) -> Vec<Strin
 
 fn function_name(line: &str) -> Option<&str> {
     let mut rest = line.trim_start();
-    if rest.starts_with("//") || line.trim_end().ends_with(';') {
+    if rest.starts_with("//") || line.trim_end().ends_with([';', '}']) {
         return None;
     }
     for word in ["pub(crate) ", "pub(super) ", "pub ", "const ", "async "] {

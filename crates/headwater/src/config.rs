@@ -139,7 +139,7 @@ pub fn environment() -> Vec<(String, String)> {
 /// Memory that functions may be promised: three quarters of the machine's, in MB.
 pub fn memory_mb() -> u64 {
     let total = rustix::system::sysinfo();
-    let bytes = u64::from(total.totalram) * u64::from(total.mem_unit);
+    let bytes = total.totalram * u64::from(total.mem_unit);
     (bytes / 4 * 3) >> 20
 }
 

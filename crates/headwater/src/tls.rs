@@ -3,11 +3,14 @@
 use crate::cli::TlsArgs;
 use anyhow::{Context, Result, bail};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustix::fs::Mode;
 use std::path::Path;
 
 pub fn run(args: &TlsArgs) -> Result<()> {
     let world = world::World::real();
     world.disk.create_dir(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
+    // What the house creates is private; clients of other users look for the authority here.
+    rustix::fs::chmod(&args.dir, Mode::from_raw_mode(0o755))?;
     let path = |name: &str| args.dir.join(name);
     if world.disk.exists(&path("ca.pem")) {
         bail!("{} exists already; remove the directory to start anew", path("ca.pem").display());
@@ -32,16 +35,11 @@ pub fn run(args: &TlsArgs) -> Result<()> {
     Ok(())
 }
 
+/// Others may read certificates, and nobody the key.
 fn write(world: &world::World, path: &Path, text: &str, secret: bool) -> Result<()> {
-    if secret {
-        // Created with narrow permissions before anything is in it.
-        let file = world.disk.open(path, world::disk::Open::New)?;
-        drop(file);
-        rustix::fs::chmod(path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
-        let file = world.disk.open(path, world::disk::Open::Write)?;
-        file.write_at(text.as_bytes(), 0)?;
-        file.sync()?;
-        return Ok(());
+    world.disk.replace(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    if !secret {
+        rustix::fs::chmod(path, Mode::from_raw_mode(0o644))?;
     }
-    world.disk.replace(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+    Ok(())
 }

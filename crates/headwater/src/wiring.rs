@@ -3,7 +3,7 @@
 use crate::cli::{Durability, LimitsMode};
 use crate::config::Settings;
 use crate::serve;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use consume::{Checkpoints, Source};
 use delivery::Delivery;
 use functions::runtime::SessionCredentials;
@@ -75,22 +75,17 @@ impl House {
             ("sqs", "", queues.target()),
             ("lambda", "function:", functions.target()),
             ("events", "event-bus/", rules.target()),
-        ] {
+        ]
+        .into_iter()
+        .chain(topics.targets())
+        {
             delivery.register(service, prefix, target);
         }
-        for (service, prefix, target) in topics.targets() {
-            delivery.register(service, prefix, target);
-        }
-        let mut services = vec![
-            streams.service(),
-            queues.service(),
-            topics.service(),
-            rules.service(),
-            audit.service(),
-            inventory.service(),
-            functions.service(),
-        ];
-        services.extend(identity.services());
+        let mut services = identity.services();
+        services.extend([streams.service(), queues.service(), topics.service(), rules.service()]);
+        services.extend([audit.service(), inventory.service(), functions.service()]);
+        let missing = unregistered(&services);
+        ensure!(missing.is_empty(), "operations are listed as served and have no handler: {}", missing.join(", "));
         let options = wire::FrontOptions { tls: settings.tls.is_some(), ..Default::default() };
         let front = Front::new(world.clone(), home.clone(), services, identity, audit.clone(), options);
         Ok(Arc::new(House {
@@ -186,6 +181,16 @@ impl House {
             "dead": dead,
         })
     }
+}
+
+/// Operations that the generated tables call served and no handler is registered for.
+fn unregistered(services: &[wire::Service]) -> Vec<String> {
+    let listed = |s: &wire::Service| s.model().operations.iter().filter(|o| o.model.is_some()).map(|o| o.name);
+    let of = |s: &wire::Service| {
+        let missing = listed(s).filter(|name| s.handler(name).is_none());
+        missing.map(|name| format!("{}:{name}", s.model().name)).collect::<Vec<_>>()
+    };
+    services.iter().flat_map(of).collect()
 }
 
 impl House {

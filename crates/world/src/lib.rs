@@ -7,6 +7,7 @@
 mod clock;
 pub mod disk;
 mod entropy;
+mod ids;
 mod meter;
 pub mod net;
 pub mod processes;
@@ -26,8 +27,6 @@ use std::sync::Arc;
 
 /// A boxed future that may move between threads: what object-safe async ports return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// An error that is ours and not the caller's: a disk, a socket, a bug. The layers above turn any of them into the
 /// protocol's own internal failure without knowing the type.
@@ -88,36 +87,5 @@ impl World {
     /// The time now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// A random UUID, version 4, in its usual text form.
-    pub fn uuid(&self) -> String {
-        let mut b = [0u8; 16];
-        self.entropy.fill(&mut b);
-        b[6] = b[6] & 0x0f | 0x40;
-        b[8] = b[8] & 0x3f | 0x80;
-        let mut text = String::with_capacity(36);
-        for (i, byte) in b.iter().enumerate() {
-            if matches!(i, 4 | 6 | 8 | 10) {
-                text.push('-');
-            }
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-        text
-    }
-
-    /// `len` random characters out of `A-Z2-7`, as IAM's unique ids use them.
-    pub fn base32_id(&self, len: usize) -> String {
-        let mut b = vec![0u8; len];
-        self.entropy.fill(&mut b);
-        b.iter().map(|b| b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[(b & 31) as usize] as char).collect()
-    }
-
-    /// `len` random lower-case hexadecimal characters, as EC2's ids use them.
-    pub fn hex_id(&self, len: usize) -> String {
-        let mut b = vec![0u8; len];
-        self.entropy.fill(&mut b);
-        b.iter().map(|b| char::from(HEX[usize::from(b & 15)])).collect()
     }
 }

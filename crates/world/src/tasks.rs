@@ -74,6 +74,22 @@ impl Tasks {
         running.push(Running { stage, name: name.into(), handle });
     }
 
+    /// Runs work to its end, also where whoever waits for it goes away meanwhile: what must not stop halfway. `None`
+    /// where it panicked or was aborted.
+    pub async fn finish<T: Send + 'static>(
+        &self,
+        stage: Stage,
+        name: impl Into<String>,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (done, result) = tokio::sync::oneshot::channel();
+        self.spawn(stage, name, |_| async move {
+            // The caller may be gone.
+            let _ = done.send(work.await);
+        });
+        result.await.ok()
+    }
+
     /// A stop signal for work that is not a Tokio task, such as a thread.
     pub fn stop(&self, stage: Stage) -> Stop {
         Stop(self.0.signal.subscribe(), stage)
@@ -91,19 +107,22 @@ impl Tasks {
         running.iter().filter(|r| !r.handle.is_finished()).map(|r| r.name.clone()).collect()
     }
 
-    /// Drains stage after stage; a task that has not ended `patience` after its stage was stopped is aborted.
+    /// Drains stage after stage; a task that has not ended `patience` after its stage was
+    /// stopped is aborted.
     /// Returns the names of those that had to be aborted.
     pub async fn shut_down(&self, patience: Duration) -> Vec<String> {
         let mut aborted = Vec::new();
         for stage in [Stage::Sockets, Stage::Sources, Stage::Delivery, Stage::Store] {
             self.0.signal.send_replace(Some(stage));
+            // One patience for all of a stage: a hundred stragglers must not take a hundred times as long.
+            let end = tokio::time::Instant::now() + patience;
             loop {
                 let next = {
                     let mut running = self.0.running.lock().expect("no panic holds this lock");
                     running.iter().position(|r| r.stage == stage).map(|i| running.swap_remove(i))
                 };
                 let Some(mut task) = next else { break };
-                if tokio::time::timeout(patience, &mut task.handle).await.is_err() {
+                if tokio::time::timeout_at(end, &mut task.handle).await.is_err() {
                     task.handle.abort();
                     aborted.push(task.name);
                 }
@@ -132,5 +151,31 @@ mod tests {
         tasks.spawn(Stage::Sources, "deaf", |_| std::future::pending());
         assert_eq!(tasks.shut_down(Duration::from_secs(1)).await, ["deaf"]);
         assert_eq!(*order.lock().unwrap(), [Stage::Sockets, Stage::Delivery, Stage::Store]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stragglers_share_one_patience() {
+        let tasks = Tasks::default();
+        for i in 0..20 {
+            tasks.spawn(Stage::Sources, format!("deaf {i}"), |_| std::future::pending());
+        }
+        let before = tokio::time::Instant::now();
+        assert_eq!(tasks.shut_down(Duration::from_secs(10)).await.len(), 20);
+        assert!(before.elapsed() < Duration::from_secs(11), "in simulated time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_begun_is_finished_though_nobody_waits() {
+        let tasks = Tasks::default();
+        let (step, mut steps) = tokio::sync::mpsc::channel(4);
+        let work = async move {
+            step.send(1).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            step.send(2).await.unwrap();
+        };
+        let waited = tokio::time::timeout(Duration::from_millis(1), tasks.finish(Stage::Sockets, "call", work)).await;
+        assert!(waited.is_err(), "the caller went away");
+        assert_eq!((steps.recv().await, steps.recv().await), (Some(1), Some(2)));
+        assert_eq!(tasks.finish(Stage::Sockets, "sum", async { 1 + 1 }).await, Some(2));
     }
 }

@@ -1,12 +1,15 @@
 use super::{Disk, DiskFile, Entry, Open};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The machine's file system.
+/// The machine's file system. What is created here only its owner may read: there are keys, events and messages in it.
 pub struct RealDisk;
+
+const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_DIR: u32 = 0o700;
 
 struct RealFile(File);
 
@@ -14,7 +17,7 @@ struct RealFile(File);
 impl Disk for RealDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        options.read(true);
+        options.read(true).mode(PRIVATE_FILE);
         match how {
             Open::Read => &mut options,
             Open::Write => options.write(true).create(true).truncate(false),
@@ -41,7 +44,7 @@ impl Disk for RealDisk {
         Ok(out)
     }
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        fs::DirBuilder::new().recursive(true).mode(PRIVATE_DIR).create(dir)
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
@@ -50,7 +53,8 @@ impl Disk for RealDisk {
         path.exists()
     }
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Box::new(file)),
             Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
@@ -100,6 +104,30 @@ impl DiskFile for RealFile {
             // File systems without fallocate still work, only without the reservation.
             Err(rustix::io::Errno::OPNOTSUPP) => self.0.set_len(len),
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // looks at what the port did
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn only_the_owner_reads_what_is_written() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("data/below");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        RealDisk.create_dir(&dir).unwrap();
+        RealDisk.replace(&dir.join("key"), b"secret").unwrap();
+        drop(RealDisk.open(&dir.join("segment"), Open::New).unwrap());
+        drop(RealDisk.lock(&dir.join("lock")).unwrap());
+        for path in [dir.parent().unwrap(), &dir] {
+            assert_eq!(mode(path), 0o700, "{}", path.display());
+        }
+        for name in ["key", "segment", "lock"] {
+            assert_eq!(mode(&dir.join(name)), 0o600, "{name}");
         }
     }
 }

@@ -1,0 +1,91 @@
+use crate::Flaky;
+use anyhow::{Context, Result, anyhow};
+use bytes::Bytes;
+use delivery::Delivery;
+use names::{Caller, CallerKind, Home};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use store::{Store, StoreOptions, Writer};
+use wire::{Call, Protocol, Request, Service};
+use world::World;
+use world::disk::SimDisk;
+
+/// One life of a simulated server: streams, queues, rules and delivery on one store.
+pub struct House {
+    /// The simulated world of this life.
+    pub world: World,
+    /// The store.
+    pub store: Store,
+    /// The streams.
+    pub streams: Arc<streams::Streams>,
+    services: BTreeMap<&'static str, Service>,
+    home: Home,
+}
+
+/// Small segments, so that rolling and recycling happen within one scenario.
+const SEGMENT: u64 = 256 << 10;
+
+impl House {
+    /// Opens a house on a disk, in a fresh life. `flaky` stands in for a function target: see [`Flaky`].
+    pub async fn open(disk: Arc<SimDisk>, seed: u64, flaky: Arc<Flaky>) -> Result<House> {
+        let (mut world, _) = World::simulated(seed);
+        world.disk = disk;
+        let home = Home::default();
+        let options = StoreOptions { segment_bytes: SEGMENT, writer: Writer::Inline, ..StoreOptions::default() };
+        let store = Store::open(&world, Path::new("/data"), options).await?;
+        let delivery = Delivery::open(&world, &store).await?;
+        let options = streams::Options { limits: streams::Limits::Off, ..streams::Options::default() };
+        let streams = streams::Streams::open(world.clone(), home.clone(), store.clone(), options).await?;
+        let queues = queues::Queues::open(world.clone(), home.clone(), store.clone()).await?;
+        let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone()).await?;
+        delivery.register("kinesis", "stream/", streams.target());
+        delivery.register("sqs", "", queues.target());
+        delivery.register("events", "event-bus/", rules.target());
+        delivery.register("lambda", "function:", flaky);
+        delivery.start();
+        streams.start();
+        queues.start();
+        rules.start();
+        let all = [streams.service(), queues.service(), rules.service()];
+        let services = all.into_iter().map(|s| (s.model().name, s)).collect();
+        Ok(House { world, store, streams, services, home })
+    }
+
+    /// Asks an operation of a JSON service, as its root.
+    pub async fn ask(&self, service: &str, operation: &str, body: Value) -> Result<Value> {
+        let service = self.services.get(service).context("a service of the simulated house")?;
+        let model = service.model().operation(operation).and_then(|entry| entry.model).context("a served operation")?;
+        let handler = service.handler(operation).context("a registered operation")?;
+        let call = Call {
+            service: service.model(),
+            operation: model,
+            caller: Caller {
+                kind: CallerKind::Root,
+                account: self.home.account.clone(),
+                arn: self.home.global_arn("iam", "root").to_string(),
+                principal_id: self.home.account.to_string(),
+                access_key_id: "test".to_owned(),
+            },
+            request_id: self.world.uuid(),
+            source_ip: [127, 0, 0, 1].into(),
+            user_agent: "sim".to_owned(),
+            host: "localhost:4566".to_owned(),
+            tls: false,
+            at: self.world.now(),
+            trace: None,
+        };
+        let (head, ()) = http::Request::post("/").body(())?.into_parts();
+        let protocol = if service.model().json_version == "1.0" { Protocol::AwsJson10 } else { Protocol::AwsJson11 };
+        let request = Request { protocol, head: Arc::new(head), body: Bytes::from(body.to_string()), observed: false };
+        let answer = handler.handle(Arc::new(call), request).await.result.map_err(|error| anyhow!("{error}"))?;
+        let body = answer.into_body();
+        Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? })
+    }
+
+    /// The process dies: its tasks end where they are. What the disk keeps is up to [`SimDisk::crash`].
+    pub async fn die(self) {
+        self.world.tasks.shut_down(std::time::Duration::ZERO).await;
+    }
+}
