@@ -168,13 +168,15 @@ mod tests {
     async fn what_was_begun_is_finished_though_nobody_waits() {
         let tasks = Tasks::default();
         let (step, mut steps) = tokio::sync::mpsc::channel(4);
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
         let work = async move {
             step.send(1).await.unwrap();
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            let _ = gone.await;
             step.send(2).await.unwrap();
         };
         let waited = tokio::time::timeout(Duration::from_millis(1), tasks.finish(Stage::Sockets, "call", work)).await;
         assert!(waited.is_err(), "the caller went away");
+        go.send(()).unwrap();
         assert_eq!((steps.recv().await, steps.recv().await), (Some(1), Some(2)));
         assert_eq!(tasks.finish(Stage::Sockets, "sum", async { 1 + 1 }).await, Some(2));
     }

@@ -13,11 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 /// Connections served at once; further ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
+/// KiB of request bodies held at once, finished or not; past it requests are refused, and clients try again.
+const MAX_BODIES_KIB: usize = 512 << 10;
+/// A client has this long between two pieces of a body.
+const BODY_PAUSE: Duration = Duration::from_secs(30);
+/// And this long for all of it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(600);
 /// A client has this long to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// After `stop`, answers in flight have this long.
@@ -56,9 +62,35 @@ fn acceptor(cert: &std::path::Path, key: &std::path::Path) -> io::Result<TlsAcce
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// What connections share.
+#[derive(Clone)]
+struct House {
+    service: Arc<dyn HttpService>,
+    /// Room for bodies, in KiB.
+    bodies: Arc<Semaphore>,
+}
+
+/// File handles this process may have; as many as it may give itself.
+fn handles() -> u64 {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let soft = limit.current;
+    limit.current = limit.maximum;
+    let raised = setrlimit(Resource::Nofile, limit).is_ok();
+    if raised { limit.maximum } else { soft }.unwrap_or(u64::MAX)
+}
+
+/// As many connections as leave a quarter of the handles to the journal and to functions: a journal that cannot open its
+/// next segment stops for good.
+fn connections(handles: u64) -> usize {
+    usize::try_from(handles / 4 * 3).unwrap_or(usize::MAX).clamp(1, MAX_CONNECTIONS)
+}
+
 #[allow(clippy::disallowed_methods)] // this is the port: one task per connection
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<dyn HttpService>, mut stop: Stop) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let most = connections(handles());
+    let room = Arc::new(Semaphore::new(most));
+    let bodies = Arc::new(Semaphore::new(MAX_BODIES_KIB));
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
@@ -75,43 +107,38 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<dy
                 continue;
             }
         };
-        let (tls, service, stop) = (tls.clone(), service.clone(), stop.clone());
+        let house = House { service: service.clone(), bodies: bodies.clone() };
+        let (tls, stop) = (tls.clone(), stop.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            serve_stream(stream, peer, tls, service, stop).await;
+            serve_stream(stream, peer, tls, house, stop).await;
         });
     }
     drop(listener);
-    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    let all = u32::try_from(most).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(DRAIN, room.acquire_many(all)).await;
 }
 
-async fn serve_stream(
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    service: Arc<dyn HttpService>,
-    stop: Stop,
-) {
+async fn serve_stream(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, house: House, stop: Stop) {
     // Small answers in two writes would wait for the peer's delayed acknowledgement otherwise.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => serve_io(stream, peer, service, stop).await,
+        None => serve_io(stream, peer, house, stop).await,
         Some(tls) => match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => serve_io(stream, peer, service, stop).await,
+            Ok(Ok(stream)) => serve_io(stream, peer, house, stop).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "tls handshake failed"),
             Err(_) => tracing::debug!(%peer, "tls handshake took too long"),
         },
     }
 }
 
-async fn serve_io<S>(stream: S, peer: SocketAddr, service: Arc<dyn HttpService>, mut stop: Stop)
+async fn serve_io<S>(stream: S, peer: SocketAddr, house: House, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let answer = service_fn(move |request: http::Request<Incoming>| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(answer(request, peer, service).await) }
+        let house = house.clone();
+        async move { Ok::<_, Infallible>(answer(request, peer, house).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(1 << 20);
@@ -137,53 +164,116 @@ where
     }
 }
 
-async fn answer(
-    request: http::Request<Incoming>,
-    peer: SocketAddr,
-    service: Arc<dyn HttpService>,
-) -> http::Response<Full<Bytes>> {
+async fn answer(request: http::Request<Incoming>, peer: SocketAddr, house: House) -> http::Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let limit = service.body_limit(&head);
-    match collect(body, limit).await {
-        Ok(Some(body)) => service.call(Asked { head, body, peer }).await.map(Full::new),
-        Ok(None) => {
-            let mut answer = service.too_large(&head).map(Full::new);
-            answer.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
-            answer
-        }
-        Err(error) => {
-            tracing::debug!(%peer, %error, "the body of a request broke off");
+    let limit = house.service.body_limit(&head);
+    let collected = tokio::time::timeout(BODY_TIMEOUT, collect(body, limit, &house.bodies)).await;
+    match collected.unwrap_or(Err(Broken::Slow)) {
+        // The room is given back with the answer: until then a handler may hold the body.
+        Ok((body, _room)) => house.service.call(Asked { head, body, peer }).await.map(Full::new),
+        Err(Broken::TooLarge) => closing(house.service.too_large(&head).map(Full::new)),
+        Err(broken) => {
+            tracing::debug!(%peer, ?broken, "the body of a request was not taken");
             let mut answer = http::Response::new(Full::default());
-            *answer.status_mut() = http::StatusCode::BAD_REQUEST;
-            answer
+            *answer.status_mut() = match broken {
+                Broken::NoRoom => http::StatusCode::SERVICE_UNAVAILABLE,
+                Broken::Slow => http::StatusCode::REQUEST_TIMEOUT,
+                Broken::TooLarge | Broken::Off(_) => http::StatusCode::BAD_REQUEST,
+            };
+            closing(answer)
         }
     }
 }
 
-/// The whole body in one piece; `None` where it is larger than the limit.
-async fn collect(mut body: Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
+/// What is left of the body is not read.
+fn closing(mut answer: http::Response<Full<Bytes>>) -> http::Response<Full<Bytes>> {
+    answer.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    answer
+}
+
+/// Why there is no body.
+#[derive(Debug)]
+enum Broken {
+    TooLarge,
+    /// Too many bodies are held already.
+    NoRoom,
+    Slow,
+    Off(#[allow(dead_code)] hyper::Error), // shown in the log
+}
+
+/// The whole body in one piece, and its room among all bodies.
+async fn collect(
+    mut body: Incoming,
+    limit: usize,
+    bodies: &Arc<Semaphore>,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Broken> {
     let hint = body.size_hint();
     if hint.lower() > limit as u64 {
-        return Ok(None);
+        return Err(Broken::TooLarge);
     }
+    let mut room: Option<OwnedSemaphorePermit> = None;
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+    while let Some(frame) = tokio::time::timeout(BODY_PAUSE, body.frame()).await.map_err(|_| Broken::Slow)? {
+        let Ok(data) = frame.map_err(Broken::Off)?.into_data() else { continue };
         let have = first.as_ref().map_or(0, Bytes::len).max(rest.len());
         if have + data.len() > limit {
-            return Ok(None);
+            return Err(Broken::TooLarge);
         }
+        take_room(bodies, &mut room, have + data.len())?;
         match (&first, rest.is_empty()) {
             (None, true) => first = Some(data),
             (Some(start), true) => {
                 // A body in more than one piece is copied once, into a buffer of its final size where that is known.
-                rest.reserve(usize::try_from(hint.exact().unwrap_or(0)).unwrap_or(0).max(have + data.len()));
+                let whole = usize::try_from(hint.exact().unwrap_or(0)).unwrap_or(0).max(have + data.len());
+                take_room(bodies, &mut room, whole)?;
+                rest.reserve(whole);
                 rest.extend_from_slice(start);
                 rest.extend_from_slice(&data);
             }
             _ => rest.extend_from_slice(&data),
         }
     }
-    Ok(Some(if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() }))
+    Ok((if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() }, room))
+}
+
+/// Makes the room of a body as large as the body.
+fn take_room(bodies: &Arc<Semaphore>, room: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Broken> {
+    let more = bytes.div_ceil(1024).saturating_sub(room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+    if more == 0 {
+        return Ok(());
+    }
+    let more = u32::try_from(more).map_err(|_| Broken::NoRoom)?;
+    let more = bodies.clone().try_acquire_many_owned(more).map_err(|_| Broken::NoRoom)?;
+    match room {
+        Some(room) => room.merge(more),
+        None => *room = Some(more),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_handles_to_the_journal() {
+        assert_eq!(connections(1024), 768);
+        assert_eq!(connections(u64::MAX), MAX_CONNECTIONS);
+        assert_eq!(connections(0), 1);
+    }
+
+    #[test]
+    fn bodies_share_one_room() {
+        let bodies = Arc::new(Semaphore::new(10));
+        let (mut one, mut two) = (None, None);
+        take_room(&bodies, &mut one, 1).unwrap();
+        take_room(&bodies, &mut one, 1024).unwrap();
+        assert_eq!(bodies.available_permits(), 9, "it grows by what is missing");
+        take_room(&bodies, &mut one, 6 * 1024).unwrap();
+        assert!(matches!(take_room(&bodies, &mut two, 5 * 1024), Err(Broken::NoRoom)));
+        drop(one);
+        take_room(&bodies, &mut two, 5 * 1024).unwrap();
+        assert_eq!(bodies.available_permits(), 5);
+    }
 }
