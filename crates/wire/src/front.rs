@@ -1,7 +1,7 @@
 use crate::auth::Authenticator;
 use crate::route::{Routes, Unrouted, header};
 use crate::sigv4::{Signed, Verifier, is_signed, scope_service};
-use crate::{ApiError, Call, Handled, Request, Routed, Service, Value, codec, common, signals};
+use crate::{ApiError, Call, Handled, Handler, Request, Routed, Service, Value, codec, common, signals};
 use bytes::Bytes;
 use http::request::Parts;
 use names::{Caller, Home, Timestamp, TraceContext};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use world::net::Asked;
-use world::{BoxFuture, Series, World};
+use world::{BoxFuture, Series, Stage, World};
 
 /// Whoever must know of calls before they are answered (audit).
 pub trait Observer: Send + Sync {
@@ -159,19 +159,33 @@ impl Front {
         });
         let observed = self.observer.wants(call.service.name, operation.name);
         let request = Request { protocol: routed.protocol, head: Arc::new(asked.head), body: asked.body, observed };
-        // What was built before a panic is dropped with the handler's future; the house behind it stays usable, because
-        // its locks are never held over what may panic ("no panic holds this lock").
-        let handled = match caught(|| handler.handle(call.clone(), request)).await {
-            Ok(handled) => handled,
-            Err(panic) => {
-                let (service, operation) = (call.service.name, operation.name);
-                let error = ApiError::fault(format!("the handler of {service} {operation} panicked: {panic}"));
-                Handled { result: Err(error), input: None, output: None }
+        let result = self.run(handler.clone(), &call, request).await;
+        let answer = match result {
+            Ok(mut answer) => {
+                service.decorate(&self.world, &mut answer);
+                answer
             }
+            Err(error) => self.refuse(&call.request_id, &routed, &error),
         };
-        let answer = self.finish(&call, &routed, handled, observed).await;
         self.meter(&routed, passage.started, &answer);
         answer
+    }
+
+    /// Runs the handler and tells the observer. A call that is observed goes on though its caller hangs up: whoever
+    /// closes the connection in time would otherwise change things and leave no record, or leave a change half made.
+    async fn run(&self, handler: Arc<dyn Handler>, call: &Arc<Call>, request: Request) -> Answered {
+        if !request.observed {
+            return caught(&handler, call.clone(), request).await.result;
+        }
+        let (observer, observed) = (self.observer.clone(), call.clone());
+        let work = async move {
+            let Handled { result, input, output } = caught(&handler, observed.clone(), request).await;
+            let error = result.as_ref().err().cloned();
+            observer.observe(Outcome { call: observed, input, output, error }).await;
+            result
+        };
+        let done = self.world.tasks.finish(Stage::Sockets, "call", work).await;
+        done.unwrap_or_else(|| Err(ApiError::fault("a call was not finished")))
     }
 
     fn authenticate(&self, asked: &Asked, routed: &Routed, now: Timestamp) -> Result<Caller, ApiError> {
@@ -190,28 +204,6 @@ impl Front {
             now,
         };
         self.verifier.verify(&signed, &*self.authenticator)
-    }
-
-    /// Tells the observer, then encodes what is not encoded yet.
-    async fn finish(
-        &self,
-        call: &Arc<Call>,
-        routed: &Routed,
-        handled: Handled,
-        observed: bool,
-    ) -> http::Response<Bytes> {
-        let Handled { result, input, output } = handled;
-        if observed {
-            let error = result.as_ref().err().cloned();
-            self.observer.observe(Outcome { call: call.clone(), input, output, error }).await;
-        }
-        match result {
-            Ok(mut answer) => {
-                self.services[routed.service].decorate(&self.world, &mut answer);
-                answer
-            }
-            Err(error) => self.refuse(&call.request_id, routed, &error),
-        }
     }
 
     fn refuse(&self, request_id: &str, routed: &Routed, error: &ApiError) -> http::Response<Bytes> {
@@ -246,16 +238,25 @@ fn host(head: &Parts) -> String {
     header(head, "host").or_else(from_target).unwrap_or_default().to_owned()
 }
 
-/// Runs a handler to its end or its panic.
-async fn caught(handle: impl FnOnce() -> BoxFuture<'static, Handled>) -> Result<Handled, String> {
-    let told = |panic: Box<dyn Any + Send>| match panic.downcast::<String>() {
-        Ok(text) => *text,
-        Err(panic) => panic.downcast_ref::<&str>().copied().unwrap_or("no message").to_owned(),
+type Answered = Result<http::Response<Bytes>, ApiError>;
+
+/// Runs a handler to its end or its panic. What it had built is dropped with it; the house behind it stays usable, because
+/// its locks are never held over what may panic ("no panic holds this lock").
+async fn caught(handler: &Arc<dyn Handler>, call: Arc<Call>, request: Request) -> Handled {
+    let (service, operation) = (call.service.name, call.operation.name);
+    let failed = |panic: Box<dyn Any + Send>| {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("no message");
+        let error = ApiError::fault(format!("the handler of {service} {operation} panicked: {text}"));
+        Handled { result: Err(error), input: None, output: None }
     };
-    let mut future = catch_unwind(AssertUnwindSafe(handle)).map_err(told)?;
+    let mut future = match catch_unwind(AssertUnwindSafe(|| handler.handle(call, request))) {
+        Ok(future) => future,
+        Err(panic) => return failed(panic),
+    };
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(polled) => polled.map(Ok),
-        Err(panic) => Poll::Ready(Err(told(panic))),
+        Ok(polled) => polled,
+        Err(panic) => Poll::Ready(failed(panic)),
     })
     .await
 }

@@ -6,6 +6,8 @@ use names::{CallerKind, Home, Timestamp};
 use ring::{digest, hmac};
 use shapes::{cloudtrail, ec2, iam, kinesis, lambda, sns, sqs, sts};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
 use wire::codec::{self, Style};
 use wire::{
     ApiError, Call, Front, FrontOptions, Nothing, Observer, Outcome, Protocol, Service, ServiceModel, Value, common,
@@ -210,6 +212,10 @@ async fn create_stream(_: Arc<()>, _: Arc<Call>, input: kinesis::CreateStreamInp
     match input.stream_name.as_str() {
         "taken" => Err(kinesis::errors::RESOURCE_IN_USE_EXCEPTION.because("taken")),
         "broken" => panic!("a bug with a secret"),
+        "slow" => {
+            tokio::task::yield_now().await;
+            Ok(Nothing {})
+        }
         _ => Ok(Nothing {}),
     }
 }
@@ -428,4 +434,18 @@ async fn a_panic_is_an_internal_failure_that_tells_nothing() {
     assert!(body(&answer).contains("InternalFailure") && !body(&answer).contains("secret"), "{}", body(&answer));
     let error = house.seen.0.lock().unwrap()[0].error.clone().unwrap();
     assert_eq!(error.model.name, "InternalFailure");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_hangs_up_is_on_record_all_the_same() {
+    let house = house();
+    let (name, value) = target("CreateStream");
+    let asked = house.asked("kinesis", "POST", "/", &[JSON, (name, &value)], r#"{"StreamName":"slow"}"#);
+    let mut answer = Box::pin(house.front.answer(asked));
+    let hung_up = std::future::poll_fn(|context| Poll::Ready(answer.as_mut().poll(context).is_pending())).await;
+    assert!(hung_up, "it was under way");
+    drop(answer);
+    assert!(house.seen.0.lock().unwrap().is_empty());
+    house.world.tasks.shut_down(Duration::from_secs(1)).await;
+    assert_eq!(house.seen.0.lock().unwrap().len(), 1);
 }
