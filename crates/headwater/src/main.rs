@@ -19,11 +19,6 @@ use clap::Parser;
 use cli::{Cli, Command};
 use std::process::ExitCode;
 
-/// Requests are many small allocations on one thread, freed on another: the C library's allocator spends a seventh of a
-/// PutRecord on them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // A child of ours on its way to become a function: it sets its own limits, then becomes the program.
     if std::env::args().nth(1).as_deref() == Some(world::processes::CHILD_ARGUMENT) {

@@ -53,6 +53,8 @@ struct Inbox {
     queue: VecDeque<Request>,
     /// There is something to do although nobody waits.
     nudged: bool,
+    /// The writer's thread waits for `ready`: waking it costs a system call, so nobody does who need not.
+    asleep: bool,
     closing: bool,
     failed: Option<Arc<str>>,
 }
@@ -153,8 +155,11 @@ impl Journal {
             return Err(refusal);
         }
         inbox.queue.push_back(Request { work, bytes, permit });
+        let asleep = std::mem::take(&mut inbox.asleep);
         drop(inbox);
-        self.ready.notify_one();
+        if asleep {
+            self.ready.notify_one();
+        }
         Ok(())
     }
 
@@ -207,8 +212,10 @@ impl Journal {
             {
                 let mut inbox = self.inbox();
                 while inbox.queue.is_empty() && !inbox.nudged && !inbox.closing && !writer.has_more() {
+                    inbox.asleep = true;
                     inbox = self.ready.wait(inbox).expect("no panic holds this lock");
                 }
+                inbox.asleep = false;
                 if inbox.closing && inbox.queue.is_empty() {
                     break;
                 }
