@@ -27,8 +27,9 @@ impl Audit {
         let mut batch = Batch::new(self.log);
         batch.push(&entry.encode());
         // Both at once, so that they share one fsync.
-        let tell = self.settings.read_only_events || !services::names_a_question(operation);
-        let envelopes = if tell { vec![self.envelope(&outcome.call, &entry)] } else { Vec::new() };
+        let question = services::names_a_question(operation);
+        let tell = self.settings.read_only_events || !question;
+        let envelopes = if tell { vec![self.envelope(&outcome.call, &entry, question)] } else { Vec::new() };
         let (kept, sent) = tokio::join!(self.store.append(vec![batch]), self.send(envelopes));
         self.world.meter.record(&RECORDED, &[service], 1);
         // The call has been made and cannot be taken back; what is left is to say loudly that its trace is incomplete.
@@ -54,14 +55,19 @@ impl Audit {
         tracing::error!(service, operation, %error, "the audit record of a call is lost");
     }
 
-    fn envelope(&self, call: &Call, entry: &Entry) -> Envelope {
+    fn envelope(&self, call: &Call, entry: &Entry, question: bool) -> Envelope {
         let id = self.world.uuid();
         let body = record::event(&self.home, id.clone(), call.service.name, entry);
+        let mut attributes = BTreeMap::from([(attribute::REQUEST_ID.to_owned(), call.request_id.clone())]);
+        if question {
+            // Only rules that ask for all management events see it.
+            attributes.insert(attribute::READ_ONLY.to_owned(), "true".to_owned());
+        }
         Envelope {
             id,
             to: self.bus.clone(),
             body: Bytes::from(body),
-            attributes: BTreeMap::from([(attribute::REQUEST_ID.to_owned(), call.request_id.clone())]),
+            attributes,
             from: None,
             principal: "cloudtrail.amazonaws.com".to_owned(),
             role: None,

@@ -94,6 +94,10 @@ pub mod attribute {
     pub const MESSAGE_ID: &str = "message-id";
     /// How a function is invoked: `Event` or `RequestResponse`.
     pub const INVOCATION: &str = "invocation";
+    /// `true` on a management event of a call that only reads: such events are for rules in the state
+    /// `ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS` only.
+    /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html>
+    pub const READ_ONLY: &str = "read-only";
     /// The id of the request that caused it.
     pub const REQUEST_ID: &str = "request-id";
 }

@@ -26,4 +26,3 @@ mod tasks;
 pub mod transform;
 
 pub use rules::{BusStatus, RuleStatus, Rules};
-pub use target::READ_ONLY;

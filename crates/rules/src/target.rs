@@ -3,15 +3,10 @@
 use crate::route::Incoming;
 use crate::{Rules, error};
 use bytes::Bytes;
-use delivery::{Envelope, Target, Verdict};
+use delivery::{Envelope, Target, Verdict, attribute};
 use names::Arn;
 use std::sync::Arc;
 use world::BoxFuture;
-
-/// The attribute, `true`, of an envelope with a management event that only reads. Such events are for rules in the state
-/// `ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS` only.
-/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html>
-pub const READ_ONLY: &str = "read-only";
 
 /// The buses of the house as targets.
 pub(crate) struct BusTarget(pub(crate) Arc<Rules>);
@@ -25,7 +20,7 @@ impl BusTarget {
             let error = error::no_bus(envelope.to.as_str());
             return Verdict::Refused { code: error.model.name.to_owned(), why: error.message };
         };
-        let read_only = envelope.attributes.get(READ_ONLY).is_some_and(|value| value == "true");
+        let read_only = envelope.attributes.get(attribute::READ_ONLY).is_some_and(|value| value == "true");
         let incoming = Incoming {
             id: envelope.id.clone(),
             body: envelope.body.clone(),

@@ -2,6 +2,7 @@
 
 use crate::support::{House, alice};
 use audit::Settings;
+use delivery::attribute;
 use names::{Account, Caller, CallerKind};
 use serde_json::{Value as Json, json};
 use shapes::ec2::{
@@ -113,7 +114,10 @@ async fn read_only_calls_are_recorded_and_sent_only_where_asked_for() {
         let house = House::new(Settings { read_only_events }).await;
         let (input, output) = (Default::default(), Ok(Default::default()));
         house.tell::<ec2::DescribeInstancesOp>(&ec2::SERVICE, alice(), input, output).await;
-        assert_eq!(house.events().await.len(), expected);
+        let sent = house.sent().await;
+        assert_eq!(sent.len(), expected);
+        // Rules in the state ENABLED do not see them.
+        assert!(sent.iter().all(|e| e.attributes.get(attribute::READ_ONLY).is_some_and(|v| v == "true")));
         let events = house.look_up(json!({})).await.unwrap().events.unwrap();
         assert_eq!(events[0].read_only.as_deref(), Some("true"));
         let record: Json = serde_json::from_str(events[0].cloud_trail_event.as_ref().unwrap()).unwrap();

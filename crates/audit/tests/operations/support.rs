@@ -16,11 +16,11 @@ use world::{BoxFuture, World};
 
 /// The default bus.
 #[derive(Default)]
-pub(crate) struct Bus(Mutex<Vec<Json>>);
+pub(crate) struct Bus(Mutex<Vec<Envelope>>);
 
 impl Target for Bus {
     fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
-        self.0.lock().unwrap().push(serde_json::from_slice(&envelope.body).unwrap());
+        self.0.lock().unwrap().push(envelope.clone());
         Box::pin(async { Verdict::Accepted(Bytes::new()) })
     }
 }
@@ -82,8 +82,13 @@ impl House {
         }
     }
 
-    /// What the bus got once delivery came to rest.
+    /// The events that the bus got once delivery came to rest.
     pub(crate) async fn events(&self) -> Vec<Json> {
+        self.sent().await.iter().map(|envelope| serde_json::from_slice(&envelope.body).unwrap()).collect()
+    }
+
+    /// And their envelopes.
+    pub(crate) async fn sent(&self) -> Vec<Envelope> {
         self.delivery.start();
         self.world.clock.sleep(Duration::from_secs(1)).await;
         self.bus.0.lock().unwrap().clone()

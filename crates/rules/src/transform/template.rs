@@ -48,7 +48,14 @@ impl Template {
                 return Err(InputError::OnlyInObjects { target: target.to_owned(), placeholder });
             }
             checked.push_str(before);
-            let in_string = ends_in_string(&checked);
+            let (in_string, escaped) = ends_in_string(&checked);
+            if escaped {
+                // It would escape the first character of every value: `\null` is JSON, `\RUNNING` is not.
+                return Err(InputError::Template {
+                    target: target.to_owned(),
+                    place: json::place(&checked, checked.len()),
+                });
+            }
             checked.push_str("null");
             parts.push(Part::Text(before.to_owned()));
             parts.push(Part::Hole { variable, in_string });
@@ -127,20 +134,18 @@ fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
     None
 }
 
-/// Whether a text stops inside a JSON string.
-fn ends_in_string(text: &str) -> bool {
-    let mut inside = false;
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
+/// Whether a text stops inside a JSON string, and there behind a backslash that escapes what comes next.
+fn ends_in_string(text: &str) -> (bool, bool) {
+    let (mut inside, mut escaped) = (false, false);
+    for byte in text.bytes() {
         match byte {
-            b'\\' if inside => {
-                bytes.next();
-            }
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
             b'"' => inside = !inside,
             _ => {}
         }
     }
-    inside
+    (inside, escaped)
 }
 
 /// A value as the text of a JSON string that already has its quotes. AWS drops the quotes of objects and arrays there.

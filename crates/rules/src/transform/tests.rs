@@ -122,7 +122,7 @@ fn other_templates_are_refused_in_aws_words() {
     ] {
         assert_eq!(fill(template).map_err(|error| error.to_string()), Err(wanted.to_owned()));
     }
-    for template in ["", "{<state>: 1}", r#"{"a": <state>"#, r#"{"a": <state> <state>}"#, r#""a"#] {
+    for template in ["", "{<state>: 1}", r#"{"a": <state>"#, r#"{"a": <state> <state>}"#, r#""a"#, r#""\<state>""#] {
         assert!(matches!(fill(template), Err(InputError::Template { .. })), "{template}");
     }
     let long = format!("\"{}\"", "a".repeat(TEMPLATE_CHARS_MAX));

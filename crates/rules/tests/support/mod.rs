@@ -148,7 +148,7 @@ impl House {
     /// Pushes a whole event to the default bus, as the house's own services do.
     pub(crate) async fn push(&self, id: &str, event: Value, read_only: bool) -> Verdict {
         let bus: Arn = "arn:aws:events:us-east-1:000000000000:event-bus/default".parse().unwrap();
-        let read_only = read_only.then(|| (rules::READ_ONLY.to_owned(), "true".to_owned()));
+        let read_only = read_only.then(|| (delivery::attribute::READ_ONLY.to_owned(), "true".to_owned()));
         let envelope = Envelope {
             id: id.into(),
             to: bus,
