@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 use store::{Message, Queue, QueueCounts, ReadLimit, Store, StoreOptions, Timestamp, Writer};
-use world::World;
+use world::{Disk, World};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -140,4 +140,26 @@ async fn purge_and_delete_last() {
     assert!(bodies(&queue, 9).await.is_empty());
     let log = store.find_log("q/messages").unwrap();
     assert!(store.read(log, 0, ReadLimit { records: 1, bytes: 1 }).unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_cannot_be_read_holds_up_no_other() {
+    let (world, disk) = World::simulated(1);
+    let (_, queue) = open(&world).await;
+    for text in ["first message", "second message"] {
+        queue.send(vec![message(text)]).await.unwrap();
+    }
+    assert_eq!(bodies(&queue, 9).await.len(), 2);
+    let dir = Path::new("/data/journal");
+    let damaged = disk.list(dir).unwrap().iter().any(|entry| {
+        let path = dir.join(&entry.name);
+        let content = disk.read(&path).unwrap();
+        let at = content.windows(13).position(|bytes| bytes == b"first message");
+        at.inspect(|at| disk.corrupt(&path, *at as u64)).is_some()
+    });
+    assert!(damaged);
+    world.clock.sleep(2 * MINUTE).await;
+    assert!(queue.receive(9, MINUTE).await.is_err());
+    assert_eq!(bodies(&queue, 9).await, ["second message"]);
+    assert_eq!(queue.counts().in_flight, 2, "the damaged one is still there");
 }

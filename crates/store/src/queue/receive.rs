@@ -11,6 +11,9 @@ impl Entry {
     }
 }
 
+/// Until a held message whose record could not be read is tried again.
+const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
+
 /// What became of a record of the untouched rest.
 enum Look {
     /// It is to be received now.
@@ -22,16 +25,32 @@ enum Look {
 impl Queue {
     /// Receives up to `max` messages that are due now, maybe none, roughly in the order they were sent. They stay
     /// invisible for `visibility` unless they are acknowledged or postponed.
+    ///
+    /// A message that cannot be read holds up no other: it is looked at again after a while.
     pub async fn receive(&self, max: usize, visibility: Duration) -> Result<Vec<Received>, StoreError> {
+        let mut out = Vec::new();
+        match self.receive_into(&mut out, max, visibility) {
+            // What was received by then is in flight and must not be forgotten.
+            Err(error) if !out.is_empty() => tracing::error!(%error, "a queue cannot be read further"),
+            result => result?,
+        }
+        Ok(out)
+    }
+
+    fn receive_into(&self, out: &mut Vec<Received>, max: usize, visibility: Duration) -> Result<(), StoreError> {
         let now = self.0.world.now();
         let until = now.plus(visibility);
-        let mut out = Vec::new();
         let mut held = self.held();
         while out.len() < max {
             let Some(id) = held.due(now) else { break };
             let entry = held.get(id).cloned().expect("what is due is held");
-            let body = self.body(entry.position)?;
-            out.push(received(&mut held, id, entry, body, now, until));
+            match self.body(entry.position) {
+                Ok(body) => out.push(received(&mut held, id, entry, body, now, until)),
+                Err(error) => {
+                    held.put(id, Entry { due: now.plus(UNREADABLE_PAUSE), ..entry });
+                    return Err(error);
+                }
+            }
         }
         while out.len() < max && held.has_room() {
             let limit = ReadLimit { records: max - out.len(), bytes: 1 << 20 };
@@ -49,7 +68,7 @@ impl Queue {
                 }
             }
         }
-        Ok(out)
+        Ok(())
     }
 
     fn look(&self, held: &mut Held, record: Record, now: Timestamp) -> Result<Look, StoreError> {
