@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{self, Cursor, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
@@ -22,6 +23,11 @@ pub const MAX_UNZIPPED: u64 = 250 << 20;
 pub const MAX_ENTRIES: usize = 100_000;
 /// The longest target of a symbolic link, as Linux has it.
 const MAX_LINK: u64 = 4096;
+/// The longest name of a file, as Linux has it, and the longest path, which leaves room for the code directory's own.
+const MAX_NAME: (usize, usize) = (255, 3072);
+
+/// Unpackings begun, so that no two share a temporary directory.
+static UNPACKINGS: AtomicU64 = AtomicU64::new(0);
 
 /// Why a package is refused. The texts are those AWS answers with, where it has one.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +50,9 @@ pub enum CodeError {
     /// Two entries claim one place.
     #[error("The package entry {0:?} collides with another one")]
     Collides(String),
+    /// A name that no file system takes.
+    #[error("The package entry {0:?} has too long a name")]
+    TooLong(String),
     /// The disk failed.
     #[error("cannot unpack code: {0}")]
     Disk(#[from] io::Error),
@@ -98,7 +107,8 @@ impl Package {
             return Ok(place);
         }
         fs::create_dir_all(functions)?;
-        let temporary = functions.join(format!(".{hex}.{}.tmp", std::process::id()));
+        let turn = UNPACKINGS.fetch_add(1, Ordering::Relaxed);
+        let temporary = functions.join(format!(".{hex}.{}.{turn}.tmp", std::process::id()));
         remove(&temporary)?;
         let done = self.unpack_into(&temporary).and_then(|()| put_in_place(&temporary, &place));
         if done.is_err() {
@@ -179,10 +189,16 @@ fn inner_path<R: Read>(entry: &ZipFile<'_, R>) -> Result<PathBuf, CodeError> {
     }
     for component in Path::new(entry.name()).components() {
         match component {
+            Component::Normal(part) if part.len() > MAX_NAME.0 => {
+                return Err(CodeError::TooLong(entry.name().to_owned()));
+            }
             Component::Normal(part) => path.push(part),
             Component::CurDir => {}
             _ => return Err(escapes()),
         }
+    }
+    if path.as_os_str().len() > MAX_NAME.1 {
+        return Err(CodeError::TooLong(entry.name().to_owned()));
     }
     if path.as_os_str().is_empty() && !entry.is_dir() {
         return Err(escapes());
@@ -346,6 +362,31 @@ mod tests {
         for name in ["../a", "a/../../b", "/etc/passwd", "..", "a\\..\\b"] {
             assert!(matches!(Package::check(file(name, b"x")), Err(CodeError::Escapes(_))), "{name}");
         }
+    }
+
+    #[test]
+    fn names_too_long_for_a_file_are_refused() {
+        for name in ["x".repeat(256), "d/".repeat(2000) + "x"] {
+            assert!(matches!(Package::check(file(&name, b"x")), Err(CodeError::TooLong(_))), "{}", name.len());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        Package::check(file(&"x".repeat(255), b"x")).unwrap().unpack(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn one_package_is_unpacked_by_many_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let zip = zip_of(|zip| {
+            for part in 0..50 {
+                zip.start_file(format!("d/{part}"), SimpleFileOptions::default()).unwrap();
+            }
+        });
+        let package = Package::check(zip).unwrap();
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| package.unpack(dir.path()).unwrap())).collect();
+            assert_eq!(all.into_iter().map(|one| one.join().unwrap()).collect::<HashSet<_>>().len(), 1);
+        });
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary directory stays");
     }
 
     #[test]

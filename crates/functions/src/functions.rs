@@ -30,6 +30,8 @@ pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64"
 pub trait Neighbours: Send + Sync + 'static {
     /// The stream behind an ARN.
     fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>>;
+    /// Whether a role is there and lets a service take it on.
+    fn trusts(&self, role: &Arn, service: &str) -> bool;
     /// Temporary credentials of an execution role, for a function's session.
     fn credentials(&self, role: &Arn, session: &str) -> Result<SessionCredentials, String>;
 }

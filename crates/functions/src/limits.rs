@@ -10,8 +10,11 @@ pub(crate) const SYNC_PAYLOAD: usize = 6 << 20;
 pub(crate) const ASYNC_PAYLOAD: usize = 1 << 20;
 /// A function's timeout where none is given, and the longest.
 pub(crate) const TIMEOUT_S: (i32, i32) = (3, 900);
-/// A function's memory in MiB where none is given.
-pub(crate) const MEMORY_MB: i32 = 128;
+/// A function's memory in MiB where none is given, and the most.
+pub(crate) const MEMORY_MB: (i32, i32) = (128, 10_240);
+/// The longest name of a function; the model's own limit is that of an ARN.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>
+pub(crate) const NAME: usize = 64;
 /// `/tmp` in MiB where no size is given.
 pub(crate) const EPHEMERAL_MB: i32 = 512;
 /// All environment variables together: 4 KB.

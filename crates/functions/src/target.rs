@@ -66,6 +66,7 @@ impl Invoker {
                 again("TooManyRequestsException", error.to_string(), Some(Duration::from_millis(100)))
             }
             Err(error @ InvokeError::Runtime(_)) => again("InvalidRuntimeException", error.to_string(), None),
+            Err(error @ InvokeError::Credentials(_)) => again("AccessDeniedException", error.to_string(), None),
             Err(error) => again("ServiceException", error.to_string(), None),
         }
     }

@@ -265,6 +265,9 @@ impl Neighbours for Rooms {
     fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>> {
         self.streams.source(arn)
     }
+    fn trusts(&self, role: &Arn, service: &str) -> bool {
+        self.identity.trusts(role, service)
+    }
     fn credentials(&self, role: &Arn, session: &str) -> Result<SessionCredentials, String> {
         let found = self.identity.role_session(role, session, SESSION).map_err(|error| error.to_string())?;
         Ok(SessionCredentials {

@@ -1,5 +1,6 @@
 //! CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, DeleteFunction.
 
+use super::invoke::{CANNOT_ASSUME, PRINCIPAL};
 use super::{bare_name, check_revision, find, not_served, refuse};
 use crate::code::CodeError;
 use crate::functions::{Functions, Unpacked};
@@ -15,7 +16,7 @@ use shapes::lambda::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wire::{ApiError, Call};
+use wire::{ApiError, Call, common};
 
 pub(crate) async fn create_function(
     functions: Arc<Functions>,
@@ -24,25 +25,30 @@ pub(crate) async fn create_function(
 ) -> Result<FunctionConfiguration, ApiError> {
     refuse_unserved(&input)?;
     let name = bare_name(&functions.home, &input.function_name, None)?;
+    if name.len() > limits::NAME {
+        return Err(over("functionName", &name, "length", limits::NAME));
+    }
+    check_sizes(input.timeout, input.memory_size)?;
     let arn = functions.home.arn("lambda", &format!("function:{name}"));
     let runtime = input.runtime.ok_or_else(|| missing("Runtime"))?;
     functions.runtimes.accept(runtime.as_str()).map_err(invalid)?;
-    let handler = input.handler.ok_or_else(|| missing("Handler"))?;
+    let handler = without_nul("Handler", input.handler.ok_or_else(|| missing("Handler"))?)?;
     let taken = |state: &crate::state::State| state.functions.contains_key(&name);
     let exists = || errors::RESOURCE_CONFLICT_EXCEPTION.because(format!("Function already exist: {name}"));
     if functions.catalog.read(taken) {
         return Err(exists());
     }
+    let role = role(&functions, &input.role)?;
     let package = input.code.zip_file.ok_or_else(|| missing("Code.ZipFile"))?;
     let code = unpack(&functions, &package).await?;
     let function = Function {
         arn,
         runtime: runtime.as_str().to_owned(),
-        role: role(&input.role)?,
+        role,
         handler,
         description: input.description.unwrap_or_default(),
         timeout_s: input.timeout.unwrap_or(limits::TIMEOUT_S.0) as u32,
-        memory_mb: input.memory_size.unwrap_or(limits::MEMORY_MB) as u32,
+        memory_mb: input.memory_size.unwrap_or(limits::MEMORY_MB.0) as u32,
         ephemeral_mb: input.ephemeral_storage.map_or(limits::EPHEMERAL_MB, |e| e.size) as u32,
         environment: variables(input.environment)?.unwrap_or_default(),
         code_sha256: code.sha256_base64,
@@ -114,13 +120,41 @@ fn invalid(why: impl std::fmt::Display) -> ApiError {
     errors::INVALID_PARAMETER_VALUE_EXCEPTION.because(why.to_string())
 }
 
-fn role(text: &str) -> Result<Arn, ApiError> {
-    let arn: Arn = text.parse().map_err(invalid)?;
-    if arn.service() == "iam" && arn.resource_after("role/").is_some() {
-        Ok(arn)
-    } else {
-        Err(invalid(format!("{text} is not the ARN of a role")))
+fn over(member: &str, value: impl std::fmt::Display, what: &str, most: impl std::fmt::Display) -> ApiError {
+    common::VALIDATION.because(format!(
+        "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: \
+         Member must have {what} less than or equal to {most}"
+    ))
+}
+
+/// The quotas, which are below what the model allows.
+fn check_sizes(timeout: Option<i32>, memory: Option<i32>) -> Result<(), ApiError> {
+    for (member, given, most) in
+        [("timeout", timeout, limits::TIMEOUT_S.1), ("memorySize", memory, limits::MEMORY_MB.1)]
+    {
+        if let Some(value) = given.filter(|value| *value > most) {
+            return Err(over(member, value, "value", most));
+        }
     }
+    Ok(())
+}
+
+/// What reaches a process by its environment or its arguments cannot hold a zero byte.
+fn without_nul(what: &str, text: String) -> Result<String, ApiError> {
+    if text.contains('\0') { Err(invalid(format!("{what} must not contain a null character."))) } else { Ok(text) }
+}
+
+/// An execution role that is there and trusts Lambda.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html>
+fn role(functions: &Functions, text: &str) -> Result<Arn, ApiError> {
+    let arn: Arn = text.parse().map_err(invalid)?;
+    if arn.service() != "iam" || arn.resource_after("role/").is_none() {
+        return Err(invalid(format!("{text} is not the ARN of a role")));
+    }
+    if !functions.neighbours.trusts(&arn, PRINCIPAL) {
+        return Err(invalid(CANNOT_ASSUME));
+    }
+    Ok(arn)
 }
 
 async fn unpack(functions: &Arc<Functions>, package: &Bytes) -> Result<Unpacked, ApiError> {
@@ -149,7 +183,8 @@ fn variables(environment: Option<Environment>) -> Result<Option<BTreeMap<String,
              exceeded the 4KB limit. String measured: {size}"
         )));
     }
-    Ok(Some(variables))
+    let checked = variables.into_iter().map(|(name, value)| Ok((name, without_nul("Environment", value)?)));
+    checked.collect::<Result<_, ApiError>>().map(Some)
 }
 
 /// `None`: not given; `Some(None)`: taken away.
@@ -228,7 +263,9 @@ pub(crate) async fn update_function_configuration(
     if let Some(runtime) = input.runtime {
         functions.runtimes.accept(runtime.as_str()).map_err(invalid)?;
     }
-    let role = input.role.as_deref().map(role).transpose()?;
+    check_sizes(input.timeout, input.memory_size)?;
+    let handler = input.handler.map(|text| without_nul("Handler", text)).transpose()?;
+    let role = input.role.as_deref().map(|text| role(&functions, text)).transpose()?;
     let environment = variables(input.environment)?;
     let dead_letter = dead_letter(&functions, input.dead_letter_config)?;
     let revision = functions.world.uuid();
@@ -238,7 +275,7 @@ pub(crate) async fn update_function_configuration(
             let mut f = find(state, &functions.home, &name)?.clone();
             check_revision(&f.revision, input.revision_id.as_deref())?;
             f.role = role.unwrap_or(f.role);
-            f.handler = input.handler.unwrap_or(f.handler);
+            f.handler = handler.unwrap_or(f.handler);
             f.description = input.description.unwrap_or(f.description);
             f.timeout_s = input.timeout.map_or(f.timeout_s, |t| t as u32);
             f.memory_mb = input.memory_size.map_or(f.memory_mb, |m| m as u32);

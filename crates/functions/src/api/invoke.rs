@@ -11,7 +11,7 @@ use delivery::{Backoff, Envelope, RetryPolicy, attribute};
 use shapes::lambda::{InvocationRequest, InvocationResponse, InvocationType, LogType, errors};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wire::{ApiError, Call};
+use wire::{ApiError, Call, ErrorModel, Fault};
 
 pub(crate) async fn invoke(
     functions: Arc<Functions>,
@@ -101,7 +101,15 @@ fn envelope(functions: &Functions, function: &crate::state::Function, body: Byte
     }
 }
 
-/// Who sends Lambda's own envelopes.
+/// Not in the model: one of the errors common to all services.
+/// <https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html>
+static ACCESS_DENIED: ErrorModel =
+    ErrorModel { name: "AccessDeniedException", code: "AccessDeniedException", status: 403, fault: Fault::Client };
+
+/// What Lambda says of a role that is not there or does not trust it.
+pub(crate) const CANNOT_ASSUME: &str = "The role defined for the function cannot be assumed by Lambda.";
+
+/// Who sends Lambda's own envelopes and takes on functions' roles.
 pub(crate) const PRINCIPAL: &str = "lambda.amazonaws.com";
 
 /// How asynchronous invocations are retried.
@@ -118,6 +126,11 @@ fn refused(error: InvokeError) -> ApiError {
         InvokeError::TooManyRequests(throttle) => errors::TOO_MANY_REQUESTS_EXCEPTION
             .because("Rate Exceeded.")
             .with("Reason", wire::Value::Text(reason(throttle).to_owned())),
+        // The role was there when the function was made; what became of it is in the log.
+        InvokeError::Credentials(why) => {
+            tracing::warn!(%why, "a function was not invoked");
+            ACCESS_DENIED.because(CANNOT_ASSUME)
+        }
         InvokeError::Runtime(why) => errors::INVALID_RUNTIME_EXCEPTION.because(why.to_string()),
         other => ApiError::fault(other),
     }

@@ -4,7 +4,7 @@ use super::{bare_name, find, not_served, refuse};
 use crate::functions::Functions;
 use crate::limits;
 use crate::state::{Change, From, Mapping, State};
-use names::Arn;
+use names::{Arn, Timestamp};
 use shapes::lambda::{
     CreateEventSourceMappingRequest, DeleteEventSourceMappingRequest, EventSourceMappingConfiguration,
     EventSourcePosition, GetEventSourceMappingRequest, ListEventSourceMappingsRequest, ListEventSourceMappingsResponse,
@@ -40,7 +40,7 @@ pub(crate) async fn create(
         source: arn,
         batch_size: input.batch_size.unwrap_or(limits::BATCH_SIZE.0) as u32,
         window_s: input.maximum_batching_window_in_seconds.unwrap_or(0) as u32,
-        from: position(&input)?,
+        from: position(&input, call.at)?,
         enabled: input.enabled.unwrap_or(true),
         last_modified: call.at,
     };
@@ -106,8 +106,12 @@ fn refuse_unserved(input: &CreateEventSourceMappingRequest) -> Result<(), ApiErr
     ])
 }
 
-fn position(input: &CreateEventSourceMappingRequest) -> Result<From, ApiError> {
+fn position(input: &CreateEventSourceMappingRequest, now: Timestamp) -> Result<From, ApiError> {
     match (input.starting_position, input.starting_position_timestamp) {
+        // <https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html>
+        (Some(EventSourcePosition::AtTimestamp), Some(at)) if at > now => {
+            Err(invalid("StartingPositionTimestamp cannot be in the future."))
+        }
         (Some(EventSourcePosition::AtTimestamp), Some(at)) => Ok(From::At(at)),
         (Some(EventSourcePosition::AtTimestamp), None) => Err(invalid(
             "1 validation error detected: StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP.",

@@ -15,6 +15,9 @@ use wire::ApiError;
 /// Gives the bare name; any version but `$LATEST` does not exist here.
 pub(crate) fn bare_name(home: &Home, given: &str, qualifier: Option<&str>) -> Result<String, ApiError> {
     let parts: Vec<&str> = given.split(':').collect();
+    if let ["arn", _, _, region, account, ..] = parts.as_slice() {
+        reachable(home, given, region, account)?;
+    }
     let (name, suffix) = match parts.as_slice() {
         [name] => (*name, None),
         [name, suffix] => (*name, Some(*suffix)),
@@ -31,6 +34,18 @@ pub(crate) fn bare_name(home: &Home, given: &str, qualifier: Option<&str>) -> Re
             Err(errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("Function not found: {arn}")))
         }
     }
+}
+
+/// Functions are called in their own region; those of other accounts are none of ours.
+fn reachable(home: &Home, given: &str, region: &str, account: &str) -> Result<(), ApiError> {
+    let why = if region != home.region.as_str() {
+        format!("Functions from '{region}' are not reachable in this region ('{}')", home.region)
+    } else if account != home.account.as_str() {
+        format!("Function not found: {given}")
+    } else {
+        return Ok(());
+    };
+    Err(errors::RESOURCE_NOT_FOUND_EXCEPTION.because(why))
 }
 
 /// The function of a name.
@@ -78,5 +93,8 @@ mod tests {
         let error = bare_name(&home, "f:7", None).unwrap_err();
         assert_eq!(error.message, format!("Function not found: {arn}:7"));
         assert!(bare_name(&home, "f", Some("PROD")).is_err());
+        for far in [arn.replace("us-east-1", "eu-west-1"), arn.replace("000000000000", "111111111111")] {
+            assert!(bare_name(&home, &far, None).is_err(), "{far}");
+        }
     }
 }
