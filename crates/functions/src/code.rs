@@ -156,6 +156,22 @@ pub fn remove(dir: &Path) -> io::Result<()> {
     fs::remove_dir_all(dir)
 }
 
+/// Removes from the directory `functions` what no function uses: code of functions that are gone, and what a crash left.
+/// Only while nothing is being unpacked.
+pub fn sweep(functions: &Path, used: &HashSet<String>) -> io::Result<()> {
+    let entries = match fs::read_dir(functions) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if !used.contains(entry.file_name().to_string_lossy().as_ref()) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 #[allow(clippy::disallowed_methods)] // see the head of this file
 fn put_in_place(temporary: &Path, place: &Path) -> Result<(), CodeError> {
     match fs::rename(temporary, place) {
@@ -362,6 +378,18 @@ mod tests {
         for name in ["../a", "a/../../b", "/etc/passwd", "..", "a\\..\\b"] {
             assert!(matches!(Package::check(file(name, b"x")), Err(CodeError::Escapes(_))), "{name}");
         }
+    }
+
+    #[test]
+    fn what_no_function_uses_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        sweep(&dir.path().join("none yet"), &HashSet::new()).unwrap();
+        let [used, gone] = [b"1", b"2"].map(|b| Package::check(file("d/a", b)).unwrap().unpack(dir.path()).unwrap());
+        fs::create_dir_all(dir.path().join(".left.1.0.tmp/d")).unwrap();
+        let name = used.file_name().unwrap().to_str().unwrap().to_owned();
+        sweep(dir.path(), &HashSet::from([name])).unwrap();
+        assert!(used.join("d/a").exists() && !gone.exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The room itself: what the doors share.
 
 use crate::api;
-use crate::code::{CodeError, Package};
+use crate::code::{self, CodeError, Package};
 use crate::limits;
 use crate::logs::{LogLine, Logs};
 use crate::mapping::Mappings;
@@ -95,6 +95,15 @@ pub fn group(function: &str) -> String {
     format!("/aws/lambda/{function}")
 }
 
+/// Frees the disk of code that nothing uses any more. Where that fails, it is only disk that is lost.
+async fn sweep(catalog: &Catalog<State>, code_dir: PathBuf) {
+    let used = catalog.read(|state| state.functions.values().map(|f| f.code_id.clone()).collect());
+    let swept = tokio::task::spawn_blocking(move || code::sweep(&code_dir, &used)).await;
+    if let Err(error) = swept.expect("sweeping does not panic") {
+        tracing::warn!(%error, "code that no function uses could not be removed");
+    }
+}
+
 impl Functions {
     /// Opens the room. Functions run once [`Functions::start`] was called.
     pub async fn open(
@@ -109,12 +118,15 @@ impl Functions {
         let logs = Logs::open(&world, &store);
         let python = Arc::new(PythonRuntime::new(world.clone(), options.runtimes, options.environment));
         let sink: Arc<dyn LogSink> = Arc::new(Sink(logs.clone()));
+        let catalog = Catalog::open(&store, "functions").await?;
+        let code_dir = options.data_dir.join("functions");
+        sweep(&catalog, code_dir.clone()).await;
         let executor_options = runtime::Options::new(options.data_dir.join("scratch"), options.memory_mb);
         Ok(Arc::new(Functions {
             executor: Executor::new(world.clone(), executor_options, python.clone(), sink),
-            catalog: Catalog::open(&store, "functions").await?,
+            catalog,
             mappings: Mappings::new(checkpoints),
-            code_dir: options.data_dir.join("functions"),
+            code_dir,
             endpoint: OnceLock::new(),
             home,
             delivery,
@@ -153,10 +165,10 @@ impl Functions {
         let _ = self.endpoint.set(endpoint.to_owned());
         let (runtimes, mappings) = self.catalog.read(|state| {
             let runtimes: Vec<String> = state.functions.values().map(|f| f.runtime.clone()).collect();
-            (runtimes, state.mappings.values().cloned().collect::<Vec<_>>())
+            (runtimes, state.mappings.keys().cloned().collect::<Vec<_>>())
         });
         runtimes.iter().for_each(|runtime| self.prepare(runtime));
-        mappings.into_iter().filter(|m| m.enabled).for_each(|mapping| self.run_mapping(mapping));
+        mappings.iter().for_each(|uuid| self.settle_mapping(uuid));
     }
 
     /// Makes a runtime ready in the background, once.

@@ -5,7 +5,7 @@ use crate::api::invoke::PRINCIPAL;
 use crate::event::{self, Origin};
 use crate::functions::Functions;
 use crate::limits;
-use crate::state::{From, Mapping};
+use crate::state::{From, Mapping, State};
 use consume::{Checkpoints, Chunk, Gather, Progress, Source, Start, Walker};
 use delivery::{Backoff, Envelope, Ordered, RetryPolicy, attribute};
 use names::Timestamp;
@@ -47,14 +47,6 @@ impl Mappings {
     pub(crate) fn get(&self, uuid: &str) -> Option<Running> {
         self.running.lock().expect("no panic holds this lock").get(uuid).cloned()
     }
-
-    /// Ends one; its batch in flight may be seen again.
-    pub(crate) fn cancel(&self, uuid: &str) {
-        let running = self.running.lock().expect("no panic holds this lock").remove(uuid);
-        if let Some(running) = running {
-            running.cancel.send_replace(true);
-        }
-    }
 }
 
 pub(crate) fn start_of(from: From) -> Start {
@@ -71,13 +63,19 @@ impl Functions {
         Walker::new(self.world.clone(), checkpoints, mapping.uuid.clone(), source, start_of(mapping.from))
     }
 
-    /// Starts a mapping's task. One that runs already is ended first.
-    pub(crate) fn run_mapping(self: &Arc<Self>, mapping: Mapping) {
-        self.mappings.cancel(&mapping.uuid);
+    /// Makes what runs what the catalog says: ends the mapping's task, whose batch in flight may be seen again, and starts
+    /// one where the mapping exists and is enabled. Calls that change one mapping at the same time may come here in any
+    /// order; the last of them sees the last state.
+    pub(crate) fn settle_mapping(self: &Arc<Self>, uuid: &str) {
+        let mut running = self.mappings.running.lock().expect("no panic holds this lock");
+        if let Some(old) = running.remove(uuid) {
+            old.cancel.send_replace(true);
+        }
+        let wanted = |state: &State| state.mappings.get(uuid).filter(|mapping| mapping.enabled).cloned();
+        let Some(mapping) = self.catalog.read(wanted) else { return };
         let seen = Arc::new(Mutex::new(Seen { result: "No records processed".to_owned(), lag: Duration::ZERO }));
         let (cancel, cancelled) = watch::channel(false);
-        let running = Running { cancel, seen: seen.clone() };
-        self.mappings.running.lock().expect("no panic holds this lock").insert(mapping.uuid.clone(), running);
+        running.insert(uuid.to_owned(), Running { cancel, seen: seen.clone() });
         let functions = self.clone();
         let name = format!("mapping {} -> {}", mapping.source, mapping.function);
         self.world.tasks.spawn(Stage::Sources, name, move |stop| async move {
@@ -165,7 +163,7 @@ impl Batch {
 
     async fn deliver(&mut self, envelope: &Envelope, shard: &str, last: u64) -> Ordered {
         let (source, seen, clock) = (self.source.clone(), self.seen.clone(), self.functions.world.clock.clone());
-        let mapping = self.mapping.clone();
+        let (mapping, functions) = (self.mapping.clone(), self.functions.clone());
         let mut warned = None;
         let give_up = move |tries: u32, verdict: &delivery::Verdict| {
             let (code, why) = match verdict {
@@ -177,7 +175,12 @@ impl Batch {
                 tracing::warn!(mapping = %mapping.uuid, code, why, tries, "a batch failed and blocks its shard");
                 warned = Some(now);
             }
-            seen.lock().expect("no panic holds this lock").result = "PROBLEM: Function call failed".to_owned();
+            let problem = match functions.catalog.read(|state| state.functions.contains_key(&mapping.function)) {
+                true => "PROBLEM: Function call failed",
+                // The batch waits for it: a function that is made anew goes on where the old one stopped.
+                false => "PROBLEM: The function does not exist.",
+            };
+            seen.lock().expect("no panic holds this lock").result = problem.to_owned();
             // The oldest record still kept is newer than all of the batch: it has expired.
             source.start_at(shard, Start::TrimHorizon).is_ok_and(|oldest| oldest > last)
         };
@@ -213,3 +216,6 @@ impl Batch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,9 +58,9 @@ impl House {
         let queues = queues::Queues::open(world.clone(), home.clone(), store.clone()).await?;
         let topics = open_topics(&world, settings, &store, &delivery).await?;
         let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone()).await?;
-        let audit =
-            audit::Audit::open(world.clone(), home.clone(), store.clone(), delivery.clone(), Default::default())
-                .await?;
+        // Rules in the state `ENABLED` do not see them; those that ask for all management events do.
+        let told = audit::Settings { read_only_events: true };
+        let audit = audit::Audit::open(world.clone(), home.clone(), store.clone(), delivery.clone(), told).await?;
         let inventory =
             inventory::Inventory::open(world.clone(), home.clone(), &store, inventory::Settings::default()).await?;
         let root = identity::RootKey {

@@ -64,16 +64,18 @@ pub(crate) async fn create(
     }
     // Where the mapping starts is settled and on disk before the answer: LATEST loses nothing from here on.
     functions.walker(&mapping, source).pin().await.map_err(ApiError::fault)?;
-    functions
+    let made = functions
         .catalog
         .change(|state| match taken(state) {
             Some(uuid) => Err(exists(uuid)),
             None => Ok((vec![Change::PutMapping(Box::new(mapping.clone()))], ())),
         })
-        .await?;
-    if mapping.enabled {
-        functions.run_mapping(mapping.clone());
+        .await;
+    if let Err(error) = made {
+        functions.mappings.checkpoints.forget(&mapping.uuid).await?;
+        return Err(error);
     }
+    functions.settle_mapping(&mapping.uuid);
     Ok(EventSourceMappingConfiguration { state: Some("Creating".to_owned()), ..describe(&functions, &mapping) })
 }
 
@@ -248,11 +250,7 @@ pub(crate) async fn update(
             Ok::<_, ApiError>((vec![Change::PutMapping(Box::new(mapping.clone()))], mapping))
         })
         .await?;
-    if mapping.enabled {
-        functions.run_mapping(mapping.clone());
-    } else {
-        functions.mappings.cancel(&mapping.uuid);
-    }
+    functions.settle_mapping(&mapping.uuid);
     let state = if mapping.enabled { "Updating" } else { "Disabling" };
     Ok(EventSourceMappingConfiguration { state: Some(state.to_owned()), ..describe(&functions, &mapping) })
 }
@@ -270,7 +268,7 @@ pub(crate) async fn delete(
         })
         .await?;
     let shown = describe(&functions, &mapping);
-    functions.mappings.cancel(&mapping.uuid);
+    functions.settle_mapping(&mapping.uuid);
     functions.mappings.checkpoints.forget(&mapping.uuid).await?;
     Ok(EventSourceMappingConfiguration { state: Some("Deleting".to_owned()), ..shown })
 }

@@ -60,6 +60,11 @@ impl HttpService for RuntimeApi {
         limits::MAX_RESPONSE_READ
     }
 
+    /// One runtime sends one response at a time; whoever else finds the port shall not fill the house's memory.
+    fn bodies_limit(&self) -> usize {
+        2 * limits::MAX_RESPONSE_READ
+    }
+
     fn too_large(&self, head: &Parts) -> Response<Bytes> {
         let (answer, _) = oneshot::channel();
         let peer = SocketAddr::from(([0, 0, 0, 0], 0));

@@ -31,6 +31,10 @@ pub trait HttpService: Send + Sync + 'static {
     fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, http::Response<Bytes>>;
     /// The largest body this request may have; a larger one is answered by [`HttpService::too_large`].
     fn body_limit(&self, head: &http::request::Parts) -> usize;
+    /// Bytes of bodies held at once, finished or not; past it requests are refused, and clients try again.
+    fn bodies_limit(&self) -> usize {
+        512 << 20
+    }
     /// The answer to a body over the limit.
     fn too_large(&self, head: &http::request::Parts) -> http::Response<Bytes>;
 }

@@ -18,8 +18,6 @@ use tokio_rustls::TlsAcceptor;
 
 /// Connections served at once; further ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
-/// KiB of request bodies held at once, finished or not; past it requests are refused, and clients try again.
-const MAX_BODIES_KIB: usize = 512 << 10;
 /// A client has this long between two pieces of a body.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
 /// And this long for all of it.
@@ -90,7 +88,7 @@ fn connections(handles: u64) -> usize {
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<dyn HttpService>, mut stop: Stop) {
     let most = connections(handles());
     let room = Arc::new(Semaphore::new(most));
-    let bodies = Arc::new(Semaphore::new(MAX_BODIES_KIB));
+    let bodies = Arc::new(Semaphore::new(service.bodies_limit().div_ceil(1024)));
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
