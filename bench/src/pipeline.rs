@@ -19,6 +19,9 @@ const ROLE: &str = "arn:aws:iam::000000000000:role/bench";
 struct Play {
     client: Client,
     host: String,
+    /// Whose key signs the query services' calls: root's at first, then a user's. Root has no user name, and the
+    /// function reads it.
+    user: (String, String),
 }
 
 impl Play {
@@ -26,7 +29,7 @@ impl Play {
         self.client.ask(&self.host, service, version, target, body).await
     }
 
-    /// A call of a query service; gives the XML.
+    /// A call of a query service by the user, or by root where there is none yet; gives the XML.
     async fn query(&mut self, service: &str, version: &str, parameters: &[(&str, &str)]) -> Result<String> {
         let mut form = format!("Version={version}");
         for (key, value) in parameters {
@@ -37,7 +40,8 @@ impl Play {
             form.push_str(&format!("&{key}={escaped}"));
         }
         let kind = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
-        let request = sign::post(&self.host, service, &kind, Bytes::from(form));
+        let (id, secret) = &self.user;
+        let request = sign::request_by((id, secret), &self.host, service, "POST", "/", &kind, Bytes::from(form));
         let (status, answer) = self.client.send(&request).await?;
         let text = String::from_utf8_lossy(&answer).into_owned();
         ensure!(status.is_success(), "{parameters:?}: {status} {text}");
@@ -48,6 +52,10 @@ impl Play {
         let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
         let role = [("Action", "CreateRole"), ("RoleName", "bench"), ("AssumeRolePolicyDocument", trust)];
         self.query("iam", "2010-05-08", &role).await?;
+        self.query("iam", "2010-05-08", &[("Action", "CreateUser"), ("UserName", "jcv-iam")]).await?;
+        let key = self.query("iam", "2010-05-08", &[("Action", "CreateAccessKey"), ("UserName", "jcv-iam")]).await?;
+        let part = |name: &str| between(&key, &format!("<{name}>"), &format!("</{name}>")).map(str::to_owned);
+        self.user = part("AccessKeyId").zip(part("SecretAccessKey")).context("an access key")?;
         self.json("kinesis", "1.1", "Kinesis_20131202.CreateStream", json!({"StreamName": "events", "ShardCount": 1}))
             .await?;
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -149,10 +157,7 @@ fn millis(iso: &str) -> Result<i64> {
     Ok((days * 86_400 + number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?) * 1000 + fraction)
 }
 
-pub async fn run(binary: &Path, dir: &Path) -> Result<()> {
-    let runtimes = std::path::absolute(Path::new("target/runtimes"))?;
-    let server = Server::headwater(binary, dir, &["--runtimes", &runtimes.display().to_string()]).await?;
-    let mut play = Play { client: Client::connect(server.address).await?, host: server.address.to_string() };
+async fn measure(play: &mut Play) -> Result<Vec<Duration>> {
     play.set_up().await?;
     for _ in 0..5 {
         play.round().await?; // warm
@@ -161,6 +166,21 @@ pub async fn run(binary: &Path, dir: &Path) -> Result<()> {
     for _ in 0..ROUNDS {
         times.push(play.round().await?);
     }
+    Ok(times)
+}
+
+pub async fn run(binary: &Path, dir: &Path) -> Result<()> {
+    let runtimes = std::path::absolute(Path::new("target/runtimes"))?;
+    let server = Server::headwater(binary, dir, &["--runtimes", &runtimes.display().to_string()]).await?;
+    let mut play = Play {
+        client: Client::connect(server.address).await?,
+        host: server.address.to_string(),
+        user: ("test".into(), "test".into()),
+    };
+    let mut times = match measure(&mut play).await {
+        Ok(times) => times,
+        Err(error) => return Err(error.context(format!("the server says:\n{}", server.log()))),
+    };
     times.sort();
     let row = |name: &str, part: f64, goal: &str| {
         vec![name.to_owned(), stats::ms(stats::percentile(&times, part)), goal.to_owned()]

@@ -64,6 +64,11 @@ impl Server {
         Ok(Server { child, address, dir, ready_after: Duration::ZERO })
     }
 
+    /// What the server wrote to its log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

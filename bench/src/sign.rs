@@ -27,8 +27,21 @@ pub fn post(host: &str, service: &str, headers: &[(&str, &str)], body: Bytes) ->
     request(host, service, "POST", "/", headers, body)
 }
 
-/// A signed request to a plain path.
+/// A signed request to a plain path, by the root key.
 pub fn request(
+    host: &str,
+    service: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Request<Bytes> {
+    request_by(("test", "test"), host, service, method, path, headers, body)
+}
+
+/// The same by another key: its id and its secret.
+pub fn request_by(
+    (key_id, secret): (&str, &str),
     host: &str,
     service: &str,
     method: &str,
@@ -49,7 +62,9 @@ pub fn request(
     let canonical_request = format!("{method}\n{path}\n\n{canonical}\n{names}\n{}", sha256(&body));
     let scope = format!("{day}/us-east-1/{service}/aws4_request");
     let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", sha256(canonical_request.as_bytes()));
-    let key = ["us-east-1", service, "aws4_request"].iter().fold(mac(b"AWS4test", &day), |key, part| mac(&key, part));
+    let key = ["us-east-1", service, "aws4_request"]
+        .iter()
+        .fold(mac(format!("AWS4{secret}").as_bytes(), &day), |key, part| mac(&key, part));
     let signature = hex(&mac(&key, &text));
     let mut builder = Request::builder().method(method).uri(path);
     for (name, value) in &all {
@@ -58,7 +73,7 @@ pub fn request(
     builder
         .header(
             "authorization",
-            format!("AWS4-HMAC-SHA256 Credential=test/{scope}, SignedHeaders={names}, Signature={signature}"),
+            format!("AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={names}, Signature={signature}"),
         )
         .body(body)
         .expect("a request made of constants is well formed")
