@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// Envelopes' bytes that are made durable at once: well below what the journal takes in one call.
+pub(crate) const SEND_BYTES: usize = 8 << 20;
 /// Lanes with a name of their own. Past it lanes share, by hash, and so share their delays.
 pub(crate) const MAX_LANES: usize = 10_000;
 /// Lanes that those share.

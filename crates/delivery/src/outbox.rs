@@ -1,7 +1,7 @@
 use crate::attempt::attempt;
 use crate::dead::Dead;
 use crate::lane::{Lane, run};
-use crate::limits::{LANES_FORGOTTEN_AT_ONCE, MAX_LANES, SHARED_LANES};
+use crate::limits::{LANES_FORGOTTEN_AT_ONCE, MAX_LANES, SEND_BYTES, SHARED_LANES};
 use crate::target::Targets;
 use crate::{DeadLetter, Envelope, LaneStatus, Target, Verdict, codec, signals};
 use names::Arn;
@@ -19,6 +19,8 @@ const PREFIX: &str = "delivery/";
 const SUFFIX: &str = "/messages";
 
 type Lanes = BTreeMap<String, Arc<Lane>>;
+/// Messages by the lane they go to.
+type Sends = BTreeMap<String, (Arc<Lane>, Vec<Message>)>;
 
 /// The outbox. One per house.
 pub struct Delivery {
@@ -81,14 +83,24 @@ impl Delivery {
     }
 
     /// The independent lane: each envelope is delivered on its own, as often as its policy says. All envelopes are
-    /// durable when it returns; after a crash before that, all of them or none.
+    /// durable when it returns; after a crash before that, all of them or none, or, where they are more than
+    /// [`SEND_BYTES`], some: whoever had no answer sends again.
     pub async fn send(&self, envelopes: Vec<Envelope>) -> Result<(), StoreError> {
-        let mut sends: BTreeMap<String, (Arc<Lane>, Vec<Message>)> = BTreeMap::new();
+        let (mut sends, mut bytes) = (Sends::new(), 0);
         for envelope in envelopes {
             let lane = self.lane(&envelope.to).await?;
             let message = Message { not_before: envelope.not_before, body: codec::encode(envelope) };
+            bytes += message.body.len();
             sends.entry(lane.name.clone()).or_insert_with(|| (lane, Vec::new())).1.push(message);
+            if bytes >= SEND_BYTES {
+                self.keep(std::mem::take(&mut sends)).await?;
+                bytes = 0;
+            }
         }
+        self.keep(sends).await
+    }
+
+    async fn keep(&self, sends: Sends) -> Result<(), StoreError> {
         if sends.is_empty() {
             return Ok(());
         }
@@ -222,5 +234,17 @@ mod tests {
         let names: Vec<String> = delivery.status().into_iter().map(|s| s.lane).collect();
         assert_eq!(names, [to(77).to.to_string()], "the idle ones made room");
         assert_eq!(store.logs(PREFIX).len(), 2, "on disk too");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fan_out_of_any_size_is_taken() {
+        let (world, _) = World::simulated(1);
+        let options = StoreOptions { durability: Durability::Fsync, writer: Writer::Inline, ..Default::default() };
+        let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
+        let delivery = Delivery::open(&world, &store).await.unwrap();
+        // More than the journal takes at once.
+        let body = Bytes::from(vec![b'x'; 1 << 20]);
+        delivery.send((0..48).map(|i| Envelope { body: body.clone(), ..to(i % 3) }).collect()).await.unwrap();
+        assert_eq!(delivery.status().iter().map(|lane| lane.waiting).sum::<u64>(), 48);
     }
 }

@@ -85,7 +85,12 @@ impl Settings {
             None => platform_dir("XDG_DATA_HOME", ".local/share")?,
         };
         let tls = args.tls_cert.zip(args.tls_key).or(file.tls.map(|t| (t.cert, t.key)));
-        if file.credentials.is_none() && !listen.ip().is_loopback() {
+        let default = || Credentials { access_key_id: DEFAULT_KEY.into(), secret_access_key: DEFAULT_KEY.into() };
+        let credentials = file.credentials.unwrap_or_else(default);
+        if credentials.access_key_id.is_empty() || credentials.secret_access_key.is_empty() {
+            bail!("[credentials] in the configuration: neither the access key id nor its secret may be empty");
+        }
+        if credentials.secret_access_key == DEFAULT_KEY && !listen.ip().is_loopback() {
             bail!(
                 "{listen} can be reached from other machines, and the root key is still the default test/test.\n\
                  Give a root key in the configuration file:\n\n  [credentials]\n  access_key_id = \"...\"\n  \
@@ -95,7 +100,6 @@ impl Settings {
         if let Some(Err(why)) = file.sms.as_ref().map(topics::SmsProvider::check) {
             bail!("[sms] in the configuration: {why}");
         }
-        let default = || Credentials { access_key_id: DEFAULT_KEY.into(), secret_access_key: DEFAULT_KEY.into() };
         Ok(Settings {
             listen,
             home,
@@ -107,7 +111,7 @@ impl Settings {
                 None => data_dir.join("runtimes"),
             },
             log_format: args.log_format.unwrap_or(LogFormat::Text),
-            credentials: file.credentials.unwrap_or_else(default),
+            credentials,
             sms: file.sms,
             data_dir,
         })
@@ -151,6 +155,38 @@ mod tests {
     fn unknown_keys_are_refused_by_name() {
         let error = toml::from_str::<File>("retention = 3").unwrap_err().to_string();
         assert!(error.contains("unknown field `retention`"), "{error}");
+    }
+
+    /// What `serve` would make of a configuration file and an address.
+    #[allow(clippy::disallowed_methods)] // it is the test's own file
+    fn load(file: &str, listen: &str) -> Result<Settings> {
+        use clap::Parser;
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("headwater.toml");
+        std::fs::write(&path, file)?;
+        let config = path.display().to_string();
+        let args = ["headwater", "serve", "--data-dir", "/nowhere", "--listen", listen, "--config", &config];
+        match crate::cli::Cli::try_parse_from(args)?.command {
+            crate::cli::Command::Serve(args) => Settings::load(args),
+            _ => bail!("serve was asked for"),
+        }
+    }
+
+    #[test]
+    fn weak_root_keys_stay_on_this_machine() {
+        let key = |id: &str, secret: &str| {
+            format!("[credentials]\naccess_key_id = \"{id}\"\nsecret_access_key = \"{secret}\"\n")
+        };
+        let (here, everywhere) = ("127.0.0.1:0", "0.0.0.0:0");
+        assert!(load("", here).is_ok() && load(&key("test", "test"), here).is_ok());
+        assert!(load(&key("AKIAROOT", "long and secret"), everywhere).is_ok());
+        for weak in [String::new(), key("test", "test"), key("AKIAROOT", "test")] {
+            let error = load(&weak, everywhere).unwrap_err().to_string();
+            assert!(error.contains("can be reached from other machines"), "{error}");
+        }
+        for empty in [key("", "secret"), key("AKIAROOT", "")] {
+            assert!(load(&empty, here).unwrap_err().to_string().contains("may be empty"));
+        }
     }
 
     #[test]
