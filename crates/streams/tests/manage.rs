@@ -258,6 +258,11 @@ async fn tags_of_both_families() {
     let refused = house.refused("TagResource", json!({"ResourceARN": arn, "Tags": many(1)})).await;
     assert_eq!(refused.0, "InvalidArgumentException");
     assert!(refused.1.contains("a given stream cannot have more than 50 tags"), "{}", refused.1);
+    let refused = house.refused("TagResource", json!({"ResourceARN": arn, "Tags": {"aws:x": "v"}})).await;
+    assert_eq!(refused.0, "InvalidArgumentException");
+    let refused =
+        house.refused("CreateStream", json!({"StreamName": "t", "ShardCount": 1, "Tags": {"aws:x": "v"}})).await;
+    assert_eq!(refused.0, "InvalidArgumentException");
 }
 
 #[tokio::test(start_paused = true)]

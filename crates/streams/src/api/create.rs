@@ -24,7 +24,7 @@ pub(crate) async fn create_stream(
     let (mode, shards) = capacity(&input)?;
     let tags = input.tags.unwrap_or_default();
     let name = input.stream_name;
-    tags::check(&streams, &name, "add tags to", tags.iter().flat_map(|(key, value)| [key, value]))?;
+    tags::check_new(&streams, &name, &tags)?;
     tags::check_count(&streams, &name, tags.len())?;
     let stream = Stream {
         name: name.clone(),

@@ -86,7 +86,7 @@ fn tag_shape((key, value): (&String, &String)) -> Tag {
 }
 
 async fn set(streams: &Arc<Streams>, name: &str, set: BTreeMap<String, String>) -> Result<Nothing, ApiError> {
-    check(streams, name, "add tags to", set.iter().flat_map(|(key, value)| [key, value]))?;
+    check_new(streams, name, &set)?;
     let (home, this, stream_name) = (streams.home().clone(), streams.clone(), name.to_owned());
     let decided = streams.change(name.to_owned(), move |state| {
         let stream = state.streams.get(&stream_name).ok_or_else(|| error::no_stream(&home, &stream_name))?;
@@ -111,9 +111,21 @@ async fn remove(streams: &Arc<Streams>, name: &str, remove: Vec<String>) -> Resu
     Ok(Nothing {})
 }
 
-/// Refuses what AWS does not take in a tag: letters, digits, white space and `_ . / = + - @ :` are allowed.
+/// Refuses what AWS does not take in a new tag: illegal characters, and keys that it keeps for itself.
 /// <https://docs.aws.amazon.com/streams/latest/dev/tagging.html>
-pub(crate) fn check<'a>(
+pub(crate) fn check_new(streams: &Streams, stream: &str, tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    if tags.keys().any(|key| key.starts_with("aws:")) {
+        return Err(error::argument(format!(
+            "Failed to add tags to stream {stream} under account {} because some tag keys start with aws:, which is \
+             reserved for AWS.",
+            streams.home().account
+        )));
+    }
+    check(streams, stream, "add tags to", tags.iter().flat_map(|(key, value)| [key, value]))
+}
+
+/// Letters, digits, white space and `_ . / = + - @ :` are allowed.
+fn check<'a>(
     streams: &Streams,
     stream: &str,
     doing: &str,
