@@ -98,23 +98,26 @@ impl Package {
         base64::engine::general_purpose::STANDARD.encode(self.sha256)
     }
 
-    /// Unpacks into a directory below `functions`, named by the content, and returns it. What is there already is
-    /// taken as it is: it was renamed there whole.
+    /// Unpacks into a directory below `functions`, named by the content, and returns it; durable when it returns. What is
+    /// there already is taken as it is: it was renamed there whole.
     pub fn unpack(&self, functions: &Path) -> Result<PathBuf, CodeError> {
         let hex: String = self.sha256.iter().map(|b| format!("{b:02x}")).collect();
         let place = functions.join(&hex);
-        if place.is_dir() {
-            return Ok(place);
-        }
-        fs::create_dir_all(functions)?;
-        let turn = UNPACKINGS.fetch_add(1, Ordering::Relaxed);
-        let temporary = functions.join(format!(".{hex}.{}.{turn}.tmp", std::process::id()));
-        remove(&temporary)?;
-        let done = self.unpack_into(&temporary).and_then(|()| put_in_place(&temporary, &place));
-        if done.is_err() {
+        if !place.is_dir() {
+            fs::create_dir_all(functions)?;
+            let turn = UNPACKINGS.fetch_add(1, Ordering::Relaxed);
+            let temporary = functions.join(format!(".{hex}.{}.{turn}.tmp", std::process::id()));
             remove(&temporary)?;
+            if let Err(error) = self.unpack_into(&temporary).and_then(|()| put_in_place(&temporary, &place)) {
+                remove(&temporary)?;
+                return Err(error);
+            }
         }
-        done.map(|()| place)
+        // Also where another one renamed it: its name may not be on the disk yet.
+        for dir in functions.ancestors().take(2) {
+            fs::OpenOptions::new().read(true).open(dir)?.sync_all()?;
+        }
+        Ok(place)
     }
 
     fn unpack_into(&self, root: &Path) -> Result<(), CodeError> {

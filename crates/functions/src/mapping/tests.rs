@@ -85,8 +85,10 @@ async fn house() -> (World, Arc<Functions>, Arc<Lambda>) {
     let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
     let delivery = Delivery::open(&world, &store).await.unwrap();
     let checkpoints = Checkpoints::open(&store).await.unwrap();
-    let options =
-        Options { data_dir: "/data".into(), runtimes: "/data/runtimes".into(), environment: vec![], memory_mb: 128 };
+    // Code and scratch directories are on the real disk.
+    let dir = tempfile::tempdir().unwrap();
+    let (data_dir, runtimes) = (dir.path().to_owned(), dir.path().join("runtimes"));
+    let options = Options { data_dir, runtimes, environment: vec![], memory_mb: 128 };
     let (home, rooms) = (Home::default(), Arc::new(Rooms));
     let functions = Functions::open(world.clone(), home, store, delivery.clone(), checkpoints, rooms, options);
     let functions = functions.await.unwrap();
