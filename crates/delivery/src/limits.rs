@@ -8,6 +8,8 @@ pub(crate) const SEND_BYTES: usize = 8 << 20;
 pub(crate) const MAX_LANES: usize = 10_000;
 /// Lanes that those share.
 pub(crate) const SHARED_LANES: u64 = 16;
+/// The longest name of a lane; the store's names are somewhat longer.
+pub(crate) const LANE_NAME_BYTES: usize = 900;
 /// Idle lanes forgotten at once when there are too many.
 pub(crate) const LANES_FORGOTTEN_AT_ONCE: usize = 256;
 /// A lane's task ends when there was nothing to do for so long.

@@ -1,7 +1,7 @@
 use crate::attempt::attempt;
 use crate::dead::Dead;
 use crate::lane::{Lane, run};
-use crate::limits::{LANES_FORGOTTEN_AT_ONCE, MAX_LANES, SEND_BYTES, SHARED_LANES};
+use crate::limits::{LANE_NAME_BYTES, LANES_FORGOTTEN_AT_ONCE, MAX_LANES, SEND_BYTES, SHARED_LANES};
 use crate::target::Targets;
 use crate::{DeadLetter, Envelope, LaneStatus, Target, Verdict, codec, signals};
 use names::Arn;
@@ -132,7 +132,9 @@ impl Delivery {
     }
 
     fn lane_name(&self, to: &Arn) -> String {
-        self.targets.find(to).map_or_else(|| to.to_string(), |target| target.lane(to))
+        let name = self.targets.find(to).map_or_else(|| to.to_string(), |target| target.lane(to));
+        // An ARN may be longer than the name of a log.
+        if name.len() > LANE_NAME_BYTES { shared(&name) } else { name }
     }
 
     fn find_lane(&self, name: &str) -> Option<Arc<Lane>> {
@@ -168,9 +170,7 @@ impl Delivery {
             idle.iter().filter_map(|name| lanes.remove(name)).collect::<Vec<_>>()
         };
         if idle.is_empty() {
-            let mut hasher = DefaultHasher::new();
-            name.hash(&mut hasher);
-            return Ok(format!("shared/{}", hasher.finish() % SHARED_LANES));
+            return Ok(shared(&name));
         }
         for lane in idle {
             lane.queue.clone().delete().await?;
@@ -186,6 +186,13 @@ impl Delivery {
             self.world.tasks.spawn(Stage::Delivery, name, |stop| run(me, lane, stop));
         }
     }
+}
+
+/// The lane that a name shares with others.
+fn shared(name: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    format!("shared/{}", hasher.finish() % SHARED_LANES)
 }
 
 #[cfg(test)]
@@ -246,5 +253,16 @@ mod tests {
         let body = Bytes::from(vec![b'x'; 1 << 20]);
         delivery.send((0..48).map(|i| Envelope { body: body.clone(), ..to(i % 3) }).collect()).await.unwrap();
         assert_eq!(delivery.status().iter().map(|lane| lane.waiting).sum::<u64>(), 48);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_arn_of_any_length_has_a_lane() {
+        let (world, _) = World::simulated(1);
+        let options = StoreOptions { durability: Durability::Fsync, writer: Writer::Inline, ..Default::default() };
+        let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
+        let delivery = Delivery::open(&world, &store).await.unwrap();
+        let long = Arn::new("sqs", "us-east-1", "000000000000", &"q".repeat(1500));
+        delivery.send(vec![Envelope { to: long, ..to(0) }, to(1)]).await.unwrap();
+        assert_eq!(delivery.status().len(), 2);
     }
 }
