@@ -126,6 +126,7 @@ async fn launches_are_checked() {
         (vec![("ImageId", "web")], "InvalidAMIID.Malformed"),
         (vec![("MinCount", "0")], "InvalidParameterValue"),
         (vec![("MinCount", "3")], "InvalidParameterValue"),
+        (vec![("MaxCount", "2147483647")], "InstanceLimitExceeded"),
         (vec![("InstanceType", "large")], "InvalidParameterValue"),
         (vec![("UserData", "IyE=")], "UnsupportedOperation"),
         (vec![("Placement.AvailabilityZone", "eu-west-1a")], "InvalidZone.NotFound"),

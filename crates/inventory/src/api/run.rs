@@ -42,8 +42,7 @@ pub(super) async fn run_instances(
             }
             let visible = state.instances.values().filter(|instance| instance.visible(settle, call.at)).count();
             if visible + names.len() > INSTANCES {
-                let why = format!("You have requested more instances than your current limit of {INSTANCES} allows.");
-                return Err(INSTANCE_LIMIT.because(why));
+                return Err(over_limit());
             }
             dry_run(input.dry_run)?;
             let (instances, next_address) = place(&inventory, &call, state, &template, names, wanted)?;
@@ -108,7 +107,15 @@ fn count(input: &RunInstancesRequest) -> Result<usize, ApiError> {
     if max < min {
         return Err(invalid(max, "maxCount", "It must be at least the value of minCount."));
     }
-    Ok(max as usize)
+    // Before as many ids are made.
+    match max as usize {
+        count if count > INSTANCES => Err(over_limit()),
+        count => Ok(count),
+    }
+}
+
+fn over_limit() -> ApiError {
+    INSTANCE_LIMIT.because(format!("You have requested more instances than your current limit of {INSTANCES} allows."))
 }
 
 fn address(text: &str, count: usize) -> Result<Ipv4Addr, ApiError> {
