@@ -116,7 +116,7 @@ async fn send(house: &House, model: &Shared, random: &SeededEntropy) -> Result<(
         model.lock().unwrap().sending(queue, &bodies);
         sends.push((queue, bodies));
     }
-    let message = |body: &Vec<u8>| Message { body: body.clone().into(), not_before: None };
+    let message = |body: &Vec<u8>| Message { body: body.clone().into(), ..Message::default() };
     let request = |(queue, bodies): &(u64, Vec<Vec<u8>>)| {
         (house.queues[*queue as usize].clone(), bodies.iter().map(message).collect())
     };

@@ -19,8 +19,8 @@ pub use batch::Batch;
 pub use blobs::{BlobError, Blobs};
 pub use catalog::{Catalog, State};
 pub use error::{OpenError, StoreError};
-pub use queue::{Message, Queue, QueueCounts, Received};
-pub use store::{Durability, Store, StoreOptions, Writer};
+pub use queue::{Message, Order, Queue, QueueCounts, Received, Sending};
+pub use store::{Durability, Store, StoreOptions, Submitted, Writer};
 pub use world::Timestamp;
 
 use bytes::Bytes;

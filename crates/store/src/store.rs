@@ -2,7 +2,7 @@ use crate::journal::Journal;
 use crate::{Appended, Batch, Blobs, Extent, LogId, OpenError, ReadLimit, Record, StoreError, Timestamp, Usage};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use world::World;
 
 /// One data directory. Cheap to clone.
@@ -92,6 +92,13 @@ impl Store {
         self.0.journal.append(batches).await
     }
 
+    /// Begins to append: when it returns, what is submitted later comes after. [`Submitted::durable`] waits for the rest.
+    /// It is appended though nobody waits.
+    pub async fn submit(&self, batches: Vec<Batch>) -> Result<Submitted, StoreError> {
+        let result = self.0.journal.submit_append(batches).await?;
+        Ok(Submitted { journal: self.0.journal.clone(), result })
+    }
+
     /// Appends in the order of the caller's other calls, but returns once the batches are taken into the next group:
     /// a crash may lose them, as a whole.
     pub async fn append_lazy(&self, batches: Vec<Batch>) -> Result<(), StoreError> {
@@ -140,6 +147,20 @@ impl Store {
 
     pub(crate) fn world(&self) -> &World {
         &self.0.world
+    }
+}
+
+/// An append on its way: its place among all others is settled.
+#[must_use]
+pub struct Submitted {
+    journal: Arc<Journal>,
+    result: oneshot::Receiver<Result<Vec<Appended>, StoreError>>,
+}
+
+impl Submitted {
+    /// Waits until it is durable. Where each batch went, in their order.
+    pub async fn durable(self) -> Result<Vec<Appended>, StoreError> {
+        self.journal.outcome(self.result).await
     }
 }
 

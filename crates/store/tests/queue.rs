@@ -17,7 +17,7 @@ async fn open(world: &World) -> (Store, Queue) {
 }
 
 fn message(text: &str) -> Message {
-    Message { body: text.to_owned().into(), not_before: None }
+    Message { body: text.to_owned().into(), ..Message::default() }
 }
 
 async fn bodies(queue: &Queue, max: usize) -> Vec<String> {

@@ -144,7 +144,7 @@ async fn take(
             && !dead.is_empty()
         {
             // First there, then not here: a crash in between leaves a message twice rather than not at all.
-            let moved = dead.iter().map(|m| store::Message { body: m.encode(), not_before: None }).collect();
+            let moved = dead.iter().map(|m| store::Message { body: m.encode(), ..Default::default() }).collect();
             to.messages.send(moved).await?;
         }
         room.messages.ack_durable(&gone).await?;

@@ -115,7 +115,7 @@ pub(crate) async fn accept(room: &Room, drafts: Vec<Draft>) -> Result<(), ApiErr
     let sizes: Vec<usize> = drafts.iter().map(|draft| draft.message.size()).collect();
     let messages = drafts
         .into_iter()
-        .map(|draft| store::Message { body: draft.message.encode(), not_before: draft.not_before })
+        .map(|draft| store::Message { body: draft.message.encode(), not_before: draft.not_before, group: None })
         .collect();
     room.messages.send(messages).await?;
     for size in sizes {

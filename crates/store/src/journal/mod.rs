@@ -121,14 +121,23 @@ impl Journal {
         self.outcome(result).await
     }
 
-    pub(crate) async fn append(self: &Arc<Self>, mut batches: Vec<Batch>) -> Result<Vec<Appended>, StoreError> {
+    pub(crate) async fn append(&self, batches: Vec<Batch>) -> Result<Vec<Appended>, StoreError> {
         if batches.is_empty() {
             return Ok(Vec::new());
         }
+        let result = self.submit_append(batches).await?;
+        self.outcome(result).await
+    }
+
+    /// Queues an append; what is queued later comes after it.
+    pub(crate) async fn submit_append(
+        &self,
+        mut batches: Vec<Batch>,
+    ) -> Result<oneshot::Receiver<Result<Vec<Appended>, StoreError>>, StoreError> {
         let (done, result) = oneshot::channel();
         let bytes = complete(&mut batches)?;
         self.submit(Work::Append { batches, done: Some(done) }, bytes).await?;
-        self.outcome(result).await
+        Ok(result)
     }
 
     pub(crate) async fn append_lazy(self: &Arc<Self>, mut batches: Vec<Batch>) -> Result<(), StoreError> {
@@ -164,7 +173,10 @@ impl Journal {
     }
 
     /// Waits for the writer's answer, or without a thread becomes the writer.
-    async fn outcome<T>(&self, mut result: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    pub(crate) async fn outcome<T>(
+        &self,
+        mut result: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         if self.options.writer == Mode::Inline {
             // Whoever is awaited first leads; those who come meanwhile are in its group.
             tokio::task::yield_now().await;

@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     /// A message; its id is its index.
-    New { not_before: Option<Timestamp>, body: Bytes },
+    New { not_before: Option<Timestamp>, group: Option<u64>, body: Bytes },
     /// A message carried forward from near the log's start, so that the start can be forgotten. It keeps its id.
     Copy(Copy),
 }
@@ -18,35 +18,47 @@ pub(super) struct Copy {
     pub(super) sent_at: Timestamp,
     pub(super) first_received_at: Timestamp,
     pub(super) receives: u32,
+    pub(super) group: Option<u64>,
     pub(super) body: Bytes,
 }
 
 const NEW: u8 = 0;
 const DELAYED: u8 = 1;
 const COPY: u8 = 2;
+const GROUPED: u8 = 3;
+const GROUPED_COPY: u8 = 4;
 
 /// Bytes a record takes beside the body, at most.
-pub(super) const OVERHEAD: usize = 40;
+pub(super) const OVERHEAD: usize = 48;
+/// A message that is not delayed, where there is room for its delay.
+const AT_ONCE: Timestamp = Timestamp(i64::MIN);
 
 impl Sent {
     pub(super) fn encode(&self, out: &mut BytesMut) {
         match self {
-            Sent::New { not_before: None, body } => {
+            Sent::New { not_before, group: Some(group), body } => {
+                out.put_u8(GROUPED);
+                out.put_u64_le(*group);
+                out.put_i64_le(not_before.unwrap_or(AT_ONCE).0);
+                out.extend_from_slice(body);
+            }
+            Sent::New { not_before: None, group: None, body } => {
                 out.put_u8(NEW);
                 out.extend_from_slice(body);
             }
-            Sent::New { not_before: Some(at), body } => {
+            Sent::New { not_before: Some(at), group: None, body } => {
                 out.put_u8(DELAYED);
                 out.put_i64_le(at.0);
                 out.extend_from_slice(body);
             }
             Sent::Copy(copy) => {
-                out.put_u8(COPY);
+                out.put_u8(if copy.group.is_some() { GROUPED_COPY } else { COPY });
                 out.put_u64_le(copy.id);
                 out.put_i64_le(copy.not_before.0);
                 out.put_i64_le(copy.sent_at.0);
                 out.put_i64_le(copy.first_received_at.0);
                 out.put_u32_le(copy.receives);
+                copy.group.iter().for_each(|group| out.put_u64_le(*group));
                 out.extend_from_slice(&copy.body);
             }
         }
@@ -54,14 +66,23 @@ impl Sent {
 
     pub(super) fn decode(mut data: Bytes) -> Option<Sent> {
         match data.try_get_u8().ok()? {
-            NEW => Some(Sent::New { not_before: None, body: data }),
-            DELAYED => Some(Sent::New { not_before: Some(Timestamp(data.try_get_i64_le().ok()?)), body: data }),
-            COPY => Some(Sent::Copy(Copy {
+            NEW => Some(Sent::New { not_before: None, group: None, body: data }),
+            DELAYED => {
+                let at = Timestamp(data.try_get_i64_le().ok()?);
+                Some(Sent::New { not_before: Some(at), group: None, body: data })
+            }
+            GROUPED => {
+                let group = Some(data.try_get_u64_le().ok()?);
+                let not_before = Some(Timestamp(data.try_get_i64_le().ok()?)).filter(|at| *at != AT_ONCE);
+                Some(Sent::New { not_before, group, body: data })
+            }
+            kind @ (COPY | GROUPED_COPY) => Some(Sent::Copy(Copy {
                 id: data.try_get_u64_le().ok()?,
                 not_before: Timestamp(data.try_get_i64_le().ok()?),
                 sent_at: Timestamp(data.try_get_i64_le().ok()?),
                 first_received_at: Timestamp(data.try_get_i64_le().ok()?),
                 receives: data.try_get_u32_le().ok()?,
+                group: if kind == COPY { None } else { Some(data.try_get_u64_le().ok()?) },
                 body: data,
             })),
             _ => None,

@@ -4,10 +4,12 @@ mod ranges;
 mod receive;
 mod upkeep;
 
+use crate::store::Submitted;
 use crate::{Batch, LogId, ReadLimit, Store, StoreError, Timestamp};
 use bytes::Bytes;
 use format::{OVERHEAD, Sent, decode_acks, encode_acks};
-use held::{Entry, Held};
+use held::{Entry, Held, Phase};
+use ranges::Ranges;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -17,9 +19,9 @@ use world::World;
 /// A durable queue with per-message acknowledgement. Cheap to clone; open each name once and share the clones, because
 /// what is in flight is known to them only.
 ///
-/// Messages live in the journal; memory holds an entry for each that was received or is delayed, so a backlog costs
-/// nothing. A crash forgets what was in flight: unacknowledged messages become visible again, and their receive counts
-/// may start again.
+/// Messages live in the journal; memory holds an entry for each that was received, is delayed or was passed over, so a
+/// backlog costs nothing. A crash forgets what was in flight: unacknowledged messages become visible again, and their
+/// receive counts may start again.
 #[derive(Clone)]
 pub struct Queue(Arc<Inner>);
 
@@ -33,13 +35,35 @@ struct Inner {
     changed: Notify,
 }
 
+/// What the groups of messages mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Messages come roughly as they were sent. Those of a group that has a large share of what is in flight wait behind
+    /// those of others.
+    #[default]
+    Loose,
+    /// Messages of one group come as they were sent: none while another of its group is in flight, but for those that
+    /// are received together.
+    Groups,
+}
+
 /// What is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// Opaque.
     pub body: Bytes,
     /// Not to be received before this time.
     pub not_before: Option<Timestamp>,
+    /// The group it belongs to: a hash of its name will do.
+    pub group: Option<u64>,
+}
+
+/// Messages on their way: their place among all others is settled.
+#[must_use]
+pub struct Sending {
+    submitted: Submitted,
+    queue: Queue,
+    messages: Vec<Message>,
 }
 
 /// What is received.
@@ -51,6 +75,8 @@ pub struct Received {
     pub receipt: u64,
     /// As sent.
     pub body: Bytes,
+    /// Until when it is invisible.
+    pub until: Timestamp,
     /// When it was sent.
     pub sent_at: Timestamp,
     /// When it was first received, as far as is known after a crash.
@@ -72,25 +98,31 @@ pub struct QueueCounts {
 }
 
 impl Queue {
-    /// Opens the queue of this name, empty where there is none yet.
+    /// Opens the queue of this name, empty where there is none yet. Its groups, if any, have no order.
     pub async fn open(store: &Store, world: &World, name: &str) -> Result<Queue, StoreError> {
+        Queue::open_as(store, world, name, Order::Loose).await
+    }
+
+    /// Opens the queue of this name, empty where there is none yet.
+    pub async fn open_as(store: &Store, world: &World, name: &str, order: Order) -> Result<Queue, StoreError> {
         let messages = store.log(&format!("{name}/messages")).await?;
         let acks = store.log(&format!("{name}/acks")).await?;
-        let mut held = Held::default();
-        held.next_receipt = world.now().micros().max(0) as u64;
+        let (mut acked, mut ack_records) = (Ranges::default(), 0);
         let mut from = 0;
         loop {
             let records = store.read(acks, from, ReadLimit { records: 10_000, bytes: 1 << 20 })?;
             let Some(last) = records.last() else { break };
             from = last.index + 1;
-            held.ack_records += records.len() as u64;
+            ack_records += records.len() as u64;
             for record in &records {
-                decode_acks(&record.data, &mut held.acked).ok_or_else(|| {
+                decode_acks(&record.data, &mut acked).ok_or_else(|| {
                     StoreError::corrupt(format!("queue {name:?}: acknowledgement {} is damaged", record.index))
                 })?;
             }
         }
-        held.cursor = store.extent(messages).first;
+        let next_receipt = world.now().micros().max(0) as u64;
+        let mut held = Held::new(order, acked, store.extent(messages).first, next_receipt);
+        held.ack_records = ack_records;
         let inner = Inner {
             store: store.clone(),
             world: world.clone(),
@@ -107,10 +139,31 @@ impl Queue {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
-        let appended = self.0.store.append(vec![self.batch(&messages)]).await?;
-        let first = appended[0].first;
-        self.hold_delayed(first, appended[0].at, &messages);
-        Ok((first..first + messages.len() as u64).collect())
+        self.submit(messages, Vec::new()).await?.durable().await
+    }
+
+    /// Puts messages on their way, and with them batches for other logs: after a crash all of it is there or nothing.
+    /// When it returns, what is submitted later comes after.
+    pub async fn submit(&self, messages: Vec<Message>, along: Vec<Batch>) -> Result<Sending, StoreError> {
+        let mut batches = vec![self.batch(&messages)];
+        batches.extend(along);
+        let submitted = self.0.store.submit(batches).await?;
+        Ok(Sending { submitted, queue: self.clone(), messages })
+    }
+
+    /// Moves messages to another queue, in a new form, with batches for other logs: after a crash each is either here or
+    /// there. What was acknowledged meanwhile must not be given.
+    pub async fn forward(
+        &self,
+        ids: &[u64],
+        to: &Queue,
+        messages: Vec<Message>,
+        mut along: Vec<Batch>,
+    ) -> Result<Sending, StoreError> {
+        along.extend(self.take_acks(ids).1);
+        let sending = to.submit(messages, along).await?;
+        self.keep_up();
+        Ok(sending)
     }
 
     /// Sends to several queues at once: after a crash all of it is there or nothing.
@@ -130,18 +183,16 @@ impl Queue {
             let mut changed = pin!(self.0.changed.notified());
             changed.as_mut().enable();
             let tail = *next.borrow_and_update();
+            let now = self.0.world.now();
             let due = {
-                let held = self.held();
-                if tail > held.cursor && held.has_room() {
+                let mut held = self.held();
+                held.advance(now);
+                if held.is_ready() || tail > held.cursor() && held.has_room() {
                     return;
                 }
                 held.next_due()
             };
-            let now = self.0.world.now();
             let wait = due.map(|due| due.since(now));
-            if wait == Some(Duration::ZERO) {
-                return;
-            }
             let timer = async {
                 match wait {
                     // The wall clock may be moved by hand meanwhile: look again at least every few seconds.
@@ -183,19 +234,29 @@ impl Queue {
     /// Changes when a received or delayed message may be received again, and whether it is held. In memory only:
     /// after a crash it may be received at once.
     pub async fn postpone(&self, id: u64, until: Timestamp) -> Result<bool, StoreError> {
-        let mut held = self.held();
-        let Some(entry) = held.get(id).cloned() else { return Ok(false) };
-        held.put(id, Entry { due: until, ..entry });
-        drop(held);
-        self.0.changed.notify_waiters();
-        Ok(true)
+        let known = self.held().postpone(id, until);
+        if known {
+            self.0.changed.notify_waiters();
+        }
+        Ok(known)
     }
 
     /// How many messages it holds.
     pub fn counts(&self) -> QueueCounts {
         let next = self.0.store.extent(self.0.messages).next;
-        let held = self.held();
-        held.counts(self.0.world.now(), next.saturating_sub(held.cursor))
+        let mut held = self.held();
+        held.advance(self.0.world.now());
+        held.counts(next)
+    }
+
+    /// When the oldest message was sent, about.
+    pub fn oldest(&self) -> Result<Option<Timestamp>, StoreError> {
+        let (held, from) = {
+            let held = self.held();
+            (held.oldest(), held.acked.gap(held.cursor()))
+        };
+        let rest = self.0.store.read(self.0.messages, from, ReadLimit { records: 1, bytes: 1 })?;
+        Ok(held.into_iter().chain(rest.first().map(|record| record.at)).min())
     }
 
     /// The receipt of a message's latest receive by this process; `None` where there was none.
@@ -203,16 +264,42 @@ impl Queue {
         self.held().get(id).filter(|e| e.receives > 0).map(|e| e.receipt)
     }
 
+    /// Whether a message was received by this process and its visibility has not ended.
+    pub fn is_in_flight(&self, id: u64) -> bool {
+        let mut held = self.held();
+        held.advance(self.0.world.now());
+        held.get(id).is_some_and(|entry| entry.phase == Phase::InFlight)
+    }
+
     /// Acknowledges everything sent so far, durably.
     pub async fn purge(&self) -> Result<(), StoreError> {
         let below = self.0.store.extent(self.0.messages).next;
-        if below == 0 {
+        self.drop_old((0, below), Timestamp(i64::MIN)).await
+    }
+
+    /// Acknowledges everything that was sent before `at`, durably. What was moved here from another queue was sent when
+    /// it was moved.
+    pub async fn expire(&self, at: Timestamp) -> Result<(), StoreError> {
+        let first = self.0.store.extent(self.0.messages).first;
+        let past = self.0.store.find_time(self.0.messages, at);
+        self.drop_old((first, past.max(first)), at).await
+    }
+
+    async fn drop_old(&self, range: (u64, u64), at: Timestamp) -> Result<(), StoreError> {
+        let (others, known) = {
+            let mut held = self.held();
+            let known = held.acked.gap(range.0) >= range.1;
+            held.ack_records += 1;
+            (held.drop_old(range, at), known)
+        };
+        if known && others.is_empty() {
             return Ok(());
         }
         let mut batch = Batch::new(self.0.acks);
-        batch.push_with(16, |out| encode_acks([(0, below)].into_iter(), out));
+        let ranges = others.into_iter().map(|id| (id, id + 1)).chain(std::iter::once(range));
+        batch.push_with(16, |out| encode_acks(ranges.filter(|(first, past)| first < past), out));
         self.0.store.append(vec![batch]).await?;
-        self.held().purge(below);
+        self.0.changed.notify_waiters();
         self.keep_up();
         Ok(())
     }
@@ -230,23 +317,34 @@ impl Queue {
         let bytes = messages.iter().map(|m| m.body.len() + OVERHEAD).sum();
         let mut batch = Batch::with_capacity(self.0.messages, bytes);
         for message in messages {
-            let sent = Sent::New { not_before: message.not_before, body: message.body.clone() };
+            let Message { body, not_before, group } = message.clone();
+            let sent = Sent::New { not_before, group, body };
             batch.push_with(message.body.len() + OVERHEAD, |out| sent.encode(out));
         }
         batch
     }
 
-    /// Delayed messages that follow on what is known already need not be read again to be counted as delayed.
+    /// Delayed messages need not be read again to be counted as delayed. Where groups have an order, that holds only for
+    /// those that follow on what is known already.
     fn hold_delayed(&self, first: u64, sent_at: Timestamp, messages: &[Message]) {
+        if messages.iter().all(|message| message.not_before.is_none()) {
+            return;
+        }
         let now = self.0.world.now();
         let mut held = self.held();
         for (id, message) in (first..).zip(messages) {
-            let Some(due) = message.not_before.filter(|due| *due > now) else { break };
-            if held.cursor != id || !held.has_room() || held.acked.contains(id) {
+            let Some(due) = message.not_before.filter(|due| *due > now) else { continue };
+            let next = held.cursor() == id;
+            if !held.has_room() || held.acked.contains(id) || id < held.cursor() {
+                continue;
+            }
+            if held.order() == Order::Groups && !next {
                 break;
             }
-            held.put(id, Entry::untouched(id, due, sent_at));
-            held.cursor = id + 1;
+            if next {
+                held.pass(id);
+            }
+            held.put(id, Entry::untouched(id, due, sent_at, message.group));
         }
     }
 
@@ -254,7 +352,11 @@ impl Queue {
     fn take_acks(&self, ids: &[u64]) -> (Vec<bool>, Option<Batch>) {
         let next = self.0.store.extent(self.0.messages).next;
         let mut held = self.held();
+        let offers = held.offers();
         let fresh: Vec<bool> = ids.iter().map(|id| *id < next && held.ack(*id)).collect();
+        if held.offers() > offers {
+            self.0.changed.notify_waiters();
+        }
         let news = || ids.iter().zip(&fresh).filter(|(_, fresh)| **fresh).map(|(id, _)| (*id, *id + 1));
         if news().next().is_none() {
             return (fresh, None);
@@ -263,5 +365,15 @@ impl Queue {
         let mut batch = Batch::new(self.0.acks);
         batch.push_with(16 * ids.len(), |out| encode_acks(news(), out));
         (fresh, Some(batch))
+    }
+}
+
+impl Sending {
+    /// Waits until all of it is durable. The ids are in the order of the messages.
+    pub async fn durable(self) -> Result<Vec<u64>, StoreError> {
+        let Sending { submitted, queue, messages } = self;
+        let appended = submitted.durable().await?;
+        queue.hold_delayed(appended[0].first, appended[0].at, &messages);
+        Ok((appended[0].first..appended[0].first + messages.len() as u64).collect())
     }
 }

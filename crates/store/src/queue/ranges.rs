@@ -23,6 +23,17 @@ impl Ranges {
         self.0.insert(first, past);
     }
 
+    /// How many numbers there are from `from` on.
+    pub(super) fn count_from(&self, from: u64) -> u64 {
+        let before = self.0.range(..from).next_back().map_or(0, |(_, past)| past.saturating_sub(from));
+        before + self.0.range(from..).map(|(first, past)| past - first).sum::<u64>()
+    }
+
+    /// The first number from `from` on that is not there.
+    pub(super) fn gap(&self, from: u64) -> u64 {
+        self.0.range(..=from).next_back().map_or(from, |(_, past)| from.max(*past))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
         self.0.iter().map(|(first, past)| (*first, *past))
     }
@@ -44,6 +55,8 @@ mod tests {
             }
             for n in 0..80 {
                 prop_assert_eq!(ranges.contains(n), set.contains(&n));
+                prop_assert_eq!(ranges.count_from(n), set.range(n..).count() as u64);
+                prop_assert_eq!(ranges.gap(n), (n..).find(|n| !set.contains(n)).unwrap());
             }
             let parts: Vec<_> = ranges.iter().collect();
             prop_assert!(parts.windows(2).all(|w| w[0].1 < w[1].0), "{:?} is not melted", parts);

@@ -1,107 +1,242 @@
 use super::format::Sent;
-use super::held::{Entry, Held};
-use super::{Queue, Received};
+use super::held::{Entry, Held, Phase};
+use super::{Order, Queue, Received};
 use crate::{ReadLimit, Record, StoreError, Timestamp};
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Entry {
-    pub(super) fn untouched(position: u64, due: Timestamp, sent_at: Timestamp) -> Entry {
-        Entry { position, due, receipt: 0, receives: 0, first_received_at: Timestamp::default(), sent_at }
+    pub(super) fn untouched(position: u64, due: Timestamp, sent_at: Timestamp, group: Option<u64>) -> Entry {
+        Entry {
+            position,
+            phase: Phase::Delayed,
+            due,
+            receipt: 0,
+            receives: 0,
+            first_received_at: Timestamp::default(),
+            sent_at,
+            group,
+        }
     }
 }
 
 /// Until a held message whose record could not be read is tried again.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
+/// Records of the untouched rest that one receive looks at, at most.
+const LOOK_AT: usize = 10_000;
+/// Records read at once where the first ones were not to be received.
+const READ_AHEAD: usize = 256;
 
-/// What became of a record of the untouched rest.
-enum Look {
-    /// It is to be received now.
-    Due(u64, Entry, Bytes),
-    /// It was acknowledged, is held, or is held from now on.
-    Done,
+/// What is received together.
+struct Round<'a> {
+    out: Vec<Received>,
+    /// The groups it takes from.
+    groups: BTreeSet<u64>,
+    bytes: usize,
+    limit: ReadLimit,
+    now: Timestamp,
+    until: Timestamp,
+    held: &'a mut Held,
+}
+
+impl Round<'_> {
+    fn is_full(&self) -> bool {
+        self.out.len() >= self.limit.records || !self.held.may_receive()
+    }
+
+    /// Takes a message, where the limit of bytes allows it.
+    fn take(&mut self, id: u64, entry: Entry, body: Bytes) -> bool {
+        if !self.out.is_empty() && self.bytes + body.len() > self.limit.bytes {
+            return false;
+        }
+        self.bytes += body.len();
+        self.groups.extend(entry.group);
+        let entry = self.held.receive(id, entry, self.now, self.until);
+        self.out.push(received(id, &entry, body));
+        true
+    }
 }
 
 impl Queue {
-    /// Receives up to `max` messages that are due now, maybe none, roughly in the order they were sent. They stay
-    /// invisible for `visibility` unless they are acknowledged or postponed.
+    /// Receives up to `max` messages that are due now, maybe none, roughly in the order they were sent, or in that order
+    /// within their groups: see [`Order`]. They stay invisible for `visibility` unless they are acknowledged or
+    /// postponed.
     ///
     /// A message that cannot be read holds up no other: it is looked at again after a while.
     pub async fn receive(&self, max: usize, visibility: Duration) -> Result<Vec<Received>, StoreError> {
-        let mut out = Vec::new();
-        match self.receive_into(&mut out, max, visibility) {
-            // What was received by then is in flight and must not be forgotten.
-            Err(error) if !out.is_empty() => tracing::error!(%error, "a queue cannot be read further"),
-            result => result?,
-        }
-        Ok(out)
+        self.receive_up_to(ReadLimit { records: max, bytes: usize::MAX }, visibility).await
     }
 
-    fn receive_into(&self, out: &mut Vec<Received>, max: usize, visibility: Duration) -> Result<(), StoreError> {
+    /// The same, with a limit of bytes, too. At least one message is received if there is any.
+    pub async fn receive_up_to(&self, limit: ReadLimit, visibility: Duration) -> Result<Vec<Received>, StoreError> {
         let now = self.0.world.now();
         let until = now.plus(visibility);
         let mut held = self.held();
-        while out.len() < max {
-            let Some(id) = held.due(now) else { break };
-            let entry = held.get(id).cloned().expect("what is due is held");
-            match self.body(entry.position) {
-                Ok(body) => out.push(received(&mut held, id, entry, body, now, until)),
-                Err(error) => {
-                    held.put(id, Entry { due: now.plus(UNREADABLE_PAUSE), ..entry });
-                    return Err(error);
-                }
-            }
+        held.advance(now);
+        let (out, groups) = (Vec::new(), BTreeSet::new());
+        let mut round = Round { out, groups, bytes: 0, limit, now, until, held: &mut held };
+        match self.fill(&mut round) {
+            // What was received by then is in flight and must not be forgotten.
+            Err(error) if !round.out.is_empty() => tracing::error!(%error, "a queue cannot be read further"),
+            result => result?,
         }
-        while out.len() < max && held.has_room() {
-            let limit = ReadLimit { records: max - out.len(), bytes: 1 << 20 };
-            let records = self.0.store.read(self.0.messages, held.cursor, limit)?;
-            if records.is_empty() {
-                break;
-            }
-            for record in records {
-                if !held.has_room() {
-                    break;
+        Ok(round.out)
+    }
+
+    /// Gives messages out again that were received before, where nothing has happened to them since: each is in flight,
+    /// by the receipt and up to the time that are given. They stay invisible for `visibility` from now.
+    pub async fn repeat(
+        &self,
+        messages: &[(u64, u64, Timestamp)],
+        visibility: Duration,
+    ) -> Result<Option<Vec<Received>>, StoreError> {
+        let now = self.0.world.now();
+        let mut held = self.held();
+        held.advance(now);
+        let mut out = Vec::with_capacity(messages.len());
+        for (id, receipt, until) in messages {
+            let same =
+                |entry: &&Entry| entry.phase == Phase::InFlight && entry.receipt == *receipt && entry.due == *until;
+            let Some(mut entry) = held.get(*id).filter(same).cloned() else { return Ok(None) };
+            entry.due = now.plus(visibility);
+            let body = self.body(entry.position)?;
+            out.push(received(*id, &entry, body));
+        }
+        for message in &out {
+            held.postpone(message.id, message.until);
+        }
+        Ok(Some(out))
+    }
+
+    fn fill(&self, round: &mut Round<'_>) -> Result<(), StoreError> {
+        match round.held.order() {
+            Order::Loose => {
+                let more = self.fill_held(round, false)? && self.fill_rest(round)?;
+                // Loud groups come where there is nothing else.
+                if more {
+                    self.fill_held(round, true)?;
                 }
-                held.cursor = record.index + 1;
-                if let Look::Due(id, entry, body) = self.look(&mut held, record, now)? {
-                    out.push(received(&mut held, id, entry, body, now, until));
+            }
+            Order::Groups => {
+                if self.fill_groups(round)? {
+                    self.fill_rest(round)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn look(&self, held: &mut Held, record: Record, now: Timestamp) -> Result<Look, StoreError> {
-        let index = record.index;
-        let at = record.at;
-        let (id, entry, body) = match Sent::decode(record.data).ok_or_else(|| self.damaged(index))? {
-            Sent::New { not_before, body } => (index, Entry::untouched(index, not_before.unwrap_or(at), at), body),
-            Sent::Copy(copy) => {
-                // Its index is the id of no message.
-                held.acked.insert(index, index + 1);
+    /// Takes what waits; whether there is room for more.
+    fn fill_held(&self, round: &mut Round<'_>, if_loud: bool) -> Result<bool, StoreError> {
+        let mut from = 0;
+        while !round.is_full() {
+            let Some(id) = round.held.next(from, if_loud) else { return Ok(true) };
+            if !self.take_held(round, id)? {
+                return Ok(false);
+            }
+            from = id + 1;
+        }
+        Ok(false)
+    }
+
+    /// Takes what waits in groups that have an order, group by group.
+    fn fill_groups(&self, round: &mut Round<'_>) -> Result<bool, StoreError> {
+        while !round.is_full() {
+            let Some(id) = round.held.next(0, true) else { return Ok(true) };
+            let group = round.held.get(id).and_then(|entry| entry.group);
+            if !self.take_held(round, id)? {
+                return Ok(false);
+            }
+            while let Some(id) = group.and_then(|group| round.held.next_of(group)).filter(|_| !round.is_full()) {
+                if !self.take_held(round, id)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn take_held(&self, round: &mut Round<'_>, id: u64) -> Result<bool, StoreError> {
+        let entry = round.held.get(id).cloned().expect("what waits is held");
+        match self.body(entry.position) {
+            Ok(body) => Ok(round.take(id, entry, body)),
+            Err(error) => {
+                let due = round.now.plus(UNREADABLE_PAUSE);
+                let phase = if entry.receives > 0 { Phase::InFlight } else { Phase::Delayed };
+                round.held.put(id, Entry { due, phase, ..entry });
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes from the untouched rest; whether there is room for more.
+    fn fill_rest(&self, round: &mut Round<'_>) -> Result<bool, StoreError> {
+        let mut looked = 0;
+        while !round.is_full() {
+            if looked >= LOOK_AT || !round.held.has_room() {
+                return Ok(true);
+            }
+            let wanted = (round.limit.records - round.out.len()).min(READ_AHEAD);
+            let limit = ReadLimit { records: if looked == 0 { wanted } else { READ_AHEAD }, bytes: 1 << 20 };
+            let records = self.0.store.read(self.0.messages, round.held.cursor(), limit)?;
+            if records.is_empty() {
+                return Ok(true);
+            }
+            looked += records.len();
+            for record in records {
+                if round.is_full() || !round.held.has_room() {
+                    break;
+                }
+                if !self.look(round, record)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes a record of the untouched rest, or holds it; false where it is too large for this receive.
+    fn look(&self, round: &mut Round<'_>, record: Record) -> Result<bool, StoreError> {
+        let (index, at) = (record.index, record.at);
+        let sent = Sent::decode(record.data).ok_or_else(|| self.damaged(index));
+        let held = &mut *round.held;
+        let (id, entry, body) = match sent {
+            Err(error) => {
+                held.pass(index);
+                return Err(error);
+            }
+            Ok(Sent::New { not_before, group, body }) => {
+                (index, Entry::untouched(index, not_before.unwrap_or(at), at, group), body)
+            }
+            Ok(Sent::Copy(copy)) => {
                 let entry = Entry {
-                    position: index,
-                    due: copy.not_before,
-                    receipt: 0,
                     receives: copy.receives,
                     first_received_at: copy.first_received_at,
-                    sent_at: copy.sent_at,
+                    ..Entry::untouched(index, copy.not_before, copy.sent_at, copy.group)
                 };
                 (copy.id, entry, copy.body)
             }
         };
+        held.pass(index);
+        if id != index {
+            // Its index is the id of no message.
+            held.acked.insert(index, index + 1);
+        }
         if held.acked.contains(id) {
-            return Ok(Look::Done);
+            return Ok(true);
         }
         if let Some(known) = held.get(id).cloned() {
             held.put(id, Entry { position: index, ..known });
-            return Ok(Look::Done);
-        }
-        if entry.due > now {
+        } else if entry.due > round.now {
             held.put(id, entry);
-            return Ok(Look::Done);
+        } else if held.is_blocked(entry.group, &round.groups) {
+            held.put(id, Entry { phase: Phase::Waiting, ..entry });
+        } else if !round.take(id, entry.clone(), body) {
+            round.held.put(id, Entry { phase: Phase::Waiting, ..entry });
+            return Ok(false);
         }
-        Ok(Look::Due(id, entry, body))
+        Ok(true)
     }
 
     /// Reads a held message again.
@@ -120,12 +255,12 @@ impl Queue {
     }
 }
 
-fn received(held: &mut Held, id: u64, entry: Entry, body: Bytes, now: Timestamp, until: Timestamp) -> Received {
-    let entry = held.receive(id, entry, now, until);
+fn received(id: u64, entry: &Entry, body: Bytes) -> Received {
     Received {
         id,
         receipt: entry.receipt,
         body,
+        until: entry.due,
         sent_at: entry.sent_at,
         first_received_at: entry.first_received_at,
         receives: entry.receives,

@@ -65,6 +65,7 @@ impl Queue {
                 sent_at: entry.sent_at,
                 first_received_at: entry.first_received_at,
                 receives: entry.receives,
+                group: entry.group,
                 body: self.body(entry.position)?,
             });
             batch.push_with(OVERHEAD, |out| copy.encode(out));
