@@ -248,10 +248,8 @@ struct FilterPolicies;
 
 impl topics::Matcher for FilterPolicies {
     fn compile(&self, policy: &str) -> Result<topics::Filter, String> {
-        let pattern = rules::pattern::Pattern::compile(policy).map_err(|error| error.to_string())?;
-        Ok(Box::new(move |seen| {
-            rules::pattern::Event::parse(&seen.to_string()).is_ok_and(|event| pattern.matches(&event))
-        }))
+        let pattern = patterns::Pattern::parse(policy).map_err(|error| error.to_string())?;
+        Ok(Box::new(move |seen| patterns::Event::parse(&seen.to_string()).is_ok_and(|event| pattern.matches(&event))))
     }
 }
 

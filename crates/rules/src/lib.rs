@@ -2,7 +2,7 @@
 //!
 //! Invariants: what `PutEvents` answered with an id is, for every target of every rule it matched, durable in `delivery`;
 //! all of one call goes out in one append; an event travels from bus to bus once at most; what AWS has and this crate has
-//! not is refused by name. The modules `pattern`, `path`, `schedule` and `transform` are pure: they answer every text,
+//! not is refused by name. The modules `path`, `schedule` and `transform` are pure: they answer every text,
 //! however malformed, with a value or with AWS's own reason for refusing it.
 //! What it is not: a delivery loop; it never waits for a target.
 //! Entry points: [`Rules::open`], then [`Rules::service`] (asked), [`Rules::target`] (pushed) and [`Rules::start`] (woken).
@@ -11,10 +11,8 @@ mod agenda;
 mod api;
 mod entry;
 mod error;
-mod json;
 mod limits;
 pub mod path;
-pub mod pattern;
 mod route;
 mod rules;
 pub mod schedule;

@@ -1,11 +1,11 @@
 //! From an event to the envelopes of its targets. Pure.
 
-use crate::pattern::{Event, EventError};
 use crate::table::{LiveBus, LiveRule, LiveTarget};
 use crate::transform::{Matched, TargetInput};
 use bytes::Bytes;
 use delivery::{Envelope, attribute};
 use names::{Arn, Timestamp, TraceContext};
+use patterns::{Event, EventError};
 use serde_json::Value;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;

@@ -2,13 +2,13 @@
 
 use crate::limits::{EVENT_AGE, RETRIES};
 use crate::path::{JsonPath, PathError};
-use crate::pattern::{Event, Pattern, PatternError, RuleSet};
 use crate::schedule::{Schedule, ScheduleError};
 use crate::signals::RuleSeries;
 use crate::state::{Bus, DEFAULT_BUS, Retry, Rule, State, Status, Target};
 use crate::transform::{Configured, InputError, TargetInput};
 use delivery::{Backoff, RetryPolicy};
 use names::{Arn, Home};
+use patterns::{Event, Pattern, PatternError, RuleSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,7 +162,7 @@ impl LiveRule {
             schedule: schedule.map(Schedule::parse).transpose()?,
             revision: *revision,
             status: definition.status,
-            pattern: definition.pattern.as_deref().map(Pattern::compile).transpose()?,
+            pattern: definition.pattern.as_deref().map(Pattern::parse).transpose()?,
         })
     }
 

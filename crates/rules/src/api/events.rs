@@ -5,12 +5,12 @@ use crate::Rules;
 use crate::entry::{self, EntryError};
 use crate::error::{invalid, not_served};
 use crate::limits::ENTRIES_BYTES;
-use crate::pattern::Event;
 use crate::route::Incoming;
 use crate::table::Table;
 use bytes::Bytes;
 use delivery::Envelope;
 use names::TraceContext;
+use patterns::Event;
 use serde_json::{Map, Value};
 use shapes::events::{
     PutEventsRequest, PutEventsRequestEntry, PutEventsResponse, PutEventsResultEntry, TestEventPatternRequest,

@@ -5,10 +5,10 @@ use super::tags;
 use crate::Rules;
 use crate::error::{invalid, no_bus, no_rule, too_many};
 use crate::limits::RULES;
-use crate::pattern::Pattern;
 use crate::schedule::Schedule;
 use crate::state::{Change, DEFAULT_BUS, Definition, Rule, Status};
 use crate::table::rule_arn;
+use patterns::Pattern;
 use shapes::events::{
     DeleteRuleRequest, DescribeRuleRequest, DescribeRuleResponse, DisableRuleRequest, EnableRuleRequest,
     ListRuleNamesByTargetRequest, ListRuleNamesByTargetResponse, ListRulesRequest, ListRulesResponse, PutRuleRequest,
@@ -76,7 +76,7 @@ fn definition(bus: &str, input: PutRuleRequest) -> Result<Definition, ApiError> 
 
 /// Compiles a pattern or says what is wrong with it.
 pub(super) fn compile(pattern: &str) -> Result<Pattern, ApiError> {
-    Pattern::compile(pattern).map_err(|error| errors::INVALID_EVENT_PATTERN_EXCEPTION.because(error.to_string()))
+    Pattern::parse(pattern).map_err(|error| errors::INVALID_EVENT_PATTERN_EXCEPTION.because(error.to_string()))
 }
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html>

@@ -5,9 +5,9 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use crate::json;
 use crate::path::JsonPath;
 use names::Timestamp;
+use patterns::json;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use template::Template;

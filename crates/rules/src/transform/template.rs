@@ -1,8 +1,8 @@
 //! An InputTemplate: JSON text with placeholders, in strings and out of them.
 
 use super::{InputError, Matched};
-use crate::json;
 use crate::path::JsonPath;
+use patterns::json;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;

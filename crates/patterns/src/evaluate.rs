@@ -1,8 +1,8 @@
 //! Whether an event satisfies a branch, in time proportional to what the branch looks at.
 
-use super::condition::Condition;
-use super::event::Node;
-use super::value::Scalar;
+use crate::condition::Condition;
+use crate::event::Node;
+use crate::value::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -91,22 +91,23 @@ impl Step {
 }
 
 /// Whether some scalar at this place passes.
-fn holds_value(node: &Node, passes: &dyn Fn(&Scalar) -> bool) -> bool {
-    node.scalars.iter().any(passes) || node.elements.iter().any(|element| holds_value(element, passes))
+fn holds_value(node: &Node, passes: &dyn Fn(Value<'_>) -> bool) -> bool {
+    node.scalars.iter().any(|scalar| passes(scalar.value()))
+        || node.elements.iter().any(|element| holds_value(element, passes))
 }
 
 /// Calls `found` with each scalar at a path, whichever elements of arrays it is found in.
-pub(crate) fn each_value<'a>(node: &'a Node, path: &str, found: &mut dyn FnMut(&'a Scalar)) {
+pub(crate) fn each_value<'a>(node: &'a Node, path: &str, found: &mut dyn FnMut(Value<'a>)) {
     follow(node, Some(path), found);
 }
 
 /// `path` is what is left of the path; a name may be empty, so no path is not an empty one.
-fn follow<'a>(node: &'a Node, path: Option<&str>, found: &mut dyn FnMut(&'a Scalar)) {
+fn follow<'a>(node: &'a Node, path: Option<&str>, found: &mut dyn FnMut(Value<'a>)) {
     for element in &node.elements {
         follow(element, path, found);
     }
     let Some(path) = path else {
-        return node.scalars.iter().for_each(found);
+        return node.scalars.iter().for_each(|scalar| found(scalar.value()));
     };
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     if let Some(field) = node.fields.get(name) {

@@ -1,17 +1,17 @@
 //! A pull reader of JSON that stands, at each token, where AWS's own parser stands: a refused text is answered with
 //! the line and column AWS gives, and a number keeps the digits it was written with.
 
-/// Deepest nesting accepted in a pattern or an event: the same bound the JSON values of the house have.
-const DEPTH_MAX: usize = 128;
+use crate::limits::DEPTH_MAX;
 
 const VALUES: &str = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
 
 /// Why a text was refused, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) reason: String,
+pub struct Fault {
+    /// What is wrong, in the words of AWS's parser.
+    pub reason: String,
     /// Byte offset of the place to name, where AWS names one.
-    pub(crate) at: Option<usize>,
+    pub at: Option<usize>,
     /// AWS wraps errors found in lists of anything-but a second time, so their place is printed twice.
     pub(crate) twice: bool,
 }
@@ -343,7 +343,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Checks that a text is one JSON value, or any number of them one after another.
-pub(crate) fn check(text: &str, several: bool) -> Result<(), Fault> {
+pub fn check(text: &str, several: bool) -> Result<(), Fault> {
     let mut reader = Reader::new(text);
     let mut values = 0;
     loop {
@@ -357,7 +357,7 @@ pub(crate) fn check(text: &str, several: bool) -> Result<(), Fault> {
 }
 
 /// How AWS writes where in the text something was found.
-pub(crate) fn place(source: &str, at: usize) -> String {
+pub fn place(source: &str, at: usize) -> String {
     // Longer sources are shown with their first 500 characters.
     const SHOWN_CHARS: usize = 500;
     let before = &source[..at];

@@ -1,10 +1,25 @@
 //! The scalars patterns compare: strings, numbers as exact decimals, booleans and null.
 
+use crate::limits::NUMBER_MAX_MICROS;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// Numbers are compared between -5e9 and 5e9, inclusive:
-/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html>
-const NUMBER_MAX_MICROS: i128 = 5_000_000_000 * 1_000_000;
+/// A scalar, looked at where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    String(&'a str),
+    /// Its digits, and the decimal they stand for as in [`Number`].
+    Number(&'a str, Option<i64>),
+    True,
+    False,
+    Null,
+}
+
+impl<'a> Value<'a> {
+    pub(crate) fn number(digits: &'a str) -> Value<'a> {
+        Value::Number(digits, decimal_halves(digits))
+    }
+}
 
 /// A scalar of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +29,18 @@ pub(crate) enum Scalar {
     True,
     False,
     Null,
+}
+
+impl Scalar {
+    pub(crate) fn value(&self) -> Value<'_> {
+        match self {
+            Scalar::String(text) => Value::String(text),
+            Scalar::Number(number) => Value::Number(&number.text, number.halves),
+            Scalar::True => Value::True,
+            Scalar::False => Value::False,
+            Scalar::Null => Value::Null,
+        }
+    }
 }
 
 /// A number as written, and as the decimal it stands for where it is in AWS's range.
@@ -36,8 +63,13 @@ impl Number {
     }
 
     /// Whether two numbers are numerically equal, or out of range and written alike (an account number, say).
-    pub(crate) fn equals(&self, other: &Number) -> bool {
-        (self.halves.is_some() && self.halves == other.halves && !self.is_cut()) || self.text == other.text
+    pub(crate) fn equals(&self, digits: &str, halves: Option<i64>) -> bool {
+        (self.halves.is_some() && self.halves == halves && !self.is_cut()) || *self.text == *digits
+    }
+
+    /// The digits as written.
+    pub(crate) fn digits(&self) -> &str {
+        &self.text
     }
 
     /// Whether the number has more than the six digits after the point that are compared.
@@ -82,27 +114,33 @@ fn decimal_halves(text: &str) -> Option<i64> {
 }
 
 /// The form in which strings are compared exactly: IP addresses are equal however they are written, as in AWS.
-pub(crate) fn canonical(text: &str) -> Box<str> {
+pub(crate) fn canonical(text: &str) -> Cow<'_, str> {
+    address(text).map_or(Cow::Borrowed(text), |address| Cow::Owned(address.to_string()))
+}
+
+/// The IP address that a text writes, if it does.
+pub(crate) fn address(text: &str) -> Option<IpAddr> {
     let may_be_address = text.len() <= 45 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'.' || b == b':');
-    match may_be_address.then(|| text.parse::<IpAddr>()) {
-        Some(Ok(address)) => address.to_string().into(),
-        _ => text.into(),
-    }
+    if may_be_address { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn equal(a: &str, b: &str) -> bool {
+        Number::new(a).equals(b, Number::new(b).halves())
+    }
+
     #[test]
     fn numbers_are_exact_decimals() {
         for (a, b) in [("100", "100.0"), ("1e2", "100"), ("-0", "0"), ("3.018e2", "301.8"), ("0.000001", "1e-6")] {
-            assert!(Number::new(a).equals(&Number::new(b)), "{a} = {b}");
+            assert!(equal(a, b), "{a} = {b}");
         }
         for (a, b) in [("0.1", "0.1000001"), ("1.0000001", "1.0000002"), ("5000000001", "5000000001.0")] {
-            assert!(!Number::new(a).equals(&Number::new(b)), "{a} != {b}");
+            assert!(!equal(a, b), "{a} != {b}");
         }
-        assert!(Number::new("123456789012").equals(&Number::new("123456789012")));
+        assert!(equal("123456789012", "123456789012"));
         assert_eq!(Number::new("5e9").halves(), Some(10_000_000_000_000_000));
         assert_eq!(Number::new("5000000000.0000001").halves(), None);
         assert_eq!(Number::new("1e999999999999").halves(), None);

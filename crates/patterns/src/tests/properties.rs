@@ -1,4 +1,4 @@
-use super::super::{Event, Pattern, RuleSet};
+use crate::{Event, Pattern, RuleSet};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ proptest! {
         let mut set = RuleSet::default();
         let mut naive = std::collections::BTreeMap::new();
         for (id, text) in patterns.iter().enumerate() {
-            let pattern = Pattern::compile(&text.to_string()).expect("generated patterns are valid");
+            let pattern = Pattern::parse(&text.to_string()).expect("generated patterns are valid");
             set.insert(id, pattern.clone());
             naive.insert(id, pattern);
         }
@@ -81,7 +81,7 @@ proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,40}", json in "[{}\\[\\]\",:0-9a$\\\\.eu-]{0,40}") {
         for text in [&text, &json] {
-            let pattern = Pattern::compile(text);
+            let pattern = Pattern::parse(text);
             let event = Event::parse(text);
             if let (Ok(pattern), Ok(event)) = (pattern, event) {
                 pattern.matches(&event);
@@ -92,7 +92,7 @@ proptest! {
     #[test]
     fn no_operand_panics(operator in "exactly|prefix|suffix|wildcard|cidr|numeric|anything-but|equals-ignore-case|exists",
                          operand in "\"[*\\\\0-9./:a-]{0,8}\"|\\[(\"[<>=]{1,2}\",)?-?[0-9]{1,12}(\\.[0-9]{1,8})?(e-?[0-9]{1,11})?\\]|true|\\{\"prefix\":\"a\"\\}") {
-        let pattern = Pattern::compile(&format!("{{\"a\": [{{\"{operator}\": {operand}}}]}}"));
+        let pattern = Pattern::parse(&format!("{{\"a\": [{{\"{operator}\": {operand}}}]}}"));
         if let Ok(pattern) = pattern {
             for value in ["\"10.1.2.3\"", "\"a*b\"", "12", "-0.5e3", "null", "[]"] {
                 pattern.matches(&Event::parse(&format!("{{\"a\": {value}}}")).expect("an object"));
@@ -115,7 +115,7 @@ fn rules_are_found_by_their_strings_among_many() {
     let mut set = RuleSet::default();
     for id in 0..2_000 {
         let text = format!("{{\"source\": [\"app\"], \"detail\": {{\"kind\": [\"k{id}\", \"l{id}\"]}}}}");
-        set.insert(id, Pattern::compile(&text).expect("valid"));
+        set.insert(id, Pattern::parse(&text).expect("valid"));
     }
     assert_eq!(set.matching(&Event::parse(r#"{"source": "app", "detail": {"kind": "l7"}}"#).expect("JSON")), [7]);
     assert_eq!(

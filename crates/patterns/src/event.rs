@@ -1,7 +1,7 @@
 //! An event as patterns see it, built once per event.
 
-use super::value::{Number, Scalar};
 use crate::json::{Fault, Reader, Token};
+use crate::value::{Number, Scalar};
 use std::collections::BTreeMap;
 
 /// Why a text is not an event.
@@ -52,7 +52,50 @@ impl Event {
     }
 }
 
+impl Event {
+    /// The event that a JSON value is.
+    pub fn of(value: &serde_json::Value) -> Result<Event, EventError> {
+        let serde_json::Value::Object(fields) = value else { return Err(EventError::NotObject) };
+        let mut root = Node::default();
+        root.add_fields(fields);
+        Ok(Event { root })
+    }
+}
+
 impl Node {
+    fn add_fields(&mut self, fields: &serde_json::Map<String, serde_json::Value>) {
+        for (name, value) in fields {
+            let mut node = Node::default();
+            node.add(value);
+            merge(self.at_path(name), node);
+        }
+    }
+
+    fn add(&mut self, value: &serde_json::Value) {
+        use serde_json::Value;
+        self.scalars.push(match value {
+            Value::String(text) => Scalar::String(text.as_str().into()),
+            Value::Number(number) => Scalar::Number(Number::new(&number.to_string())),
+            Value::Bool(true) => Scalar::True,
+            Value::Bool(false) => Scalar::False,
+            Value::Null => Scalar::Null,
+            Value::Object(fields) => return self.add_fields(fields),
+            Value::Array(elements) => {
+                for element in elements {
+                    match element {
+                        Value::Object(_) | Value::Array(_) => {
+                            let mut node = Node::default();
+                            node.add(element);
+                            self.elements.push(node);
+                        }
+                        scalar => self.add(scalar),
+                    }
+                }
+                return;
+            }
+        });
+    }
+
     fn at_path(&mut self, name: &str) -> &mut Node {
         name.split('.').fold(self, |node, step| node.fields.entry(step.into()).or_default())
     }

@@ -1,4 +1,4 @@
-use super::super::{Event, Pattern, RuleSet};
+use crate::{Event, Pattern, RuleSet};
 
 const YES: bool = true;
 const NO: bool = false;
@@ -218,7 +218,7 @@ const TABLE: &[(&str, bool)] = &[
 fn verdicts_are_those_of_the_documentation() {
     let event = Event::parse(EVENT).expect("an object");
     for (text, wanted) in TABLE {
-        let pattern = Pattern::compile(text).expect(text);
+        let pattern = Pattern::parse(text).expect(text);
         assert_eq!(pattern.matches(&event), *wanted, "{text}");
         let mut set = RuleSet::default();
         set.insert("rule", pattern);
@@ -246,7 +246,7 @@ fn events_with_odd_names() {
         (r#"{"a": [{"wildcard": "*é*"}]}"#, r#"{"a": "xéy"}"#, YES),
     ] {
         let event = Event::parse(event).expect("an object");
-        let compiled = Pattern::compile(pattern).expect(pattern);
+        let compiled = Pattern::parse(pattern).expect(pattern);
         assert_eq!(compiled.matches(&event), wanted, "{pattern}");
         let mut set = RuleSet::default();
         set.insert((), compiled);

@@ -1,8 +1,8 @@
 //! What one value of a field may be asked.
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html>
 
-use super::value::{Number, Scalar, canonical};
-use super::wildcard::Wildcard;
+use crate::value::{Number, Value, address, canonical};
+use crate::wildcard::Wildcard;
 use std::net::IpAddr;
 
 /// One entry of the array under a field of a pattern.
@@ -51,23 +51,25 @@ pub(crate) struct Bound {
 }
 
 impl Condition {
-    pub(crate) fn accepts(&self, value: &Scalar) -> bool {
+    pub(crate) fn accepts(&self, value: Value<'_>) -> bool {
         match (self, value) {
             (Condition::Exists, _)
-            | (Condition::True, Scalar::True)
-            | (Condition::False, Scalar::False)
-            | (Condition::Null, Scalar::Null) => true,
-            (Condition::String(wanted), Scalar::String(text)) => *wanted == canonical(text),
-            (Condition::Number(wanted), Scalar::Number(number)) => wanted.equals(number),
-            (Condition::Text(test), Scalar::String(text)) => test.accepts(text),
-            (Condition::Range { low, high }, Scalar::Number(number)) => in_range(number, *low, *high),
-            (Condition::Cidr { network, prefix_bits }, Scalar::String(text)) => {
-                text.parse::<IpAddr>().is_ok_and(|address| same_network(*network, address, *prefix_bits))
+            | (Condition::True, Value::True)
+            | (Condition::False, Value::False)
+            | (Condition::Null, Value::Null) => true,
+            (Condition::String(wanted), Value::String(text)) => is_string(wanted, text),
+            (Condition::Number(wanted), Value::Number(digits, halves)) => wanted.equals(digits, halves),
+            (Condition::Text(test), Value::String(text)) => test.accepts(text),
+            (Condition::Range { low, high }, Value::Number(_, halves)) => in_range(halves, *low, *high),
+            (Condition::Cidr { network, prefix_bits }, Value::String(text)) => {
+                address(text).is_some_and(|address| same_network(*network, address, *prefix_bits))
             }
             // Anything but asks for a value that is something else; a value of another type is something else.
-            (Condition::NotStrings(refused), Scalar::String(text)) => !refused.contains(&canonical(text)),
-            (Condition::NotNumbers(refused), Scalar::Number(number)) => !refused.iter().any(|r| r.equals(number)),
-            (Condition::NotTexts(refused), Scalar::String(text)) => !refused.iter().any(|test| test.accepts(text)),
+            (Condition::NotStrings(refused), Value::String(text)) => !refused.iter().any(|r| is_string(r, text)),
+            (Condition::NotNumbers(refused), Value::Number(digits, halves)) => {
+                !refused.iter().any(|r| r.equals(digits, halves))
+            }
+            (Condition::NotTexts(refused), Value::String(text)) => !refused.iter().any(|test| test.accepts(text)),
             (Condition::NotStrings(_) | Condition::NotNumbers(_) | Condition::NotTexts(_), _) => true,
             _ => false,
         }
@@ -92,8 +94,13 @@ pub(crate) fn fold(text: &str) -> Box<str> {
     text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect::<String>().into()
 }
 
-fn in_range(number: &Number, low: Option<Bound>, high: Option<Bound>) -> bool {
-    let Some(halves) = number.halves() else {
+/// Whether a text is a canonical string. Only an address has more than one form, and it is written with digits.
+fn is_string(wanted: &str, text: &str) -> bool {
+    *wanted == *text || (wanted.contains(['.', ':']) && *wanted == *canonical(text))
+}
+
+fn in_range(halves: Option<i64>, low: Option<Bound>, high: Option<Bound>) -> bool {
+    let Some(halves) = halves else {
         return false;
     };
     low.is_none_or(|bound| halves > bound.halves || (bound.inclusive && halves == bound.halves))

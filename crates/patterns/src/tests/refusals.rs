@@ -1,4 +1,4 @@
-use super::super::{Event, EventError, Pattern};
+use crate::{Dialect, Event, EventError, Pattern};
 
 /// Patterns with the reason AWS gives and the columns it names, as recorded from its answers.
 const PLACED: &[(&str, &str, &[u32])] = &[
@@ -144,7 +144,7 @@ const REASONS: &[(&str, &str)] = &[
 ];
 
 fn refusal(pattern: &str) -> String {
-    Pattern::compile(pattern).map(|_| pattern).expect_err("refused").to_string()
+    Pattern::parse(pattern).map(|_| pattern).expect_err("refused").to_string()
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn refusals_are_worded_and_placed_as_in_aws() {
         assert_eq!(refusal(pattern), format!("Event pattern is not valid. Reason: {reason}"));
     }
     for (pattern, reason) in REASONS {
-        assert_eq!(Pattern::compile(pattern).expect_err(pattern).reason, *reason, "{pattern}");
+        assert_eq!(Pattern::parse(pattern).expect_err(pattern).reason, *reason, "{pattern}");
     }
 }
 
@@ -175,21 +175,21 @@ fn places_count_lines_and_long_sources_are_cut() {
 #[test]
 fn size_depth_and_combinations_are_limited() {
     let sized = |chars: usize| format!("{{\"a\": [\"{}\"]}}", "x".repeat(chars - 11));
-    assert!(Pattern::compile(&sized(2048)).is_ok());
-    assert!(Pattern::compile(&sized(2049)).is_err());
-    assert!(Pattern::compile_within(&sized(4096), 4096).is_ok());
+    assert!(Pattern::parse(&sized(2048)).is_ok());
+    assert!(Pattern::parse(&sized(2049)).is_err());
+    assert!(Pattern::parse_as(Dialect::EventSource, &sized(4096)).is_ok());
     let nested = |depth: usize| format!("{}[1]{}", "{\"a\":".repeat(depth), "}".repeat(depth));
-    assert!(Pattern::compile(&nested(127)).is_ok());
+    assert!(Pattern::parse(&nested(127)).is_ok());
     assert_eq!(
-        Pattern::compile(&nested(128)).expect_err("too deep").reason,
+        Pattern::parse(&nested(128)).expect_err("too deep").reason,
         "Document nesting depth (129) exceeds the maximum allowed (128)"
     );
     let ors = |count: usize| {
         let or = |n: usize| format!("\"k{n}\": {{\"$or\": [{{\"a\": [1]}}, {{\"b\": [2]}}]}}");
         format!("{{{}}}", (0..count).map(or).collect::<Vec<_>>().join(", "))
     };
-    assert!(Pattern::compile(&ors(9)).is_ok());
-    assert!(Pattern::compile(&ors(10)).is_err());
+    assert!(Pattern::parse(&ors(9)).is_ok());
+    assert!(Pattern::parse(&ors(10)).is_err());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Reading match expressions such as `{"prefix": "a"}`. The reasons of refusal are AWS's own.
 
-use super::condition::{Bound, Condition, TextTest, fold};
-use super::value::{Number, canonical};
-use super::wildcard::{Wildcard, WildcardError};
+use crate::condition::{Bound, Condition, TextTest, fold};
 use crate::json::{Fault, Reader, Token};
+use crate::limits::POLICY_STARS;
+use crate::pattern::Dialect;
+use crate::value::{Number, canonical};
+use crate::wildcard::{Wildcard, WildcardError};
 use std::net::IpAddr;
 
 const ONE_KEY: &str = "Only one key allowed in match expression";
@@ -28,14 +30,18 @@ impl From<Condition> for Entry {
 }
 
 /// Reads the match expression whose opening brace was just met.
-pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Entry, Fault> {
+pub(crate) fn read(reader: &mut Reader<'_>, dialect: Dialect) -> Result<Entry, Fault> {
     if reader.next()? != Token::Field {
         return Err(reader.fault("Match expression name not found"));
     }
     match reader.name() {
+        other @ ("wildcard" | "cidr") if dialect == Dialect::EventSource => {
+            let reason = format!("Unrecognized match type {other}");
+            Err(reader.fault(reason))
+        }
         "exactly" => {
             let text = sole_string(reader, "exact match pattern must be a string")?;
-            Ok(Condition::String(canonical(&text)).into())
+            Ok(Condition::String(canonical(&text).into()).into())
         }
         "prefix" => affix(reader, "prefix", TextTest::Prefix, TextTest::PrefixIgnoreCase),
         "suffix" => affix(reader, "suffix", TextTest::Suffix, TextTest::SuffixIgnoreCase),
@@ -46,7 +52,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Entry, Fault> {
         "wildcard" => {
             require(reader, Token::String, NEEDS_STRING_WILDCARD)?;
             let text = reader.text()?.to_owned();
-            let wildcard = Wildcard::parse(&text).map_err(|error| match error {
+            let wildcard = wildcard(&text, dialect).map_err(|error| match error {
                 WildcardError::Syntax(reason) => reader.fault(reason),
                 WildcardError::Complex => Fault::nowhere(TOO_COMPLEX),
             })?;
@@ -62,12 +68,18 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Entry, Fault> {
         }
         "numeric" => numeric(reader),
         "exists" => exists(reader),
-        "anything-but" => anything_but(reader).map(Entry::Value),
+        "anything-but" => anything_but(reader, dialect).map(Entry::Value),
         other => {
             let reason = format!("Unrecognized match type {other}");
             Err(reader.fault(reason))
         }
     }
+}
+
+fn wildcard(text: &str, dialect: Dialect) -> Result<Wildcard, WildcardError> {
+    let wildcard = Wildcard::parse(text)?;
+    let policy = matches!(dialect, Dialect::MessageAttributes | Dialect::MessageBody);
+    if policy && wildcard.pieces().len() > POLICY_STARS + 1 { Err(WildcardError::Complex) } else { Ok(wildcard) }
 }
 
 fn require(reader: &mut Reader<'_>, wanted: Token, reason: &str) -> Result<(), Fault> {
@@ -224,7 +236,7 @@ enum Negated {
     Wildcard,
 }
 
-fn anything_but(reader: &mut Reader<'_>) -> Result<Condition, Fault> {
+fn anything_but(reader: &mut Reader<'_>, dialect: Dialect) -> Result<Condition, Fault> {
     let mut token = reader.next()?;
     let mut negated = None;
     if token == Token::ObjectStart {
@@ -232,10 +244,10 @@ fn anything_but(reader: &mut Reader<'_>) -> Result<Condition, Fault> {
             return Err(reader.fault("Anything-But expression name not found"));
         }
         negated = Some(match reader.name() {
-            "equals-ignore-case" => Negated::IgnoreCase,
-            "prefix" => Negated::Prefix,
-            "suffix" => Negated::Suffix,
-            "wildcard" => Negated::Wildcard,
+            "equals-ignore-case" if dialect != Dialect::EventSource => Negated::IgnoreCase,
+            "prefix" if dialect != Dialect::EventSource => Negated::Prefix,
+            "suffix" if dialect != Dialect::EventSource => Negated::Suffix,
+            "wildcard" if dialect != Dialect::EventSource => Negated::Wildcard,
             other => {
                 let reason = format!("Unsupported anything-but pattern: {other}");
                 return Err(reader.fault(reason));
@@ -247,9 +259,9 @@ fn anything_but(reader: &mut Reader<'_>) -> Result<Condition, Fault> {
         return Err(reader.fault("Value of anything-but must be an array or single string/number value."));
     }
     let condition = match negated {
-        Some(negated) => Condition::NotTexts(refused_texts(reader, token, negated)?),
+        Some(negated) => Condition::NotTexts(refused_texts(reader, token, negated, dialect)?),
         None if token == Token::ArrayStart => refused_values(reader).map_err(printed_twice)?,
-        None if token == Token::String => Condition::NotStrings(vec![canonical(reader.text()?)]),
+        None if token == Token::String => Condition::NotStrings(vec![canonical(reader.text()?).into()]),
         None => Condition::NotNumbers(vec![number(reader)?]),
     };
     require(reader, Token::ObjectEnd, TOO_MANY)?;
@@ -268,7 +280,7 @@ fn refused_values(reader: &mut Reader<'_>) -> Result<Condition, Fault> {
     loop {
         match reader.next()? {
             Token::ArrayEnd => break,
-            Token::String => strings.push(canonical(reader.text()?)),
+            Token::String => strings.push(canonical(reader.text()?).into()),
             Token::Number => numbers.push(number(reader)?),
             _ => return Err(reader.fault("Inside anything but list, start|null|boolean is not supported.")),
         }
@@ -281,21 +293,26 @@ fn refused_values(reader: &mut Reader<'_>) -> Result<Condition, Fault> {
     }
 }
 
-fn refused_texts(reader: &mut Reader<'_>, first: Token, negated: Negated) -> Result<Vec<TextTest>, Fault> {
+fn refused_texts(
+    reader: &mut Reader<'_>,
+    first: Token,
+    negated: Negated,
+    dialect: Dialect,
+) -> Result<Vec<TextTest>, Fault> {
     if first != Token::ArrayStart {
-        return Ok(vec![refused_text(reader, first, negated)?]);
+        return Ok(vec![refused_text(reader, first, negated, dialect)?]);
     }
     let mut tests = Vec::new();
     loop {
         match reader.next()? {
             Token::ArrayEnd if tests.is_empty() => return Err(reader.fault("Empty arrays are not allowed")),
             Token::ArrayEnd => return Ok(tests),
-            token => tests.push(refused_text(reader, token, negated).map_err(printed_twice)?),
+            token => tests.push(refused_text(reader, token, negated, dialect).map_err(printed_twice)?),
         }
     }
 }
 
-fn refused_text(reader: &mut Reader<'_>, token: Token, negated: Negated) -> Result<TextTest, Fault> {
+fn refused_text(reader: &mut Reader<'_>, token: Token, negated: Negated, dialect: Dialect) -> Result<TextTest, Fault> {
     if token != Token::String {
         return Err(reader.fault(match negated {
             Negated::IgnoreCase => NOT_IN_IGNORE_CASE_LIST,
@@ -306,7 +323,7 @@ fn refused_text(reader: &mut Reader<'_>, token: Token, negated: Negated) -> Resu
     let text = reader.text()?.to_owned();
     match negated {
         Negated::IgnoreCase => Ok(TextTest::EqualsIgnoreCase(fold(&text))),
-        Negated::Wildcard => Wildcard::parse(&text).map(TextTest::Wildcard).map_err(|error| match error {
+        Negated::Wildcard => wildcard(&text, dialect).map(TextTest::Wildcard).map_err(|error| match error {
             WildcardError::Syntax(reason) => Fault::nowhere(reason),
             WildcardError::Complex => Fault::nowhere(TOO_COMPLEX),
         }),

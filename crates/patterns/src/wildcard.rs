@@ -1,7 +1,6 @@
 //! `wildcard`: `*` stands for any number of characters, `\*` and `\\` for themselves.
 
-/// What one wildcard may cost, see [`Wildcard::parse`].
-const COMPLEXITY_MAX: usize = 9;
+use crate::limits::WILDCARD_COST_MAX;
 
 /// A compiled wildcard pattern: the literal pieces between its stars.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +45,15 @@ impl Wildcard {
         let following = starts.len();
         starts.sort_unstable();
         starts.dedup();
-        if pieces.len() - 1 + following - starts.len() > COMPLEXITY_MAX {
+        if pieces.len() - 1 + following - starts.len() > WILDCARD_COST_MAX {
             return Err(WildcardError::Complex);
         }
         Ok(Wildcard { pieces: pieces.into_iter().map(String::into_boxed_str).collect() })
+    }
+
+    /// The literal pieces between the stars; always one more than there are stars.
+    pub(crate) fn pieces(&self) -> &[Box<str>] {
+        &self.pieces
     }
 
     /// Whether the whole text matches. Each piece is taken where it first fits, so this never goes back.

@@ -1,10 +1,10 @@
 //! The rules of one bus, found by the strings an event holds rather than one by one.
 
-use super::Pattern;
-use super::condition::Condition;
-use super::evaluate::{Branch, Leaf, each_value};
-use super::event::Event;
-use super::value::{Scalar, canonical};
+use crate::Pattern;
+use crate::condition::Condition;
+use crate::evaluate::{Branch, Leaf, each_value};
+use crate::event::Event;
+use crate::value::{Value, canonical};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Rules with the number of one of their branches.
@@ -32,7 +32,7 @@ impl<Id: Ord + Clone> RuleSet<Id> {
     /// Adds a rule, or replaces its pattern.
     pub fn insert(&mut self, id: Id, pattern: Pattern) {
         self.remove(&id);
-        for (number, branch) in pattern.branches.iter().enumerate() {
+        for (number, branch) in pattern.branches().iter().enumerate() {
             let entry = (id.clone(), number);
             match filing(branch) {
                 None => {
@@ -54,7 +54,7 @@ impl<Id: Ord + Clone> RuleSet<Id> {
         let Some(pattern) = self.patterns.remove(id) else {
             return false;
         };
-        for (number, branch) in pattern.branches.iter().enumerate() {
+        for (number, branch) in pattern.branches().iter().enumerate() {
             let entry = (id.clone(), number);
             let Some((path, strings)) = filing(branch) else {
                 self.unfiled.remove(&entry);
@@ -91,8 +91,8 @@ impl<Id: Ord + Clone> RuleSet<Id> {
         let mut matched = BTreeSet::new();
         for (path, by_string) in &self.filed {
             each_value(&event.root, path, &mut |value| {
-                if let Scalar::String(text) = value {
-                    self.try_entries(by_string.get(&canonical(text)).into_iter().flatten(), event, &mut matched);
+                if let Value::String(text) = value {
+                    self.try_entries(by_string.get(&*canonical(text)).into_iter().flatten(), event, &mut matched);
                 }
             });
         }
@@ -107,7 +107,7 @@ impl<Id: Ord + Clone> RuleSet<Id> {
         matched: &mut BTreeSet<&'a Id>,
     ) {
         for (id, number) in entries {
-            if !matched.contains(id) && self.patterns[id].branches[*number].matches(&event.root) {
+            if !matched.contains(id) && self.patterns[id].branches()[*number].matches(&event.root) {
                 matched.insert(id);
             }
         }

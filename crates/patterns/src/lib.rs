@@ -1,0 +1,26 @@
+//! Patterns: which JSON events somebody wants, in the language that EventBridge rules, Lambda's event filters and SNS
+//! filter policies share. <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html>
+//!
+//! Invariants: every text, however malformed, is answered with a value or with AWS's own reason for refusing it; no text
+//! panics or makes work out of proportion to its length; [`RuleSet::matching`] finds exactly the rules whose
+//! [`Pattern::matches`] holds, at a cost that depends on the event and on what it matches, not on how many rules there are.
+//! What it is not: a service; it does no I/O, knows no shapes and keeps no state beyond what it is given.
+//! Entry points: [`Pattern::parse`] and [`Pattern::parse_as`], [`Event::parse`], [`RuleSet`].
+
+mod condition;
+mod evaluate;
+mod event;
+pub mod json;
+mod limits;
+mod operator;
+mod parse;
+mod pattern;
+mod set;
+#[cfg(test)]
+mod tests;
+mod value;
+mod wildcard;
+
+pub use event::{Event, EventError};
+pub use pattern::{Dialect, Pattern, PatternError};
+pub use set::RuleSet;
