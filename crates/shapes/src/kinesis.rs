@@ -36,10 +36,20 @@ static OPERATIONS: &[OperationEntry] = &[
     },
     OperationEntry { name: "DeleteChannel", method: "POST", uri: "/", model: None },
     OperationEntry { name: "DeleteQueue", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "DeleteResourcePolicy", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "DeleteResourcePolicy",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::DELETE_RESOURCE_POLICY),
+    },
     OperationEntry { name: "DeleteStream", method: "POST", uri: "/", model: Some(&operations::DELETE_STREAM) },
     OperationEntry { name: "DeregisterStreamConsumer", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "DescribeAccountSettings", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "DescribeAccountSettings",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::DESCRIBE_ACCOUNT_SETTINGS),
+    },
     OperationEntry { name: "DescribeChannel", method: "POST", uri: "/", model: None },
     OperationEntry { name: "DescribeLimits", method: "POST", uri: "/", model: Some(&operations::DESCRIBE_LIMITS) },
     OperationEntry { name: "DescribeQueue", method: "POST", uri: "/", model: None },
@@ -51,10 +61,25 @@ static OPERATIONS: &[OperationEntry] = &[
         uri: "/",
         model: Some(&operations::DESCRIBE_STREAM_SUMMARY),
     },
-    OperationEntry { name: "DisableEnhancedMonitoring", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "EnableEnhancedMonitoring", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "DisableEnhancedMonitoring",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::DISABLE_ENHANCED_MONITORING),
+    },
+    OperationEntry {
+        name: "EnableEnhancedMonitoring",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::ENABLE_ENHANCED_MONITORING),
+    },
     OperationEntry { name: "GetRecords", method: "POST", uri: "/", model: Some(&operations::GET_RECORDS) },
-    OperationEntry { name: "GetResourcePolicy", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "GetResourcePolicy",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::GET_RESOURCE_POLICY),
+    },
     OperationEntry { name: "GetShardIterator", method: "POST", uri: "/", model: Some(&operations::GET_SHARD_ITERATOR) },
     OperationEntry {
         name: "IncreaseStreamRetentionPeriod",
@@ -79,10 +104,15 @@ static OPERATIONS: &[OperationEntry] = &[
         uri: "/",
         model: Some(&operations::LIST_TAGS_FOR_STREAM),
     },
-    OperationEntry { name: "MergeShards", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "MergeShards", method: "POST", uri: "/", model: Some(&operations::MERGE_SHARDS) },
     OperationEntry { name: "PutRecord", method: "POST", uri: "/", model: Some(&operations::PUT_RECORD) },
     OperationEntry { name: "PutRecords", method: "POST", uri: "/", model: Some(&operations::PUT_RECORDS) },
-    OperationEntry { name: "PutResourcePolicy", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "PutResourcePolicy",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::PUT_RESOURCE_POLICY),
+    },
     OperationEntry { name: "ReceiveDeadLetterQueueRecords", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ReceiveQueueRecords", method: "POST", uri: "/", model: None },
     OperationEntry { name: "RegisterStreamConsumer", method: "POST", uri: "/", model: None },
@@ -93,22 +123,37 @@ static OPERATIONS: &[OperationEntry] = &[
         model: Some(&operations::REMOVE_TAGS_FROM_STREAM),
     },
     OperationEntry { name: "RestoreDeadLetterQueueRecords", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "SplitShard", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "SplitShard", method: "POST", uri: "/", model: Some(&operations::SPLIT_SHARD) },
     OperationEntry { name: "StartStreamEncryption", method: "POST", uri: "/", model: None },
     OperationEntry { name: "StopStreamEncryption", method: "POST", uri: "/", model: None },
     OperationEntry { name: "SubscribeToShard", method: "POST", uri: "/", model: None },
     OperationEntry { name: "TagResource", method: "POST", uri: "/", model: Some(&operations::TAG_RESOURCE) },
     OperationEntry { name: "UntagResource", method: "POST", uri: "/", model: Some(&operations::UNTAG_RESOURCE) },
-    OperationEntry { name: "UpdateAccountSettings", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "UpdateAccountSettings",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::UPDATE_ACCOUNT_SETTINGS),
+    },
     OperationEntry { name: "UpdateChannel", method: "POST", uri: "/", model: None },
     OperationEntry { name: "UpdateDeadLetterQueueRecordsVisibility", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "UpdateMaxRecordSize", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "UpdateMaxRecordSize",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::UPDATE_MAX_RECORD_SIZE),
+    },
     OperationEntry { name: "UpdateQueue", method: "POST", uri: "/", model: None },
     OperationEntry { name: "UpdateQueueRecordsVisibility", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "UpdateShardCount", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "UpdateStreamMode", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "UpdateShardCount", method: "POST", uri: "/", model: Some(&operations::UPDATE_SHARD_COUNT) },
+    OperationEntry { name: "UpdateStreamMode", method: "POST", uri: "/", model: Some(&operations::UPDATE_STREAM_MODE) },
     OperationEntry { name: "UpdateStreamRecordDistributionStrategy", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "UpdateStreamWarmThroughput", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "UpdateStreamWarmThroughput",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::UPDATE_STREAM_WARM_THROUGHPUT),
+    },
 ];
 
 /// The models of the served operations.
@@ -161,6 +206,24 @@ pub mod operations {
             &errors::ACCESS_DENIED_EXCEPTION,
         ],
     };
+    pub static DELETE_RESOURCE_POLICY: OperationModel = OperationModel {
+        name: "DeleteResourcePolicy",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DELETE_RESOURCE_POLICY_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::VALIDATION_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::INTERNAL_FAILURE_EXCEPTION,
+        ],
+    };
     pub static DELETE_STREAM: OperationModel = OperationModel {
         name: "DeleteStream",
         method: "POST",
@@ -176,6 +239,16 @@ pub mod operations {
             &errors::INVALID_ARGUMENT_EXCEPTION,
             &errors::ACCESS_DENIED_EXCEPTION,
         ],
+    };
+    pub static DESCRIBE_ACCOUNT_SETTINGS: OperationModel = OperationModel {
+        name: "DescribeAccountSettings",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DESCRIBE_ACCOUNT_SETTINGS_INPUT,
+        output: &schema::DESCRIBE_ACCOUNT_SETTINGS_OUTPUT,
+        result_wrapper: None,
+        errors: &[&errors::LIMIT_EXCEEDED_EXCEPTION],
     };
     pub static DESCRIBE_LIMITS: OperationModel = OperationModel {
         name: "DescribeLimits",
@@ -217,6 +290,38 @@ pub mod operations {
             &errors::ACCESS_DENIED_EXCEPTION,
         ],
     };
+    pub static DISABLE_ENHANCED_MONITORING: OperationModel = OperationModel {
+        name: "DisableEnhancedMonitoring",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DISABLE_ENHANCED_MONITORING_INPUT,
+        output: &schema::ENHANCED_MONITORING_OUTPUT,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+        ],
+    };
+    pub static ENABLE_ENHANCED_MONITORING: OperationModel = OperationModel {
+        name: "EnableEnhancedMonitoring",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::ENABLE_ENHANCED_MONITORING_INPUT,
+        output: &schema::ENHANCED_MONITORING_OUTPUT,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+        ],
+    };
     pub static GET_RECORDS: OperationModel = OperationModel {
         name: "GetRecords",
         method: "POST",
@@ -239,6 +344,24 @@ pub mod operations {
             &errors::ACCESS_DENIED_EXCEPTION,
             &errors::INTERNAL_FAILURE_EXCEPTION,
             &errors::DRY_RUN_OPERATION_EXCEPTION,
+        ],
+    };
+    pub static GET_RESOURCE_POLICY: OperationModel = OperationModel {
+        name: "GetResourcePolicy",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::GET_RESOURCE_POLICY_INPUT,
+        output: &schema::GET_RESOURCE_POLICY_OUTPUT,
+        result_wrapper: None,
+        errors: &[
+            &errors::VALIDATION_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::INTERNAL_FAILURE_EXCEPTION,
         ],
     };
     pub static GET_SHARD_ITERATOR: OperationModel = OperationModel {
@@ -338,6 +461,23 @@ pub mod operations {
             &errors::ACCESS_DENIED_EXCEPTION,
         ],
     };
+    pub static MERGE_SHARDS: OperationModel = OperationModel {
+        name: "MergeShards",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::MERGE_SHARDS_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::VALIDATION_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+        ],
+    };
     pub static PUT_RECORD: OperationModel = OperationModel {
         name: "PutRecord",
         method: "POST",
@@ -384,6 +524,24 @@ pub mod operations {
             &errors::DRY_RUN_OPERATION_EXCEPTION,
         ],
     };
+    pub static PUT_RESOURCE_POLICY: OperationModel = OperationModel {
+        name: "PutResourcePolicy",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::PUT_RESOURCE_POLICY_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::VALIDATION_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::INTERNAL_FAILURE_EXCEPTION,
+        ],
+    };
     pub static REMOVE_TAGS_FROM_STREAM: OperationModel = OperationModel {
         name: "RemoveTagsFromStream",
         method: "POST",
@@ -397,6 +555,23 @@ pub mod operations {
             &errors::RESOURCE_IN_USE_EXCEPTION,
             &errors::INVALID_ARGUMENT_EXCEPTION,
             &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+        ],
+    };
+    pub static SPLIT_SHARD: OperationModel = OperationModel {
+        name: "SplitShard",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::SPLIT_SHARD_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::VALIDATION_EXCEPTION,
             &errors::ACCESS_DENIED_EXCEPTION,
         ],
     };
@@ -436,6 +611,87 @@ pub mod operations {
             &errors::INTERNAL_FAILURE_EXCEPTION,
         ],
     };
+    pub static UPDATE_ACCOUNT_SETTINGS: OperationModel = OperationModel {
+        name: "UpdateAccountSettings",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UPDATE_ACCOUNT_SETTINGS_INPUT,
+        output: &schema::UPDATE_ACCOUNT_SETTINGS_OUTPUT,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::VALIDATION_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+        ],
+    };
+    pub static UPDATE_MAX_RECORD_SIZE: OperationModel = OperationModel {
+        name: "UpdateMaxRecordSize",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UPDATE_MAX_RECORD_SIZE_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+            &errors::VALIDATION_EXCEPTION,
+        ],
+    };
+    pub static UPDATE_SHARD_COUNT: OperationModel = OperationModel {
+        name: "UpdateShardCount",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UPDATE_SHARD_COUNT_INPUT,
+        output: &schema::UPDATE_SHARD_COUNT_OUTPUT,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::VALIDATION_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+        ],
+    };
+    pub static UPDATE_STREAM_MODE: OperationModel = OperationModel {
+        name: "UpdateStreamMode",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UPDATE_STREAM_MODE_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::VALIDATION_EXCEPTION,
+        ],
+    };
+    pub static UPDATE_STREAM_WARM_THROUGHPUT: OperationModel = OperationModel {
+        name: "UpdateStreamWarmThroughput",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UPDATE_STREAM_WARM_THROUGHPUT_INPUT,
+        output: &schema::UPDATE_STREAM_WARM_THROUGHPUT_OUTPUT,
+        result_wrapper: None,
+        errors: &[
+            &errors::ACCESS_DENIED_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::VALIDATION_EXCEPTION,
+        ],
+    };
 }
 
 /// The operation AddTagsToStream.
@@ -459,12 +715,26 @@ impl wire::Operation for DecreaseStreamRetentionPeriodOp {
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::DECREASE_STREAM_RETENTION_PERIOD;
 }
+/// The operation DeleteResourcePolicy.
+pub struct DeleteResourcePolicyOp;
+impl wire::Operation for DeleteResourcePolicyOp {
+    type Input = DeleteResourcePolicyInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::DELETE_RESOURCE_POLICY;
+}
 /// The operation DeleteStream.
 pub struct DeleteStreamOp;
 impl wire::Operation for DeleteStreamOp {
     type Input = DeleteStreamInput;
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::DELETE_STREAM;
+}
+/// The operation DescribeAccountSettings.
+pub struct DescribeAccountSettingsOp;
+impl wire::Operation for DescribeAccountSettingsOp {
+    type Input = DescribeAccountSettingsInput;
+    type Output = DescribeAccountSettingsOutput;
+    const MODEL: &'static OperationModel = &operations::DESCRIBE_ACCOUNT_SETTINGS;
 }
 /// The operation DescribeLimits.
 pub struct DescribeLimitsOp;
@@ -487,12 +757,33 @@ impl wire::Operation for DescribeStreamSummaryOp {
     type Output = DescribeStreamSummaryOutput;
     const MODEL: &'static OperationModel = &operations::DESCRIBE_STREAM_SUMMARY;
 }
+/// The operation DisableEnhancedMonitoring.
+pub struct DisableEnhancedMonitoringOp;
+impl wire::Operation for DisableEnhancedMonitoringOp {
+    type Input = DisableEnhancedMonitoringInput;
+    type Output = EnhancedMonitoringOutput;
+    const MODEL: &'static OperationModel = &operations::DISABLE_ENHANCED_MONITORING;
+}
+/// The operation EnableEnhancedMonitoring.
+pub struct EnableEnhancedMonitoringOp;
+impl wire::Operation for EnableEnhancedMonitoringOp {
+    type Input = EnableEnhancedMonitoringInput;
+    type Output = EnhancedMonitoringOutput;
+    const MODEL: &'static OperationModel = &operations::ENABLE_ENHANCED_MONITORING;
+}
 /// The operation GetRecords.
 pub struct GetRecordsOp;
 impl wire::Operation for GetRecordsOp {
     type Input = GetRecordsInput;
     type Output = GetRecordsOutput;
     const MODEL: &'static OperationModel = &operations::GET_RECORDS;
+}
+/// The operation GetResourcePolicy.
+pub struct GetResourcePolicyOp;
+impl wire::Operation for GetResourcePolicyOp {
+    type Input = GetResourcePolicyInput;
+    type Output = GetResourcePolicyOutput;
+    const MODEL: &'static OperationModel = &operations::GET_RESOURCE_POLICY;
 }
 /// The operation GetShardIterator.
 pub struct GetShardIteratorOp;
@@ -536,6 +827,13 @@ impl wire::Operation for ListTagsForStreamOp {
     type Output = ListTagsForStreamOutput;
     const MODEL: &'static OperationModel = &operations::LIST_TAGS_FOR_STREAM;
 }
+/// The operation MergeShards.
+pub struct MergeShardsOp;
+impl wire::Operation for MergeShardsOp {
+    type Input = MergeShardsInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::MERGE_SHARDS;
+}
 /// The operation PutRecord.
 pub struct PutRecordOp;
 impl wire::Operation for PutRecordOp {
@@ -550,12 +848,26 @@ impl wire::Operation for PutRecordsOp {
     type Output = PutRecordsOutput;
     const MODEL: &'static OperationModel = &operations::PUT_RECORDS;
 }
+/// The operation PutResourcePolicy.
+pub struct PutResourcePolicyOp;
+impl wire::Operation for PutResourcePolicyOp {
+    type Input = PutResourcePolicyInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::PUT_RESOURCE_POLICY;
+}
 /// The operation RemoveTagsFromStream.
 pub struct RemoveTagsFromStreamOp;
 impl wire::Operation for RemoveTagsFromStreamOp {
     type Input = RemoveTagsFromStreamInput;
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::REMOVE_TAGS_FROM_STREAM;
+}
+/// The operation SplitShard.
+pub struct SplitShardOp;
+impl wire::Operation for SplitShardOp {
+    type Input = SplitShardInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::SPLIT_SHARD;
 }
 /// The operation TagResource.
 pub struct TagResourceOp;
@@ -570,6 +882,41 @@ impl wire::Operation for UntagResourceOp {
     type Input = UntagResourceInput;
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::UNTAG_RESOURCE;
+}
+/// The operation UpdateAccountSettings.
+pub struct UpdateAccountSettingsOp;
+impl wire::Operation for UpdateAccountSettingsOp {
+    type Input = UpdateAccountSettingsInput;
+    type Output = UpdateAccountSettingsOutput;
+    const MODEL: &'static OperationModel = &operations::UPDATE_ACCOUNT_SETTINGS;
+}
+/// The operation UpdateMaxRecordSize.
+pub struct UpdateMaxRecordSizeOp;
+impl wire::Operation for UpdateMaxRecordSizeOp {
+    type Input = UpdateMaxRecordSizeInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::UPDATE_MAX_RECORD_SIZE;
+}
+/// The operation UpdateShardCount.
+pub struct UpdateShardCountOp;
+impl wire::Operation for UpdateShardCountOp {
+    type Input = UpdateShardCountInput;
+    type Output = UpdateShardCountOutput;
+    const MODEL: &'static OperationModel = &operations::UPDATE_SHARD_COUNT;
+}
+/// The operation UpdateStreamMode.
+pub struct UpdateStreamModeOp;
+impl wire::Operation for UpdateStreamModeOp {
+    type Input = UpdateStreamModeInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::UPDATE_STREAM_MODE;
+}
+/// The operation UpdateStreamWarmThroughput.
+pub struct UpdateStreamWarmThroughputOp;
+impl wire::Operation for UpdateStreamWarmThroughputOp {
+    type Input = UpdateStreamWarmThroughputInput;
+    type Output = UpdateStreamWarmThroughputOutput;
+    const MODEL: &'static OperationModel = &operations::UPDATE_STREAM_WARM_THROUGHPUT;
 }
 wire::shape! {
     /// `AddTagsToStreamInput`
@@ -610,12 +957,30 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `DeleteResourcePolicyInput`
+    DeleteResourcePolicyInput: schema::DELETE_RESOURCE_POLICY_INPUT {
+        resource_arn "ResourceARN": String,
+        stream_id "StreamId": Option<String>,
+    }
+}
+wire::shape! {
     /// `DeleteStreamInput`
     DeleteStreamInput: schema::DELETE_STREAM_INPUT {
         stream_name "StreamName": Option<String>,
         enforce_consumer_deletion "EnforceConsumerDeletion": Option<bool>,
         stream_arn "StreamARN": Option<String>,
         stream_id "StreamId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `DescribeAccountSettingsInput`
+    DescribeAccountSettingsInput: schema::DESCRIBE_ACCOUNT_SETTINGS_INPUT {
+    }
+}
+wire::shape! {
+    /// `DescribeAccountSettingsOutput`
+    DescribeAccountSettingsOutput: schema::DESCRIBE_ACCOUNT_SETTINGS_OUTPUT {
+        minimum_throughput_billing_commitment "MinimumThroughputBillingCommitment": Option<MinimumThroughputBillingCommitmentOutput>,
     }
 }
 wire::shape! {
@@ -664,6 +1029,24 @@ wire::shape! {
         stream_description_summary "StreamDescriptionSummary": StreamDescriptionSummary,
     }
 }
+wire::shape! {
+    /// `DisableEnhancedMonitoringInput`
+    DisableEnhancedMonitoringInput: schema::DISABLE_ENHANCED_MONITORING_INPUT {
+        stream_name "StreamName": Option<String>,
+        shard_level_metrics "ShardLevelMetrics": Vec<MetricsName>,
+        stream_arn "StreamARN": Option<String>,
+        stream_id "StreamId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `EnableEnhancedMonitoringInput`
+    EnableEnhancedMonitoringInput: schema::ENABLE_ENHANCED_MONITORING_INPUT {
+        stream_name "StreamName": Option<String>,
+        shard_level_metrics "ShardLevelMetrics": Vec<MetricsName>,
+        stream_arn "StreamARN": Option<String>,
+        stream_id "StreamId": Option<String>,
+    }
+}
 wire::string_enum! {
     /// `EncryptionType`
     EncryptionType {
@@ -675,6 +1058,15 @@ wire::shape! {
     /// `EnhancedMetrics`
     EnhancedMetrics: schema::ENHANCED_METRICS {
         shard_level_metrics "ShardLevelMetrics": Option<Vec<MetricsName>>,
+    }
+}
+wire::shape! {
+    /// `EnhancedMonitoringOutput`
+    EnhancedMonitoringOutput: schema::ENHANCED_MONITORING_OUTPUT {
+        stream_name "StreamName": Option<String>,
+        current_shard_level_metrics "CurrentShardLevelMetrics": Option<Vec<MetricsName>>,
+        desired_shard_level_metrics "DesiredShardLevelMetrics": Option<Vec<MetricsName>>,
+        stream_arn "StreamARN": Option<String>,
     }
 }
 wire::shape! {
@@ -694,6 +1086,19 @@ wire::shape! {
         next_shard_iterator "NextShardIterator": Option<String>,
         millis_behind_latest "MillisBehindLatest": Option<i64>,
         child_shards "ChildShards": Option<Vec<ChildShard>>,
+    }
+}
+wire::shape! {
+    /// `GetResourcePolicyInput`
+    GetResourcePolicyInput: schema::GET_RESOURCE_POLICY_INPUT {
+        resource_arn "ResourceARN": String,
+        stream_id "StreamId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `GetResourcePolicyOutput`
+    GetResourcePolicyOutput: schema::GET_RESOURCE_POLICY_OUTPUT {
+        policy "Policy": String,
     }
 }
 wire::shape! {
@@ -798,6 +1203,16 @@ wire::shape! {
         has_more_tags "HasMoreTags": bool,
     }
 }
+wire::shape! {
+    /// `MergeShardsInput`
+    MergeShardsInput: schema::MERGE_SHARDS_INPUT {
+        stream_name "StreamName": Option<String>,
+        shard_to_merge "ShardToMerge": String,
+        adjacent_shard_to_merge "AdjacentShardToMerge": String,
+        stream_arn "StreamARN": Option<String>,
+        stream_id "StreamId": Option<String>,
+    }
+}
 wire::string_enum! {
     /// `MetricsName`
     MetricsName {
@@ -809,6 +1224,36 @@ wire::string_enum! {
         ReadProvisionedThroughputExceeded "ReadProvisionedThroughputExceeded",
         IteratorAgeMilliseconds "IteratorAgeMilliseconds",
         All "ALL",
+    }
+}
+wire::shape! {
+    /// `MinimumThroughputBillingCommitmentInput`
+    MinimumThroughputBillingCommitmentInput: schema::MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT {
+        status "Status": MinimumThroughputBillingCommitmentInputStatus,
+    }
+}
+wire::string_enum! {
+    /// `MinimumThroughputBillingCommitmentInputStatus`
+    MinimumThroughputBillingCommitmentInputStatus {
+        Enabled "ENABLED",
+        Disabled "DISABLED",
+    }
+}
+wire::shape! {
+    /// `MinimumThroughputBillingCommitmentOutput`
+    MinimumThroughputBillingCommitmentOutput: schema::MINIMUM_THROUGHPUT_BILLING_COMMITMENT_OUTPUT {
+        status "Status": MinimumThroughputBillingCommitmentOutputStatus,
+        started_at "StartedAt": Option<Timestamp>,
+        ended_at "EndedAt": Option<Timestamp>,
+        earliest_allowed_end_at "EarliestAllowedEndAt": Option<Timestamp>,
+    }
+}
+wire::string_enum! {
+    /// `MinimumThroughputBillingCommitmentOutputStatus`
+    MinimumThroughputBillingCommitmentOutputStatus {
+        Enabled "ENABLED",
+        Disabled "DISABLED",
+        EnabledUntilEarliestAllowedEnd "ENABLED_UNTIL_EARLIEST_ALLOWED_END",
     }
 }
 wire::shape! {
@@ -868,6 +1313,14 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `PutResourcePolicyInput`
+    PutResourcePolicyInput: schema::PUT_RESOURCE_POLICY_INPUT {
+        resource_arn "ResourceARN": String,
+        stream_id "StreamId": Option<String>,
+        policy "Policy": String,
+    }
+}
+wire::shape! {
     /// `Record`
     Record: schema::RECORD {
         sequence_number "SequenceNumber": String,
@@ -891,6 +1344,12 @@ wire::shape! {
         tag_keys "TagKeys": Vec<String>,
         stream_arn "StreamARN": Option<String>,
         stream_id "StreamId": Option<String>,
+    }
+}
+wire::string_enum! {
+    /// `ScalingType`
+    ScalingType {
+        UniformScaling "UNIFORM_SCALING",
     }
 }
 wire::shape! {
@@ -937,6 +1396,16 @@ wire::string_enum! {
         TrimHorizon "TRIM_HORIZON",
         Latest "LATEST",
         AtTimestamp "AT_TIMESTAMP",
+    }
+}
+wire::shape! {
+    /// `SplitShardInput`
+    SplitShardInput: schema::SPLIT_SHARD_INPUT {
+        stream_name "StreamName": Option<String>,
+        shard_to_split "ShardToSplit": String,
+        new_starting_hash_key "NewStartingHashKey": String,
+        stream_arn "StreamARN": Option<String>,
+        stream_id "StreamId": Option<String>,
     }
 }
 wire::shape! {
@@ -1030,6 +1499,71 @@ wire::shape! {
         tag_keys "TagKeys": Vec<String>,
         resource_arn "ResourceARN": String,
         stream_id "StreamId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `UpdateAccountSettingsInput`
+    UpdateAccountSettingsInput: schema::UPDATE_ACCOUNT_SETTINGS_INPUT {
+        minimum_throughput_billing_commitment "MinimumThroughputBillingCommitment": MinimumThroughputBillingCommitmentInput,
+    }
+}
+wire::shape! {
+    /// `UpdateAccountSettingsOutput`
+    UpdateAccountSettingsOutput: schema::UPDATE_ACCOUNT_SETTINGS_OUTPUT {
+        minimum_throughput_billing_commitment "MinimumThroughputBillingCommitment": Option<MinimumThroughputBillingCommitmentOutput>,
+    }
+}
+wire::shape! {
+    /// `UpdateMaxRecordSizeInput`
+    UpdateMaxRecordSizeInput: schema::UPDATE_MAX_RECORD_SIZE_INPUT {
+        stream_arn "StreamARN": Option<String>,
+        stream_id "StreamId": Option<String>,
+        max_record_size_in_ki_b "MaxRecordSizeInKiB": i32,
+    }
+}
+wire::shape! {
+    /// `UpdateShardCountInput`
+    UpdateShardCountInput: schema::UPDATE_SHARD_COUNT_INPUT {
+        stream_name "StreamName": Option<String>,
+        target_shard_count "TargetShardCount": i32,
+        scaling_type "ScalingType": ScalingType,
+        stream_arn "StreamARN": Option<String>,
+        stream_id "StreamId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `UpdateShardCountOutput`
+    UpdateShardCountOutput: schema::UPDATE_SHARD_COUNT_OUTPUT {
+        stream_name "StreamName": Option<String>,
+        current_shard_count "CurrentShardCount": Option<i32>,
+        target_shard_count "TargetShardCount": Option<i32>,
+        stream_arn "StreamARN": Option<String>,
+    }
+}
+wire::shape! {
+    /// `UpdateStreamModeInput`
+    UpdateStreamModeInput: schema::UPDATE_STREAM_MODE_INPUT {
+        stream_arn "StreamARN": String,
+        stream_id "StreamId": Option<String>,
+        stream_mode_details "StreamModeDetails": StreamModeDetails,
+        warm_throughput_mi_bps "WarmThroughputMiBps": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `UpdateStreamWarmThroughputInput`
+    UpdateStreamWarmThroughputInput: schema::UPDATE_STREAM_WARM_THROUGHPUT_INPUT {
+        stream_arn "StreamARN": Option<String>,
+        stream_name "StreamName": Option<String>,
+        stream_id "StreamId": Option<String>,
+        warm_throughput_mi_bps "WarmThroughputMiBps": i32,
+    }
+}
+wire::shape! {
+    /// `UpdateStreamWarmThroughputOutput`
+    UpdateStreamWarmThroughputOutput: schema::UPDATE_STREAM_WARM_THROUGHPUT_OUTPUT {
+        stream_arn "StreamARN": Option<String>,
+        stream_name "StreamName": Option<String>,
+        warm_throughput "WarmThroughput": Option<WarmThroughputObject>,
     }
 }
 wire::shape! {
@@ -1340,6 +1874,32 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static DELETE_RESOURCE_POLICY_INPUT: Schema = Schema {
+        name: "DeleteResourcePolicyInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ResourceARN",
+                    wire: "ResourceARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &RESOURCE_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static DELETE_STREAM_INPUT: Schema = Schema {
         name: "DeleteStreamInput",
         kind: Kind::Structure {
@@ -1377,6 +1937,28 @@ pub mod schema {
                     schema: &STREAM_ID,
                 },
             ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_ACCOUNT_SETTINGS_INPUT: Schema = Schema {
+        name: "DescribeAccountSettingsInput",
+        kind: Kind::Structure { members: &[], payload: None },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_ACCOUNT_SETTINGS_OUTPUT: Schema = Schema {
+        name: "DescribeAccountSettingsOutput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "MinimumThroughputBillingCommitment",
+                wire: "MinimumThroughputBillingCommitment",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &MINIMUM_THROUGHPUT_BILLING_COMMITMENT_OUTPUT,
+            }],
             payload: None,
         },
         limits: Limits::NONE,
@@ -1568,6 +2150,90 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static DISABLE_ENHANCED_MONITORING_INPUT: Schema = Schema {
+        name: "DisableEnhancedMonitoringInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "ShardLevelMetrics",
+                    wire: "ShardLevelMetrics",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &METRICS_NAME_LIST,
+                },
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ENABLE_ENHANCED_MONITORING_INPUT: Schema = Schema {
+        name: "EnableEnhancedMonitoringInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "ShardLevelMetrics",
+                    wire: "ShardLevelMetrics",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &METRICS_NAME_LIST,
+                },
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static ENCRYPTION_TYPE: Schema = Schema {
         name: "EncryptionType",
         kind: Kind::String,
@@ -1593,6 +2259,48 @@ pub mod schema {
     pub static ENHANCED_MONITORING_LIST: Schema = Schema {
         name: "EnhancedMonitoringList",
         kind: Kind::List { member: &ENHANCED_METRICS, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ENHANCED_MONITORING_OUTPUT: Schema = Schema {
+        name: "EnhancedMonitoringOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "CurrentShardLevelMetrics",
+                    wire: "CurrentShardLevelMetrics",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &METRICS_NAME_LIST,
+                },
+                Member {
+                    name: "DesiredShardLevelMetrics",
+                    wire: "DesiredShardLevelMetrics",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &METRICS_NAME_LIST,
+                },
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+            ],
+            payload: None,
+        },
         limits: Limits::NONE,
         sensitive: false,
     };
@@ -1693,6 +2401,48 @@ pub mod schema {
                     schema: &CHILD_SHARD_LIST,
                 },
             ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_RESOURCE_POLICY_INPUT: Schema = Schema {
+        name: "GetResourcePolicyInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ResourceARN",
+                    wire: "ResourceARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &RESOURCE_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_RESOURCE_POLICY_OUTPUT: Schema = Schema {
+        name: "GetResourcePolicyOutput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Policy",
+                wire: "Policy",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &POLICY,
+            }],
             payload: None,
         },
         limits: Limits::NONE,
@@ -2186,6 +2936,56 @@ pub mod schema {
         limits: Limits { min: Some(1024), max: Some(10240), pattern: None, values: &[] },
         sensitive: false,
     };
+    pub static MERGE_SHARDS_INPUT: Schema = Schema {
+        name: "MergeShardsInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "ShardToMerge",
+                    wire: "ShardToMerge",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &SHARD_ID,
+                },
+                Member {
+                    name: "AdjacentShardToMerge",
+                    wire: "AdjacentShardToMerge",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &SHARD_ID,
+                },
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static METRICS_NAME: Schema = Schema {
         name: "MetricsName",
         kind: Kind::String,
@@ -2218,6 +3018,81 @@ pub mod schema {
         limits: Limits { min: Some(0), max: None, pattern: None, values: &[] },
         sensitive: false,
     };
+    pub static MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT: Schema = Schema {
+        name: "MinimumThroughputBillingCommitmentInput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Status",
+                wire: "Status",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS: Schema = Schema {
+        name: "MinimumThroughputBillingCommitmentInputStatus",
+        kind: Kind::String,
+        limits: Limits { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"] },
+        sensitive: false,
+    };
+    pub static MINIMUM_THROUGHPUT_BILLING_COMMITMENT_OUTPUT: Schema = Schema {
+        name: "MinimumThroughputBillingCommitmentOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Status",
+                    wire: "Status",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &MINIMUM_THROUGHPUT_BILLING_COMMITMENT_OUTPUT_STATUS,
+                },
+                Member {
+                    name: "StartedAt",
+                    wire: "StartedAt",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "EndedAt",
+                    wire: "EndedAt",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "EarliestAllowedEndAt",
+                    wire: "EarliestAllowedEndAt",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static MINIMUM_THROUGHPUT_BILLING_COMMITMENT_OUTPUT_STATUS: Schema = Schema {
+        name: "MinimumThroughputBillingCommitmentOutputStatus",
+        kind: Kind::String,
+        limits: Limits {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &["ENABLED", "DISABLED", "ENABLED_UNTIL_EARLIEST_ALLOWED_END"],
+        },
+        sensitive: false,
+    };
     pub static NATURAL_INTEGER_OBJECT: Schema = Schema {
         name: "NaturalIntegerObject",
         kind: Kind::Integer,
@@ -2248,6 +3123,7 @@ pub mod schema {
         limits: Limits { min: Some(1), max: Some(256), pattern: None, values: &[] },
         sensitive: false,
     };
+    pub static POLICY: Schema = Schema { name: "Policy", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static POSITIVE_INTEGER_OBJECT: Schema = Schema {
         name: "PositiveIntegerObject",
         kind: Kind::Integer,
@@ -2534,6 +3410,40 @@ pub mod schema {
         limits: Limits { min: Some(1), max: Some(500), pattern: None, values: &[] },
         sensitive: false,
     };
+    pub static PUT_RESOURCE_POLICY_INPUT: Schema = Schema {
+        name: "PutResourcePolicyInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ResourceARN",
+                    wire: "ResourceARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &RESOURCE_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+                Member {
+                    name: "Policy",
+                    wire: "Policy",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &POLICY,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static QUEUE_COUNT_OBJECT: Schema = Schema {
         name: "QueueCountObject",
         kind: Kind::Integer,
@@ -2657,6 +3567,12 @@ pub mod schema {
     };
     pub static RETENTION_PERIOD_HOURS: Schema =
         Schema { name: "RetentionPeriodHours", kind: Kind::Integer, limits: Limits::NONE, sensitive: false };
+    pub static SCALING_TYPE: Schema = Schema {
+        name: "ScalingType",
+        kind: Kind::String,
+        limits: Limits { min: None, max: None, pattern: None, values: &["UNIFORM_SCALING"] },
+        sensitive: false,
+    };
     pub static SEQUENCE_NUMBER: Schema = Schema {
         name: "SequenceNumber",
         kind: Kind::String,
@@ -2829,6 +3745,56 @@ pub mod schema {
     pub static SHARD_LIST: Schema = Schema {
         name: "ShardList",
         kind: Kind::List { member: &SHARD, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static SPLIT_SHARD_INPUT: Schema = Schema {
+        name: "SplitShardInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "ShardToSplit",
+                    wire: "ShardToSplit",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &SHARD_ID,
+                },
+                Member {
+                    name: "NewStartingHashKey",
+                    wire: "NewStartingHashKey",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &HASH_KEY,
+                },
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
         limits: Limits::NONE,
         sensitive: false,
     };
@@ -3308,6 +4274,282 @@ pub mod schema {
                     place: Place::Body,
                     required: false,
                     schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_ACCOUNT_SETTINGS_INPUT: Schema = Schema {
+        name: "UpdateAccountSettingsInput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "MinimumThroughputBillingCommitment",
+                wire: "MinimumThroughputBillingCommitment",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_ACCOUNT_SETTINGS_OUTPUT: Schema = Schema {
+        name: "UpdateAccountSettingsOutput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "MinimumThroughputBillingCommitment",
+                wire: "MinimumThroughputBillingCommitment",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &MINIMUM_THROUGHPUT_BILLING_COMMITMENT_OUTPUT,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_MAX_RECORD_SIZE_INPUT: Schema = Schema {
+        name: "UpdateMaxRecordSizeInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+                Member {
+                    name: "MaxRecordSizeInKiB",
+                    wire: "MaxRecordSizeInKiB",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &MAX_RECORD_SIZE_IN_KI_B,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_SHARD_COUNT_INPUT: Schema = Schema {
+        name: "UpdateShardCountInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "TargetShardCount",
+                    wire: "TargetShardCount",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &POSITIVE_INTEGER_OBJECT,
+                },
+                Member {
+                    name: "ScalingType",
+                    wire: "ScalingType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &SCALING_TYPE,
+                },
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_SHARD_COUNT_OUTPUT: Schema = Schema {
+        name: "UpdateShardCountOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "CurrentShardCount",
+                    wire: "CurrentShardCount",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &POSITIVE_INTEGER_OBJECT,
+                },
+                Member {
+                    name: "TargetShardCount",
+                    wire: "TargetShardCount",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &POSITIVE_INTEGER_OBJECT,
+                },
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_STREAM_MODE_INPUT: Schema = Schema {
+        name: "UpdateStreamModeInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+                Member {
+                    name: "StreamModeDetails",
+                    wire: "StreamModeDetails",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STREAM_MODE_DETAILS,
+                },
+                Member {
+                    name: "WarmThroughputMiBps",
+                    wire: "WarmThroughputMiBps",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NATURAL_INTEGER_OBJECT,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_STREAM_WARM_THROUGHPUT_INPUT: Schema = Schema {
+        name: "UpdateStreamWarmThroughputInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+                Member {
+                    name: "WarmThroughputMiBps",
+                    wire: "WarmThroughputMiBps",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &NATURAL_INTEGER_OBJECT,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_STREAM_WARM_THROUGHPUT_OUTPUT: Schema = Schema {
+        name: "UpdateStreamWarmThroughputOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "WarmThroughput",
+                    wire: "WarmThroughput",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &WARM_THROUGHPUT_OBJECT,
                 },
             ],
             payload: None,

@@ -2,7 +2,7 @@
 
 use crate::record::NotARecord;
 use crate::sequence::Sequence;
-use crate::state::{Status, shard_id};
+use crate::state::{Shard, Status, shard_id};
 use names::Home;
 use shapes::kinesis::errors;
 use wire::{ApiError, common};
@@ -31,6 +31,46 @@ pub(crate) fn not_active(home: &Home, name: &str, status: Status) -> ApiError {
 pub(crate) fn no_shard(home: &Home, stream: &str, shard: &str) -> ApiError {
     errors::RESOURCE_NOT_FOUND_EXCEPTION
         .because(format!("Could not find shard {shard} in stream {stream} under account {}.", home.account))
+}
+
+/// A shard that ended can be neither split nor merged.
+pub(crate) fn shard_ended(home: &Home, stream: &str, shard: u32) -> ApiError {
+    argument(format!(
+        "Shard {} in stream {stream} under account {} has already been merged or split, and thus is not eligible for merging \
+         or splitting.",
+        shard_id(shard),
+        home.account
+    ))
+}
+
+pub(crate) fn not_adjacent(home: &Home, stream: &str, shard: u32, adjacent: u32) -> ApiError {
+    argument(format!(
+        "Shards {} and {} in stream {stream} under account {} are not an adjacent pair of shards eligible for merging",
+        shard_id(shard),
+        shard_id(adjacent),
+        home.account
+    ))
+}
+
+pub(crate) fn unfit_split(home: &Home, stream: &str, shard: &Shard, at: &str) -> ApiError {
+    argument(format!(
+        "NewStartingHashKey {at} used in SplitShard() on shard {} in stream {stream} under account {} is not both greater \
+         than one plus the shard's StartingHashKey {} and less than the shard's EndingHashKey {}.",
+        shard.id(),
+        home.account,
+        shard.start,
+        shard.end
+    ))
+}
+
+/// The service chooses the shards of this stream, nobody else.
+pub(crate) fn on_demand(home: &Home, stream: &str) -> ApiError {
+    errors::VALIDATION_EXCEPTION
+        .because(format!("Request is invalid. Stream {stream} under account {} is in On-Demand mode.", home.account))
+}
+
+pub(crate) fn no_consumer(arn: &str) -> ApiError {
+    errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("Consumer {arn} not found."))
 }
 
 pub(crate) fn shard_gone(home: &Home, stream: &str, shard: u32) -> ApiError {
@@ -98,6 +138,7 @@ impl Status {
         match self {
             Status::Creating => "CREATING",
             Status::Active => "ACTIVE",
+            Status::Updating => "UPDATING",
             Status::Deleting => "DELETING",
         }
     }

@@ -10,11 +10,14 @@
 mod api;
 mod bucket;
 mod codec;
+mod demand;
 mod error;
 mod hash;
 mod limits;
 mod live;
 mod record;
+mod reshape;
+mod reshard;
 mod sequence;
 mod signals;
 mod source;

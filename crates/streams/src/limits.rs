@@ -80,3 +80,35 @@ pub(crate) const TAGS: usize = 50;
 
 /// How often what is older than its retention is forgotten. Ours: AWS gives no number.
 pub(crate) const TRIM_EVERY: Duration = Duration::from_secs(60);
+
+// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateShardCount.html>
+
+/// What AWS counts calls by that change a stream's capacity.
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
+/// `UpdateShardCount` calls of a stream in a day.
+pub(crate) const SCALES_PER_DAY: usize = 10;
+/// Shards that `UpdateShardCount` gives a stream.
+pub(crate) const SCALED_SHARDS: u32 = 10_000;
+
+// <https://docs.aws.amazon.com/streams/latest/dev/how-do-i-size-a-stream.html>
+
+/// Changes of a stream's capacity mode in a day.
+pub(crate) const SWITCHES_PER_DAY: usize = 2;
+/// How many days an on-demand stream's peak counts.
+pub(crate) const PEAK_DAYS: i64 = 30;
+/// How often an on-demand stream is measured. Ours: AWS gives no number.
+pub(crate) const MEASURE_EVERY: Duration = Duration::from_secs(15);
+
+/// Shards an on-demand stream grows to: by default 200 MB/s, in the large regions 10 GB/s.
+pub(crate) fn shards_on_demand(region: &str) -> u32 {
+    match region {
+        "us-east-1" | "us-west-2" | "eu-west-1" => 10_240,
+        _ => 200,
+    }
+}
+
+/// MiB per second that `UpdateStreamWarmThroughput` takes.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateStreamWarmThroughput.html>
+pub(crate) const WARM_MIBPS: u32 = 10_240;
+/// Bytes of a resource policy. <https://docs.aws.amazon.com/streams/latest/dev/resource-based-policy-examples.html>
+pub(crate) const POLICY_BYTES: usize = 20 * KIB;

@@ -10,9 +10,11 @@ use crate::sequence::Sequence;
 use crate::signals::StreamSeries;
 use crate::state::{Shard, Stream, shard_number};
 use names::{Arn, Timestamp};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use store::LogId;
+use tokio::sync::RwLock;
 
 /// A stream as the hot paths see it.
 pub(crate) struct LiveStream {
@@ -24,8 +26,19 @@ pub(crate) struct LiveStream {
     pub(crate) shards: Vec<LiveShard>,
     /// Its metrics.
     pub(crate) series: Arc<StreamSeries>,
+    /// Held open by every append that is on its way; shut while shards end, so that no record comes after their end.
+    pub(crate) gate: Arc<RwLock<()>>,
+    /// What it took since the server started.
+    pub(crate) intake: Arc<Intake>,
     /// The last hash key of each open shard, ascending, with the shard's place in `shards`.
     open: Vec<(HashKey, usize)>,
+}
+
+/// What a stream took.
+#[derive(Default)]
+pub(crate) struct Intake {
+    bytes: AtomicU64,
+    records: AtomicU64,
 }
 
 /// A shard as the hot paths see it.
@@ -64,7 +77,11 @@ impl LiveStream {
         let taking = shards.iter().enumerate().filter(|(_, shard)| shard.def.closed.is_none());
         let mut open: Vec<_> = taking.map(|(place, shard)| (shard.def.end, place)).collect();
         open.sort_unstable();
-        LiveStream { def, arn, shards, series, open }
+        let (gate, intake) = match before {
+            Some(before) => (before.gate.clone(), before.intake.clone()),
+            None => Default::default(),
+        };
+        LiveStream { def, arn, shards, series, gate, intake, open }
     }
 
     /// The place of the shard that takes records with this hash key.
@@ -82,6 +99,18 @@ impl LiveStream {
     pub(crate) fn shard(&self, number: u32) -> Option<&LiveShard> {
         let i = self.shards.binary_search_by_key(&number, |shard| shard.def.number).ok()?;
         Some(&self.shards[i])
+    }
+}
+
+impl Intake {
+    pub(crate) fn add(&self, records: u64, bytes: u64) {
+        self.records.fetch_add(records, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Records and bytes.
+    pub(crate) fn read(&self) -> (u64, u64) {
+        (self.records.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 }
 
@@ -114,9 +143,10 @@ impl Shard {
         self.sequence(0, self.created)
     }
 
-    /// The number that stands for the shard's end, greater than that of any of its records.
+    /// The number that stands for the shard's end, greater than that of any of its records: as at AWS, that of the last
+    /// record a shard could have.
     pub(crate) fn last_sequence(&self) -> Option<Sequence> {
-        self.closed.map(|closed| self.sequence(closed.position + 1, closed.at))
+        self.closed.map(|closed| self.sequence(i64::MAX as u64, closed.at))
     }
 
     fn sequence(&self, index: u64, at: Timestamp) -> Sequence {

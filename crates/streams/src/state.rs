@@ -1,10 +1,12 @@
 //! What the streams service knows for certain: the catalog's state and how it changes.
 
+use crate::demand::{Peak, Peaks};
 use crate::hash::HashKey;
 use crate::limits;
+use crate::reshape::Reshape;
 use names::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All streams.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -13,6 +15,19 @@ pub(crate) struct State {
     pub(crate) streams: BTreeMap<String, Stream>,
     /// What shard iterators and page tokens are authenticated with.
     pub(crate) token_key: Vec<u8>,
+    /// What the account has committed itself to.
+    #[serde(default)]
+    pub(crate) commitment: Commitment,
+}
+
+/// The account's promise to pay for a least throughput, which opens warm throughput to it.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_MinimumThroughputBillingCommitmentOutput.html>
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Commitment {
+    /// When it was last given.
+    pub(crate) started: Option<Timestamp>,
+    /// When it ends or ended: not before a day has passed since it was given.
+    pub(crate) ends: Option<Timestamp>,
 }
 
 /// A stream.
@@ -36,6 +51,27 @@ pub(crate) struct Stream {
     pub(crate) tags: BTreeMap<String, String>,
     /// Its shards by number, closed ones too; none while it is being created.
     pub(crate) shards: Vec<Shard>,
+    /// How its shards are being cut anew, while it is UPDATING for that.
+    #[serde(default)]
+    pub(crate) reshape: Option<Reshape>,
+    /// When `UpdateShardCount` was last called, within a day.
+    #[serde(default)]
+    pub(crate) scaled: Vec<Timestamp>,
+    /// When its mode was last changed, within a day.
+    #[serde(default)]
+    pub(crate) switched: Vec<Timestamp>,
+    /// What it took at most, day by day: what an on-demand stream is measured by.
+    #[serde(default)]
+    pub(crate) peaks: Peaks,
+    /// The MiB per second an on-demand stream is to be ready for, whatever it took so far.
+    #[serde(default)]
+    pub(crate) warm_mibps: Option<u32>,
+    /// The metrics it has per shard.
+    #[serde(default)]
+    pub(crate) shard_metrics: BTreeSet<ShardMetric>,
+    /// Resource policies by the ARN they are attached to: the stream's or one of its consumers'.
+    #[serde(default)]
+    pub(crate) policies: BTreeMap<String, String>,
 }
 
 /// Where a stream is in its life.
@@ -45,6 +81,8 @@ pub(crate) enum Status {
     Creating,
     /// It works.
     Active,
+    /// It works, and is being changed meanwhile.
+    Updating,
     /// Its shards are being forgotten.
     Deleting,
 }
@@ -56,6 +94,19 @@ pub(crate) enum Mode {
     Provisioned,
     /// By the service.
     OnDemand,
+}
+
+/// A metric that streams have per shard where that is asked for.
+/// <https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html#kinesis-metrics-shard>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum ShardMetric {
+    IncomingBytes,
+    IncomingRecords,
+    OutgoingBytes,
+    OutgoingRecords,
+    WriteProvisionedThroughputExceeded,
+    ReadProvisionedThroughputExceeded,
+    IteratorAgeMilliseconds,
 }
 
 /// A shard.
@@ -71,8 +122,12 @@ pub(crate) struct Shard {
     pub(crate) start: HashKey,
     /// Its last hash key.
     pub(crate) end: HashKey,
-    /// When it was opened.
+    /// What its sequence numbers begin with: later than that of any shard it comes from, so that the numbers of a partition
+    /// key grow across reshards. At AWS a child begins a second after its parent has ended, and so it does here.
     pub(crate) created: Timestamp,
+    /// When it was opened: the moment its parents were closed.
+    #[serde(default)]
+    pub(crate) opened: Timestamp,
     /// The log that holds its records.
     pub(crate) log: u64,
     /// Where it ends, once it takes no more records.
@@ -82,7 +137,7 @@ pub(crate) struct Shard {
 /// The end of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Closed {
-    /// When it was closed.
+    /// When it was closed: later than any of its records.
     pub(crate) at: Timestamp,
     /// The position no record of it reaches.
     pub(crate) position: u64,
@@ -112,6 +167,91 @@ pub(crate) enum Change {
         /// The stream.
         name: String,
     },
+    /// A stream is to be changed in the background.
+    Updating {
+        /// The stream.
+        name: String,
+        /// How its shards are to be cut, where that is the change.
+        reshape: Option<Reshape>,
+    },
+    /// That is done, and its shards are as they were.
+    Settled {
+        /// The stream.
+        name: String,
+    },
+    /// That is done: some shards have ended and others go on in their place.
+    Resharded {
+        /// The stream.
+        name: String,
+        /// The numbers of those that have ended, and where.
+        closed: Vec<(u32, Closed)>,
+        /// The new ones. Those that were only a step on the way have ended already.
+        opened: Vec<Shard>,
+    },
+    /// Shards that ended longer ago than records are kept are no longer known.
+    Forgotten {
+        /// The stream.
+        name: String,
+        /// Their numbers.
+        shards: Vec<u32>,
+    },
+    /// `UpdateShardCount` was called.
+    Scaled {
+        /// On this stream.
+        name: String,
+        /// At this time.
+        at: Timestamp,
+    },
+    /// A stream's capacity is chosen another way.
+    Switched {
+        /// The stream.
+        name: String,
+        /// From now on.
+        mode: Mode,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// An on-demand stream took more on a day than was known.
+    Peaked {
+        /// The stream.
+        name: String,
+        /// The day since 1970.
+        day: i64,
+        /// What it took.
+        peak: Peak,
+    },
+    /// An on-demand stream is to be ready for so much, and what it took before no longer counts.
+    Warmed {
+        /// The stream.
+        name: String,
+        /// MiB per second; none if it is not to be.
+        mibps: Option<u32>,
+    },
+    /// Greater or smaller records are taken.
+    RecordSize {
+        /// The stream.
+        name: String,
+        /// The greatest.
+        kib: u32,
+    },
+    /// Metrics per shard are wanted, or no longer.
+    ShardMetrics {
+        /// The stream.
+        name: String,
+        /// All that are.
+        metrics: BTreeSet<ShardMetric>,
+    },
+    /// A resource policy is attached or taken off.
+    Policy {
+        /// The stream.
+        name: String,
+        /// The ARN of the stream or of its consumer.
+        arn: String,
+        /// The policy, if there is to be one.
+        policy: Option<String>,
+    },
+    /// The account's commitment.
+    Committed(Commitment),
     /// Records are kept longer or shorter.
     Retention {
         /// The stream.
@@ -144,6 +284,37 @@ impl store::State for State {
                 stream.status = Status::Active;
             }),
             Change::Deleting { name } => self.with(name, |stream| stream.status = Status::Deleting),
+            Change::Updating { name, reshape } => self.with(name, |stream| {
+                stream.status = Status::Updating;
+                stream.reshape = *reshape;
+            }),
+            Change::Settled { name } => self.with(name, Stream::settle),
+            Change::Resharded { name, closed, opened } => self.with(name, |stream| {
+                stream.reshard(closed, opened);
+                stream.settle();
+            }),
+            Change::Forgotten { name, shards } => {
+                self.with(name, |stream| stream.shards.retain(|shard| !shards.contains(&shard.number)));
+            }
+            Change::Scaled { name, at } => self.with(name, |stream| remember(&mut stream.scaled, *at)),
+            Change::Switched { name, mode, at } => self.with(name, |stream| {
+                stream.mode = *mode;
+                remember(&mut stream.switched, *at);
+            }),
+            Change::Peaked { name, day, peak } => self.with(name, |stream| stream.peaks.note(*day, *peak)),
+            Change::Warmed { name, mibps } => self.with(name, |stream| {
+                stream.warm_mibps = *mibps;
+                stream.peaks = Peaks::default();
+            }),
+            Change::RecordSize { name, kib } => self.with(name, |stream| stream.record_kib = *kib),
+            Change::ShardMetrics { name, metrics } => {
+                self.with(name, |stream| stream.shard_metrics.clone_from(metrics));
+            }
+            Change::Policy { name, arn, policy } => self.with(name, |stream| match policy {
+                Some(policy) => drop(stream.policies.insert(arn.clone(), policy.clone())),
+                None => drop(stream.policies.remove(arn)),
+            }),
+            Change::Committed(commitment) => self.commitment = *commitment,
             Change::Deleted { name } => {
                 self.streams.remove(name);
             }
@@ -165,7 +336,12 @@ impl State {
 
     /// Open shards of the account, those of streams that are being created included.
     pub(crate) fn open_shards(&self) -> usize {
-        self.streams.values().map(Stream::open_shards).sum()
+        self.streams.values().map(Stream::shards_to_come).sum()
+    }
+
+    /// Whether the account may ask for warm throughput.
+    pub(crate) fn is_committed(&self, now: Timestamp) -> bool {
+        self.commitment.started.is_some() && self.commitment.ends.is_none_or(|ends| ends > now)
     }
 
     /// Streams in on-demand mode.
@@ -179,13 +355,43 @@ impl Stream {
     pub(crate) fn open_shards(&self) -> usize {
         match self.status {
             Status::Creating => self.first_shards as usize,
-            Status::Active | Status::Deleting => self.shards.iter().filter(|shard| shard.closed.is_none()).count(),
+            Status::Active | Status::Updating | Status::Deleting => self.open().count(),
         }
     }
 
-    /// Whether records go in and out.
+    /// How many that will be when it is no longer being changed.
+    fn shards_to_come(&self) -> usize {
+        let open = self.open_shards();
+        self.reshape.map_or(open, |reshape| open.max(reshape.shards_after(open)))
+    }
+
+    /// The shards that take records.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().filter(|shard| shard.closed.is_none())
+    }
+
+    /// Whether it may be changed.
     pub(crate) fn is_active(&self) -> bool {
         self.status == Status::Active
+    }
+
+    /// Whether records go in and out: also while it is being changed.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.status, Status::Active | Status::Updating)
+    }
+
+    fn settle(&mut self) {
+        self.status = Status::Active;
+        self.reshape = None;
+    }
+
+    fn reshard(&mut self, closed: &[(u32, Closed)], opened: &[Shard]) {
+        for (number, end) in closed {
+            if let Ok(i) = self.shards.binary_search_by_key(number, |shard| shard.number) {
+                self.shards[i].closed = Some(*end);
+            }
+        }
+        self.shards.extend_from_slice(opened);
     }
 
     /// The greatest record in bytes.
@@ -200,10 +406,34 @@ impl Stream {
 }
 
 impl Shard {
+    /// Whether nothing of it is left to be read: it ended longer ago than its stream keeps records.
+    pub(crate) fn is_expired(&self, stream: &Stream, now: Timestamp) -> bool {
+        self.closed.is_some_and(|closed| closed.at < stream.horizon(now))
+    }
+
     /// `shardId-000000000000`
     pub(crate) fn id(&self) -> String {
         shard_id(self.number)
     }
+}
+
+impl ShardMetric {
+    /// All there are.
+    pub(crate) const ALL: [ShardMetric; 7] = [
+        ShardMetric::IncomingBytes,
+        ShardMetric::IncomingRecords,
+        ShardMetric::OutgoingBytes,
+        ShardMetric::OutgoingRecords,
+        ShardMetric::WriteProvisionedThroughputExceeded,
+        ShardMetric::ReadProvisionedThroughputExceeded,
+        ShardMetric::IteratorAgeMilliseconds,
+    ];
+}
+
+/// Adds a time to those of the last day.
+fn remember(times: &mut Vec<Timestamp>, at: Timestamp) {
+    times.retain(|time| at.since(*time) < limits::DAY);
+    times.push(at);
 }
 
 /// The id of a shard's number.

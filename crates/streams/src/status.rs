@@ -11,8 +11,8 @@ impl Streams {
             let extents: Vec<_> = stream.shards.iter().map(|shard| self.store().extent(shard.log)).collect();
             json!({
                 "name": stream.def.name,
-                "status": format!("{:?}", stream.def.status).to_uppercase(),
-                "shards": extents.len(),
+                "status": stream.def.status.as_str(),
+                "shards": stream.def.open_shards(),
                 "records": extents.iter().map(|e| e.next - e.first).sum::<u64>(),
                 "bytes": extents.iter().map(|e| e.bytes).sum::<u64>(),
             })

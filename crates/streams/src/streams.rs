@@ -2,7 +2,7 @@ use crate::error;
 use crate::limits::Limits;
 use crate::live::LiveStream;
 use crate::signals::StreamSeries;
-use crate::state::{Change, State, Status};
+use crate::state::{Change, State, Status, Stream};
 use crate::token::TokenKey;
 use crate::{api, source::StreamSource, target::StreamTarget, tasks};
 use names::{Arn, Home};
@@ -19,8 +19,8 @@ use world::{Stage, World};
 pub struct Options {
     /// Whether AWS's limits per shard are kept.
     pub limits: Limits,
-    /// How long a stream stays CREATING or DELETING before the work is even begun. AWS takes seconds; a little of it keeps
-    /// clients honest that would otherwise forget to wait.
+    /// How long a stream stays CREATING, UPDATING or DELETING before the work is even begun. AWS takes seconds; a little of
+    /// it keeps clients honest that would otherwise forget to wait.
     pub settle: Duration,
 }
 
@@ -156,10 +156,10 @@ impl Streams {
         self.lookup(name).ok_or_else(|| error::no_stream(&self.home, name))
     }
 
-    /// The stream a call is about, which must take and give records. To AWS any other does not exist.
+    /// The stream a call is about, which must take and give records, ACTIVE or UPDATING. To AWS any other does not exist.
     pub(crate) fn find_active(&self, asked: Asked<'_>) -> Result<Arc<LiveStream>, ApiError> {
         let stream = self.find(asked)?;
-        if stream.def.is_active() { Ok(stream) } else { Err(error::no_stream(&self.home, &stream.def.name)) }
+        if stream.def.is_open() { Ok(stream) } else { Err(error::no_stream(&self.home, &stream.def.name)) }
     }
 
     /// The name of the stream a call is about: by name, by ARN, or by both where they agree.
@@ -193,11 +193,37 @@ impl Streams {
         name: String,
         decide: impl FnOnce(&State) -> Result<Vec<Change>, ApiError> + Send + 'static,
     ) -> Result<(), ApiError> {
+        self.change_behind(name, (), decide).await
+    }
+
+    /// Makes a change of a stream that must be ACTIVE.
+    pub(crate) async fn update(
+        self: &Arc<Self>,
+        name: String,
+        decide: impl FnOnce(&State, &Stream) -> Result<Vec<Change>, ApiError> + Send + 'static,
+    ) -> Result<(), ApiError> {
+        let (home, asked) = (self.home.clone(), name.clone());
+        let decide = move |state: &State| match state.streams.get(&asked) {
+            None => Err(error::no_stream(&home, &asked)),
+            Some(stream) if !stream.is_active() => Err(error::not_active(&home, &asked, stream.status)),
+            Some(stream) => decide(state, stream),
+        };
+        self.change(name, decide).await
+    }
+
+    /// Makes a change, and lets `shut` go only when everybody sees it, even if the caller is long gone by then.
+    pub(crate) async fn change_behind(
+        self: &Arc<Self>,
+        name: String,
+        shut: impl Send + 'static,
+        decide: impl FnOnce(&State) -> Result<Vec<Change>, ApiError> + Send + 'static,
+    ) -> Result<(), ApiError> {
         let (done, result) = oneshot::channel();
         let streams = self.clone();
         self.world.tasks.spawn(Stage::Store, "streams: change", |_| async move {
             let changed = streams.catalog.change(|state| Ok::<_, ApiError>((decide(state)?, ()))).await;
             streams.refresh(&name);
+            drop(shut);
             streams.unsettled.notify_one();
             // The caller may have hung up.
             let _ = done.send(changed);
@@ -229,7 +255,7 @@ impl Streams {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// The streams whose creation or deletion is not finished.
+    /// The streams whose creation, change or deletion is not finished.
     pub(crate) fn unfinished(&self) -> Vec<Arc<LiveStream>> {
         self.all().into_iter().filter(|stream| stream.def.status != Status::Active).collect()
     }

@@ -3,6 +3,8 @@
 use crate::Streams;
 use crate::error;
 use crate::hash::HashKey;
+use crate::state::Status;
+use crate::streams::Asked;
 use crate::write::Put;
 use bytes::Bytes;
 use delivery::{Envelope, Target, Verdict, attribute};
@@ -32,15 +34,15 @@ impl StreamTarget {
             return refused(&errors::RESOURCE_NOT_FOUND_EXCEPTION, format!("{} is not a stream here.", envelope.to));
         };
         let gone = || refused(&errors::RESOURCE_NOT_FOUND_EXCEPTION, error::no_stream(home, name).message);
-        let Some(stream) = self.streams.lookup(name) else { return gone() };
-        match stream.def.status {
-            crate::state::Status::Active => {}
-            crate::state::Status::Deleting => return gone(),
-            crate::state::Status::Creating => {
-                let why = error::not_active(home, name, stream.def.status).message;
-                return again(errors::RESOURCE_IN_USE_EXCEPTION.name, why);
-            }
-        }
+        let Ok(entry) = self.streams.enter(Asked { name: Some(name), ..Asked::default() }).await else {
+            return match self.streams.lookup(name).map(|stream| stream.def.status) {
+                Some(status @ Status::Creating) => {
+                    again(errors::RESOURCE_IN_USE_EXCEPTION.name, error::not_active(home, name, status).message)
+                }
+                _ => gone(),
+            };
+        };
+        let stream = &entry.stream;
         // EventBridge uses the event's id where the target names no key.
         // <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_KinesisParameters.html>
         let key =
@@ -55,8 +57,8 @@ impl StreamTarget {
             let why = error::too_long("data", stream.def.record_bytes()).message;
             return refused(&errors::VALIDATION_EXCEPTION, why);
         }
-        let plan = self.streams.plan(&stream, &[put]);
-        match self.streams.commit(&stream, plan).await {
+        let plan = self.streams.plan(stream, &[put]);
+        match self.streams.commit(&entry, plan).await {
             Ok(written) if written[0].at.is_some() => Verdict::Accepted(Bytes::new()),
             Ok(written) => {
                 let shard = &stream.shards[written[0].place].id;

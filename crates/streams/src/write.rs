@@ -4,9 +4,13 @@ use crate::Streams;
 use crate::hash::HashKey;
 use crate::live::LiveStream;
 use crate::record;
+use crate::streams::Asked;
 use names::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use store::{Batch, StoreError};
+use tokio::sync::OwnedRwLockReadGuard;
+use wire::ApiError;
 
 /// A record to be written.
 pub(crate) struct Put<'a> {
@@ -25,6 +29,13 @@ pub(crate) struct Written {
     pub(crate) place: usize,
     /// Where it lies and since when; `None` where the shard was too busy.
     pub(crate) at: Option<(u64, Timestamp)>,
+}
+
+/// A stream that takes records. As long as this is held, its open shards stay open.
+pub(crate) struct Entry {
+    /// The stream.
+    pub(crate) stream: Arc<LiveStream>,
+    _gate: OwnedRwLockReadGuard<()>,
 }
 
 /// Records that are about to be appended, all in one call of the store.
@@ -51,6 +62,19 @@ impl Put<'_> {
 }
 
 impl Streams {
+    /// The stream a call wants to write to, once no shard of it is just ending.
+    pub(crate) async fn enter(&self, asked: Asked<'_>) -> Result<Entry, ApiError> {
+        loop {
+            let gate = self.find_active(asked)?.gate.clone();
+            let pass = gate.clone().read_owned().await;
+            // What was found before the gate was passed may have been resharded meanwhile, or be another stream.
+            let stream = self.find_active(asked)?;
+            if Arc::ptr_eq(&stream.gate, &gate) {
+                return Ok(Entry { stream, _gate: pass });
+            }
+        }
+    }
+
     /// Sorts records by shard, refuses what the shards' limits do not let in, and frames the rest.
     /// Within a shard their order stays.
     pub(crate) fn plan(&self, stream: &LiveStream, puts: &[Put<'_>]) -> Plan {
@@ -86,7 +110,7 @@ impl Streams {
     }
 
     /// Appends what was planned. Durable when it returns; all of it or, after an error, none.
-    pub(crate) async fn commit(&self, stream: &LiveStream, plan: Plan) -> Result<Vec<Written>, StoreError> {
+    pub(crate) async fn commit(&self, entry: &Entry, plan: Plan) -> Result<Vec<Written>, StoreError> {
         let Plan { mut written, groups } = plan;
         let (mut places, mut batches) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
         let (mut records, mut bytes) = (0, 0);
@@ -107,6 +131,8 @@ impl Streams {
                 written.at = Some((appended[i].first + offset, appended[i].at));
             }
         }
+        let stream = &entry.stream;
+        stream.intake.add(records, bytes);
         stream.series.incoming_records.record(records);
         stream.series.incoming_bytes.record(bytes);
         Ok(written)

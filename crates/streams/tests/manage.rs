@@ -87,7 +87,7 @@ async fn what_is_not_done_is_refused() {
     for (input, name) in [
         (json!({"StreamName": "s"}), "ValidationException"),
         (json!({"StreamName": "s", "ShardCount": 20_001}), "LimitExceededException"),
-        (json!({"StreamName": "s", "ShardCount": 1, "WarmThroughputMiBps": 5}), "NotImplementedException"),
+        (json!({"StreamName": "s", "ShardCount": 1, "WarmThroughputMiBps": 5}), "InvalidArgumentException"),
         (json!({"StreamName": "s", "ShardCount": 1, "Tags": {"a%": "b"}}), "InvalidArgumentException"),
     ] {
         assert_eq!(house.refused("CreateStream", input.clone()).await.0, name, "{input}");

@@ -1,11 +1,15 @@
+use super::capacity::{check_on_demand, warm_mibps};
+use super::reshard::check_account;
 use super::tags;
 use crate::Streams;
+use crate::demand::Peaks;
 use crate::error;
-use crate::limits::{ON_DEMAND_SHARDS, ON_DEMAND_STREAMS, RECORD_KIB, RETENTION_HOURS, shards_per_account};
+use crate::limits::{ON_DEMAND_SHARDS, RECORD_KIB, RETENTION_HOURS};
 use crate::state::{Change, Mode, Status, Stream};
 use crate::streams::asked;
 use names::Timestamp;
-use shapes::kinesis::{CreateStreamInput, DeleteStreamInput, RecordDistributionStrategy, StreamMode, errors};
+use shapes::kinesis::{CreateStreamInput, DeleteStreamInput, RecordDistributionStrategy, StreamMode};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wire::{ApiError, Call, Nothing};
 
@@ -15,13 +19,13 @@ pub(crate) async fn create_stream(
     _call: Arc<Call>,
     input: CreateStreamInput,
 ) -> Result<Nothing, ApiError> {
-    if input.warm_throughput_mi_bps.is_some() {
-        return Err(error::not_served("WarmThroughputMiBps of CreateStream"));
-    }
     if input.record_distribution_strategy == Some(RecordDistributionStrategy::Auto) {
         return Err(error::not_served("the record distribution strategy AUTO"));
     }
     let (mode, shards) = capacity(&input)?;
+    let (warm, now) = (input.warm_throughput_mi_bps, streams.world().now());
+    let warm = streams.catalog().read(|state| warm_mibps(state, now, mode, warm))?;
+    let shards = shards.max(warm.unwrap_or(0));
     let tags = input.tags.unwrap_or_default();
     let name = input.stream_name;
     tags::check_new(&streams, &name, &tags)?;
@@ -37,19 +41,22 @@ pub(crate) async fn create_stream(
         record_kib: input.max_record_size_in_ki_b.map_or(RECORD_KIB, |kib| kib.max(0) as u32),
         tags,
         shards: Vec::new(),
+        reshape: None,
+        scaled: Vec::new(),
+        switched: Vec::new(),
+        peaks: Peaks::default(),
+        warm_mibps: warm,
+        shard_metrics: BTreeSet::new(),
+        policies: BTreeMap::new(),
     };
-    let (home, limit) = (streams.home().clone(), shards_per_account(streams.home().region.as_str()));
+    let home = streams.home().clone();
     let decided = streams.change(name.clone(), move |state| {
         if state.streams.contains_key(&name) {
             return Err(error::stream_exists(&home, &name));
         }
-        let open = state.open_shards();
-        if open + shards as usize > limit {
-            return Err(error::too_many_shards(&home, open, limit, shards as usize));
-        }
-        if mode == Mode::OnDemand && state.on_demand_streams() >= ON_DEMAND_STREAMS {
-            let message = format!("Account {} already has {ON_DEMAND_STREAMS} on-demand streams.", home.account);
-            return Err(errors::LIMIT_EXCEEDED_EXCEPTION.because(message));
+        check_account(&home, state, shards as usize)?;
+        if mode == Mode::OnDemand {
+            check_on_demand(&home, state)?;
         }
         Ok(vec![Change::Created(stream)])
     });
@@ -79,12 +86,7 @@ pub(crate) async fn delete_stream(
     input: DeleteStreamInput,
 ) -> Result<Nothing, ApiError> {
     let name = streams.name_of(asked!(input))?.to_owned();
-    let home = streams.home().clone();
-    let decided = streams.change(name.clone(), move |state| match state.streams.get(&name) {
-        None => Err(error::no_stream(&home, &name)),
-        Some(stream) if !stream.is_active() => Err(error::not_active(&home, &name, stream.status)),
-        Some(_) => Ok(vec![Change::Deleting { name }]),
-    });
-    decided.await?;
+    let change = Change::Deleting { name: name.clone() };
+    streams.update(name, |_, _| Ok(vec![change])).await?;
     Ok(Nothing {})
 }

@@ -1,3 +1,5 @@
+use super::capacity::warm_shape;
+use super::monitoring::monitoring_shape;
 use crate::Streams;
 use crate::error;
 use crate::limits::{DESCRIBE_SHARDS, ON_DEMAND_STREAMS, shards_per_account};
@@ -7,8 +9,8 @@ use crate::streams::asked;
 use names::Timestamp;
 use shapes::kinesis::{
     DescribeLimitsInput, DescribeLimitsOutput, DescribeStreamInput, DescribeStreamOutput, DescribeStreamSummaryInput,
-    DescribeStreamSummaryOutput, EncryptionType, EnhancedMetrics, HashKeyRange, SequenceNumberRange, Shard,
-    StreamDescription, StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus,
+    DescribeStreamSummaryOutput, EncryptionType, HashKeyRange, SequenceNumberRange, Shard, StreamDescription,
+    StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus,
 };
 use std::sync::Arc;
 use wire::{ApiError, Call};
@@ -37,7 +39,7 @@ pub(crate) async fn describe_stream(
         has_more_shards: shards.next().is_some(),
         retention_period_hours: def.retention_hours as i32,
         stream_creation_timestamp: def.created,
-        enhanced_monitoring: no_enhanced_monitoring(),
+        enhanced_monitoring: monitoring_shape(&def.shard_metrics),
         encryption_type: Some(EncryptionType::None),
         key_id: None,
     };
@@ -59,11 +61,12 @@ pub(crate) async fn describe_stream_summary(
         stream_mode_details: Some(mode_shape(def.mode)),
         retention_period_hours: def.retention_hours as i32,
         stream_creation_timestamp: def.created,
-        enhanced_monitoring: no_enhanced_monitoring(),
+        enhanced_monitoring: monitoring_shape(&def.shard_metrics),
         encryption_type: Some(EncryptionType::None),
-        open_shard_count: def.shards.iter().filter(|shard| shard.closed.is_none()).count() as i32,
+        open_shard_count: def.open().count() as i32,
         consumer_count: Some(0),
         max_record_size_in_ki_b: Some(def.record_kib as i32),
+        warm_throughput: warm_shape(&streams, def),
         ..StreamDescriptionSummary::default()
     };
     Ok(DescribeStreamSummaryOutput { stream_description_summary })
@@ -87,8 +90,7 @@ pub(crate) async fn describe_limits(
 
 /// The shards that still hold records or take them: those closed longer ago than the retention are forgotten.
 pub(crate) fn shards_kept(stream: &LiveStream, now: Timestamp) -> impl Iterator<Item = &state::Shard> {
-    let horizon = stream.def.horizon(now);
-    stream.def.shards.iter().filter(move |shard| shard.closed.is_none_or(|closed| closed.at >= horizon))
+    stream.def.shards.iter().filter(move |shard| !shard.is_expired(&stream.def, now))
 }
 
 pub(crate) fn shard_shape(shard: &state::Shard) -> Shard {
@@ -112,6 +114,7 @@ pub(crate) fn status_shape(status: Status) -> StreamStatus {
     match status {
         Status::Creating => StreamStatus::Creating,
         Status::Active => StreamStatus::Active,
+        Status::Updating => StreamStatus::Updating,
         Status::Deleting => StreamStatus::Deleting,
     }
 }
@@ -122,8 +125,4 @@ pub(crate) fn mode_shape(mode: Mode) -> StreamModeDetails {
         Mode::OnDemand => StreamMode::OnDemand,
     };
     StreamModeDetails { stream_mode }
-}
-
-fn no_enhanced_monitoring() -> Vec<EnhancedMetrics> {
-    vec![EnhancedMetrics { shard_level_metrics: Some(Vec::new()) }]
 }

@@ -29,7 +29,7 @@ pub(crate) async fn get_shard_iterator(
         return Err(error::no_shard(streams.home(), name, &input.shard_id));
     };
     let gone = || error::shard_gone(streams.home(), name, number);
-    let stream = streams.lookup(name).filter(|stream| stream.def.is_active()).ok_or_else(gone)?;
+    let stream = streams.lookup(name).filter(|stream| stream.def.is_open()).ok_or_else(gone)?;
     let shard = stream.shard(number).ok_or_else(gone)?;
     let position = start(&streams, &stream, shard, &input)?;
     refuse_dry_run(input.dry_run)?;
@@ -124,7 +124,7 @@ pub(crate) async fn get_records(
     if input.stream_arn.as_ref().is_some_and(|arn| *arn != streams.arn(&iterator.stream).as_str()) {
         return Err(error::argument("Invalid ShardIterator."));
     }
-    let same = |stream: &Arc<LiveStream>| stream.def.is_active() && stream.def.created == iterator.created;
+    let same = |stream: &Arc<LiveStream>| stream.def.is_open() && stream.def.created == iterator.created;
     let stream = streams.lookup(&iterator.stream).filter(same).ok_or_else(gone)?;
     let shard = stream.shard(iterator.shard).ok_or_else(gone)?;
     refuse_dry_run(input.dry_run)?;

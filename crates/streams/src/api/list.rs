@@ -151,13 +151,14 @@ fn filtered(
 }
 
 impl ShardFilter {
+    /// A shard ends at the moment its children begin, and is no longer open then: at any moment the open ones cover the
+    /// hash keys once.
     /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ShardFilter.html>
     fn shows(self, shard: &state::Shard) -> bool {
-        let open_at = |at: Timestamp| shard.closed.is_none_or(|closed| closed.at >= at);
         match self {
             ShardFilter::All => true,
-            ShardFilter::OpenAt(at) => shard.created <= at && open_at(at),
-            ShardFilter::OpenFrom(at) => open_at(at),
+            ShardFilter::OpenAt(at) => shard.opened <= at && shard.closed.is_none_or(|closed| closed.at > at),
+            ShardFilter::OpenFrom(at) => shard.closed.is_none_or(|closed| closed.at >= at),
             ShardFilter::OpenNow => shard.closed.is_none(),
         }
     }

@@ -5,7 +5,7 @@ use crate::limits::{PUT_BYTES, PUT_RECORDS};
 use crate::live::LiveStream;
 use crate::sequence::Sequence;
 use crate::streams::asked;
-use crate::write::{Plan, Put, Written};
+use crate::write::{Entry, Plan, Put, Written};
 use shapes::kinesis::{
     PutRecordInput, PutRecordOutput, PutRecordsInput, PutRecordsOutput, PutRecordsResultEntry, errors,
 };
@@ -20,15 +20,16 @@ pub(crate) async fn put_record(
     input: PutRecordInput,
 ) -> Result<PutRecordOutput, ApiError> {
     let began = streams.world().clock.monotonic();
-    let stream = streams.find_active(asked!(input))?;
+    let entry = streams.enter(asked!(input)).await?;
+    let stream = &*entry.stream;
     if let Some(sequence) = &input.sequence_number_for_ordering {
-        check_ordering(&streams, &stream, sequence)?;
+        check_ordering(&streams, stream, sequence)?;
     }
-    let put = put(&stream, input.partition_key.as_deref(), input.explicit_hash_key.as_deref(), &input.data, None)?;
+    let put = put(stream, input.partition_key.as_deref(), input.explicit_hash_key.as_deref(), &input.data, None)?;
     refuse_dry_run(input.dry_run)?;
     let bytes = put.counted() as u64;
-    let plan = streams.plan(&stream, &[put]);
-    let result = commit(&streams, &stream, plan).await;
+    let plan = streams.plan(stream, &[put]);
+    let result = commit(&streams, &entry, plan).await;
     let written = result.as_ref().ok().and_then(|written| written.first());
     let series = &stream.series.put_record;
     series.bytes.record(bytes);
@@ -53,12 +54,13 @@ pub(crate) async fn put_records(
     input: PutRecordsInput,
 ) -> Result<PutRecordsOutput, ApiError> {
     let began = streams.world().clock.monotonic();
-    let stream = streams.find_active(asked!(input))?;
-    let (plan, total) = plan_records(&streams, &stream, &input)?;
+    let entry = streams.enter(asked!(input)).await?;
+    let stream = &*entry.stream;
+    let (plan, total) = plan_records(&streams, stream, &input)?;
     // The payloads are framed for the journal: no need to hold them while it writes.
     let count = input.records.len() as u64;
     drop(input);
-    let result = commit(&streams, &stream, plan).await;
+    let result = commit(&streams, &entry, plan).await;
     let series = &stream.series;
     let failed = result.as_ref().map_or(count, |written| written.iter().filter(|w| w.at.is_none()).count() as u64);
     series.put_records.bytes.record(total as u64);
@@ -69,7 +71,7 @@ pub(crate) async fn put_records(
     if failed > 0 {
         series.put_records_throttled.record(failed);
     }
-    let records = written.into_iter().map(|written| entry(&streams, &stream, written)).collect();
+    let records = written.into_iter().map(|written| outcome(&streams, stream, written)).collect();
     Ok(PutRecordsOutput { failed_record_count: Some(failed as i32), records, encryption_type: None })
 }
 
@@ -91,10 +93,10 @@ fn plan_records(streams: &Streams, stream: &LiveStream, input: &PutRecordsInput)
     Ok((streams.plan(stream, &puts), total))
 }
 
-async fn commit(streams: &Streams, stream: &LiveStream, plan: Plan) -> Result<Vec<Written>, ApiError> {
-    streams.commit(stream, plan).await.map_err(|error| match error {
+async fn commit(streams: &Streams, entry: &Entry, plan: Plan) -> Result<Vec<Written>, ApiError> {
+    streams.commit(entry, plan).await.map_err(|error| match error {
         // The stream went while the call was on its way.
-        StoreError::NoLog(_) => error::no_stream(streams.home(), &stream.def.name),
+        StoreError::NoLog(_) => error::no_stream(streams.home(), &entry.stream.def.name),
         other => other.into(),
     })
 }
@@ -147,7 +149,7 @@ pub(crate) fn refuse_dry_run(dry_run: Option<bool>) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn entry(streams: &Streams, stream: &LiveStream, Written { place, at }: Written) -> PutRecordsResultEntry {
+fn outcome(streams: &Streams, stream: &LiveStream, Written { place, at }: Written) -> PutRecordsResultEntry {
     let shard = &stream.shards[place];
     match at {
         Some((position, at)) => PutRecordsResultEntry {
