@@ -6,7 +6,7 @@ use crate::wildcard::Wildcard;
 use std::net::IpAddr;
 
 /// One entry of the array under a field of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Condition {
     /// A string in its canonical form.
     String(Box<str>),
@@ -32,7 +32,7 @@ pub(crate) enum Condition {
 }
 
 /// A test of a string.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TextTest {
     Prefix(Box<str>),
     Suffix(Box<str>),
@@ -44,7 +44,7 @@ pub(crate) enum TextTest {
 }
 
 /// One end of a numeric range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Bound {
     pub(crate) halves: i64,
     pub(crate) inclusive: bool,
@@ -91,7 +91,20 @@ impl TextTest {
 
 /// A text with case taken out, character by character, so that folding a part folds as it does in the whole.
 pub(crate) fn fold(text: &str) -> Box<str> {
-    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect::<String>().into()
+    let mut folded = String::new();
+    fold_into(text, &mut folded);
+    folded.into()
+}
+
+/// The same, in place of what `folded` held.
+pub(crate) fn fold_into(text: &str, folded: &mut String) {
+    folded.clear();
+    if text.is_ascii() {
+        folded.push_str(text);
+        folded.make_ascii_lowercase();
+    } else {
+        folded.extend(text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase));
+    }
 }
 
 /// Whether a text is a canonical string. Only an address has more than one form, and it is written with digits.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a branch asks of one path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Leaf {
     /// Some value there passes one of these.
     OneOf(Arc<[Condition]>),
@@ -94,23 +94,4 @@ impl Step {
 fn holds_value(node: &Node, passes: &dyn Fn(Value<'_>) -> bool) -> bool {
     node.scalars.iter().any(|scalar| passes(scalar.value()))
         || node.elements.iter().any(|element| holds_value(element, passes))
-}
-
-/// Calls `found` with each scalar at a path, whichever elements of arrays it is found in.
-pub(crate) fn each_value<'a>(node: &'a Node, path: &str, found: &mut dyn FnMut(Value<'a>)) {
-    follow(node, Some(path), found);
-}
-
-/// `path` is what is left of the path; a name may be empty, so no path is not an empty one.
-fn follow<'a>(node: &'a Node, path: Option<&str>, found: &mut dyn FnMut(Value<'a>)) {
-    for element in &node.elements {
-        follow(element, path, found);
-    }
-    let Some(path) = path else {
-        return node.scalars.iter().for_each(|scalar| found(scalar.value()));
-    };
-    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
-    if let Some(field) = node.fields.get(name) {
-        follow(field, rest, found);
-    }
 }

@@ -8,13 +8,19 @@
 //! Entry points: [`Pattern::parse`] and [`Pattern::parse_as`], [`Event::parse`], [`RuleSet`].
 
 mod condition;
+mod doors;
 mod evaluate;
 mod event;
+mod finds;
+mod hash;
 pub mod json;
 mod limits;
 mod operator;
 mod parse;
+mod paths;
 mod pattern;
+mod ranges;
+mod scan;
 mod set;
 #[cfg(test)]
 mod tests;

@@ -1,30 +1,95 @@
-//! The rules of one bus, found by the strings an event holds rather than one by one.
+//! The rules of one bus as one automaton.
+//!
+//! An event is read once, and only where some rule asks. Each value found opens the doors it fits (see `doors`), and the
+//! branches behind them are checked: each distinct question about a field is answered once per event, however many
+//! branches ask it. So the work depends on the event, and on how many rules are nearly matched, not on how many there are.
 
-use crate::Pattern;
-use crate::condition::Condition;
-use crate::evaluate::{Branch, Leaf, each_value};
-use crate::event::Event;
-use crate::value::{Value, canonical};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::doors::Doors;
+use crate::evaluate::{Branch, Leaf};
+use crate::event::{Event, EventError};
+use crate::finds::Finds;
+use crate::paths::{Paths, PlaceId, ROOT};
+use crate::pattern::Pattern;
+use crate::scan::{self, Stop};
+use std::borrow::Borrow;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, HashMap};
 
-/// Rules with the number of one of their branches.
-type Entries<Id> = BTreeSet<(Id, usize)>;
-
-/// The patterns of one bus.
-///
-/// Each branch of a pattern that demands one of a few exact strings of some field is filed under those strings, so an
-/// event visits only branches whose demand it meets; other branches are evaluated one by one.
+/// The patterns of one bus. A clone costs little more than copying its tables.
 #[derive(Clone, Debug)]
 pub struct RuleSet<Id: Ord + Clone> {
-    patterns: BTreeMap<Id, Pattern>,
-    /// Path, then canonical string, then the rules and their branches filed there.
-    filed: BTreeMap<String, HashMap<Box<str>, Entries<Id>>>,
-    unfiled: Entries<Id>,
+    ids: BTreeMap<Id, u32>,
+    rules: Vec<Option<Rule<Id>>>,
+    branches: Vec<Filed>,
+    /// What the branches ask: questions, branch by branch.
+    asked: Vec<u32>,
+    questions: Vec<Question>,
+    known: HashMap<Question, u32>,
+    paths: Paths,
+    doors: Doors,
+    /// Branches that ask for no value and so stand behind no door.
+    always: Vec<u32>,
+    /// Rules that were removed and still take up room.
+    removed: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Rule<Id> {
+    id: Id,
+    pattern: Pattern,
+}
+
+/// A branch of a rule, in its place.
+#[derive(Clone, Copy, Debug)]
+struct Filed {
+    rule: u32,
+    /// Which of the pattern's branches it is.
+    number: u32,
+    /// Its part of `asked`.
+    start: u32,
+    end: u32,
+}
+
+/// What is asked of the values at a place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Question {
+    place: PlaceId,
+    leaf: Leaf,
+}
+
+/// What is known about one event; kept from event to event.
+#[derive(Default)]
+struct Scratch {
+    finds: Finds,
+    folded: String,
+    /// Branches to check.
+    candidates: Vec<u32>,
+    round: u32,
+    /// By branch, by rule: the round in which it was a candidate, or matched.
+    tried: Vec<u32>,
+    matched: Vec<u32>,
+    /// By question: twice the round in which it was answered, plus one for yes.
+    answers: Vec<u32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl<Id: Ord + Clone> Default for RuleSet<Id> {
     fn default() -> Self {
-        RuleSet { patterns: BTreeMap::new(), filed: BTreeMap::new(), unfiled: BTreeSet::new() }
+        RuleSet {
+            ids: BTreeMap::new(),
+            rules: Vec::new(),
+            branches: Vec::new(),
+            asked: Vec::new(),
+            questions: Vec::new(),
+            known: HashMap::new(),
+            paths: Paths::default(),
+            doors: Doors::default(),
+            always: Vec::new(),
+            removed: 0,
+        }
     }
 }
 
@@ -32,114 +97,205 @@ impl<Id: Ord + Clone> RuleSet<Id> {
     /// Adds a rule, or replaces its pattern.
     pub fn insert(&mut self, id: Id, pattern: Pattern) {
         self.remove(&id);
-        for (number, branch) in pattern.branches().iter().enumerate() {
-            let entry = (id.clone(), number);
-            match filing(branch) {
-                None => {
-                    self.unfiled.insert(entry);
-                }
-                Some((path, strings)) => {
-                    let by_string = self.filed.entry(path.to_owned()).or_default();
-                    for string in strings {
-                        by_string.entry(string.into()).or_default().insert(entry.clone());
-                    }
-                }
-            }
+        let rule = number(self.rules.len());
+        for (branch_number, branch) in pattern.branches().iter().enumerate() {
+            self.file(rule, number(branch_number), branch);
         }
-        self.patterns.insert(id, pattern);
+        self.ids.insert(id.clone(), rule);
+        self.rules.push(Some(Rule { id, pattern }));
     }
 
-    /// Removes a rule; tells whether it was there.
-    pub fn remove(&mut self, id: &Id) -> bool {
-        let Some(pattern) = self.patterns.remove(id) else {
+    /// Removes a rule; tells whether it was there. Its room is given back when half of all is free.
+    pub fn remove<Name: Ord + ?Sized>(&mut self, id: &Name) -> bool
+    where
+        Id: Borrow<Name>,
+    {
+        let Some(rule) = self.ids.remove(id) else {
             return false;
         };
-        for (number, branch) in pattern.branches().iter().enumerate() {
-            let entry = (id.clone(), number);
-            let Some((path, strings)) = filing(branch) else {
-                self.unfiled.remove(&entry);
-                continue;
-            };
-            let by_string = self.filed.get_mut(path).expect("filed when the rule was inserted");
-            for string in strings {
-                if let Some(entries) = by_string.get_mut(string) {
-                    entries.remove(&entry);
-                    if entries.is_empty() {
-                        by_string.remove(string);
-                    }
-                }
-            }
-            if by_string.is_empty() {
-                self.filed.remove(path);
-            }
+        self.rules[rule as usize] = None;
+        self.removed += 1;
+        if self.removed > self.ids.len() + 16 {
+            let rules = std::mem::take(self).rules;
+            rules.into_iter().flatten().for_each(|rule| self.insert(rule.id, rule.pattern));
         }
         true
     }
 
     /// How many rules there are.
     pub fn len(&self) -> usize {
-        self.patterns.len()
+        self.ids.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
+        self.ids.is_empty()
     }
 
-    /// The rules an event matches, in order.
-    pub fn matching(&self, event: &Event) -> Vec<Id> {
-        let mut matched = BTreeSet::new();
-        for (path, by_string) in &self.filed {
-            each_value(&event.root, path, &mut |value| {
-                if let Value::String(text) = value {
-                    self.try_entries(by_string.get(&*canonical(text)).into_iter().flatten(), event, &mut matched);
+    fn file(&mut self, rule: u32, branch_number: u32, branch: &Branch) {
+        let filed = number(self.branches.len());
+        let start = self.asked.len();
+        let mut questions: Vec<u32> = branch.leaves().map(|(path, leaf)| self.question(path, leaf)).collect();
+        match self.best_door(&questions) {
+            Some(at) => {
+                // What stands behind a door is nearly always what the door is for: ask that last.
+                let question = questions.remove(at);
+                questions.push(question);
+                let question = &self.questions[question as usize];
+                if let Leaf::OneOf(conditions) = &question.leaf {
+                    self.doors.file(question.place, conditions, filed);
                 }
-            });
+            }
+            None => self.always.push(filed),
         }
-        self.try_entries(self.unfiled.iter(), event, &mut matched);
-        matched.into_iter().cloned().collect()
+        self.asked.extend(questions);
+        let (start, end) = (number(start), number(self.asked.len()));
+        self.branches.push(Filed { rule, number: branch_number, start, end });
     }
 
-    fn try_entries<'a>(
-        &'a self,
-        entries: impl Iterator<Item = &'a (Id, usize)>,
-        event: &Event,
-        matched: &mut BTreeSet<&'a Id>,
-    ) {
-        for (id, number) in entries {
-            if !matched.contains(id) && self.patterns[id].branches()[*number].matches(&event.root) {
-                matched.insert(id);
+    fn question(&mut self, path: &str, leaf: &Leaf) -> u32 {
+        let question = Question { place: self.paths.ask(path), leaf: leaf.clone() };
+        let next = number(self.questions.len());
+        *self.known.entry(question).or_insert_with_key(|question| {
+            self.questions.push(question.clone());
+            next
+        })
+    }
+
+    /// Which of some questions has the least crowded doors.
+    fn best_door(&self, questions: &[u32]) -> Option<usize> {
+        let doors = questions.iter().enumerate().filter_map(|(at, question)| {
+            let Question { place, leaf } = &self.questions[*question as usize];
+            let Leaf::OneOf(conditions) = leaf else { return None };
+            let (crowd, open_to_all) = self.doors.crowd(*place, conditions);
+            // Of equals the deeper place: details tell events apart better than the envelope does.
+            Some((at, (crowd, open_to_all, u32::MAX - self.paths.depth(*place), conditions.len())))
+        });
+        doors.min_by_key(|(_, score)| *score).map(|(at, _)| at)
+    }
+
+    /// The rules that an event matches, in the order of their ids. The text must be JSON: only what rules ask for is
+    /// checked to be.
+    pub fn matching(&self, event: &str) -> Result<Vec<&Id>, EventError> {
+        SCRATCH.with_borrow_mut(|scratch| self.matching_in(event, scratch))
+    }
+
+    fn matching_in(&self, text: &str, scratch: &mut Scratch) -> Result<Vec<&Id>, EventError> {
+        scratch.begin(self.branches.len(), self.rules.len(), self.questions.len());
+        let whole = OnceCell::new();
+        scratch.finds.clear(self.paths.len());
+        match scan::scan(text, &self.paths, &mut scratch.finds) {
+            Ok(()) => {}
+            Err(Stop::Invalid(error)) => return Err(error),
+            Err(Stop::Odd) => {
+                scratch.finds.clear(self.paths.len());
+                let event = whole.get_or_init(|| Event::parse(text)).as_ref().map_err(EventError::clone)?;
+                scratch.finds.gather(&self.paths, ROOT, &event.root);
+                // Where names are merged, so are arrays: leave those to the evaluator.
+                scratch.finds.in_array(ROOT);
             }
         }
+        self.collect(text, scratch);
+        let mut rules = Vec::new();
+        for at in 0..scratch.candidates.len() {
+            let filed = self.branches[scratch.candidates[at] as usize];
+            let Some(rule) = &self.rules[filed.rule as usize] else { continue };
+            if scratch.matched[filed.rule as usize] != scratch.round
+                && self.holds(filed, rule, text, scratch, &whole)?
+            {
+                scratch.matched[filed.rule as usize] = scratch.round;
+                rules.push(&rule.id);
+            }
+        }
+        rules.sort_unstable();
+        Ok(rules)
+    }
+
+    /// Everybody whose doors an event opens, once.
+    fn collect(&self, text: &str, scratch: &mut Scratch) {
+        let Scratch { finds, folded, candidates, round, tried, .. } = scratch;
+        let mut found = |branch: u32| {
+            if std::mem::replace(&mut tried[branch as usize], *round) != *round {
+                candidates.push(branch);
+            }
+        };
+        for (place, value) in finds.all(text) {
+            self.doors.open(place, value, folded, &mut found);
+        }
+        self.always.iter().copied().for_each(found);
+    }
+
+    /// Whether a branch matches an event.
+    fn holds(
+        &self,
+        filed: Filed,
+        rule: &Rule<Id>,
+        text: &str,
+        scratch: &mut Scratch,
+        whole: &OnceCell<Result<Event, EventError>>,
+    ) -> Result<bool, EventError> {
+        let questions = &self.asked[filed.start as usize..filed.end as usize];
+        let bound = !scratch.finds.arrays.is_empty() && self.is_bound(questions, &scratch.finds);
+        for question in questions {
+            let absent = self.questions[*question as usize].leaf == Leaf::Absent;
+            if !(absent && bound) && !self.answer(*question, text, scratch) {
+                return Ok(false);
+            }
+        }
+        if !bound {
+            return Ok(true);
+        }
+        let event = whole.get_or_init(|| Event::parse(text)).as_ref().map_err(EventError::clone)?;
+        Ok(rule.pattern.branches()[filed.number as usize].matches(&event.root))
+    }
+
+    /// Whether two things are asked for below an array, so that they must be found in the same element of it.
+    fn is_bound(&self, questions: &[u32], finds: &Finds) -> bool {
+        finds.arrays.iter().any(|array| {
+            let place = |question: &&u32| self.questions[**question as usize].place;
+            questions.iter().filter(|question| self.paths.is_below(place(question), *array)).nth(1).is_some()
+        })
+    }
+
+    fn answer(&self, question: u32, text: &str, scratch: &mut Scratch) -> bool {
+        let (yes, no) = (scratch.round * 2 + 1, scratch.round * 2);
+        let answer = scratch.answers[question as usize];
+        if answer == yes || answer == no {
+            return answer == yes;
+        }
+        let Question { place, leaf } = &self.questions[question as usize];
+        let mut values = scratch.finds.at(*place, text);
+        let holds = match leaf {
+            Leaf::Absent => values.next().is_none(),
+            Leaf::OneOf(conditions) => values.any(|value| conditions.iter().any(|condition| condition.accepts(value))),
+        };
+        scratch.answers[question as usize] = if holds { yes } else { no };
+        holds
     }
 }
 
-/// The field a branch is filed under: the one likeliest to tell events apart.
-fn filing(branch: &Branch) -> Option<(&str, Vec<&str>)> {
-    branch
-        .leaves()
-        .filter_map(|(path, leaf)| Some((path, exact_strings(leaf)?)))
-        .min_by_key(|(path, strings)| (rank(path), strings.len()))
-}
-
-fn exact_strings(leaf: &Leaf) -> Option<Vec<&str>> {
-    let Leaf::OneOf(conditions) = leaf else {
-        return None;
-    };
-    let strings = conditions.iter().map(|condition| match condition {
-        Condition::String(string) => Some(&**string),
-        _ => None,
-    });
-    strings.collect()
-}
-
-/// Detail tells more than type, type more than source, and the rest is alike in most events of a bus.
-fn rank(path: &str) -> u8 {
-    match path {
-        "account" | "region" | "version" => 4,
-        "source" | "detail.eventSource" => 3,
-        "detail-type" => 2,
-        "detail.eventName" => 0,
-        _ => 1,
+impl Scratch {
+    fn begin(&mut self, branches: usize, rules: usize, questions: usize) {
+        let room = |list: &mut Vec<u32>, len| {
+            if list.len() < len {
+                list.resize(len, 0);
+            }
+        };
+        room(&mut self.tried, branches);
+        room(&mut self.matched, rules);
+        room(&mut self.answers, questions);
+        self.candidates.clear();
+        // Answers hold twice the round.
+        if self.round == u32::MAX / 2 {
+            self.tried.fill(0);
+            self.matched.fill(0);
+            self.answers.fill(0);
+            self.round = 0;
+        }
+        self.round += 1;
     }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).expect("no bus holds 2^32 of anything")
 }

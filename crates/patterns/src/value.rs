@@ -44,7 +44,7 @@ impl Scalar {
 }
 
 /// A number as written, and as the decimal it stands for where it is in AWS's range.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Number {
     text: Box<str>,
     /// Twice the millionths, plus one where further digits were cut off: so order stays exact, and a number with more

@@ -3,7 +3,7 @@
 use crate::limits::WILDCARD_COST_MAX;
 
 /// A compiled wildcard pattern: the literal pieces between its stars.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Wildcard {
     pieces: Vec<Box<str>>,
 }

@@ -5,7 +5,7 @@ use crate::transform::{Matched, TargetInput};
 use bytes::Bytes;
 use delivery::{Envelope, attribute};
 use names::{Arn, Timestamp, TraceContext};
-use patterns::{Event, EventError};
+use patterns::EventError;
 use serde_json::Value;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -53,9 +53,8 @@ struct Opened<'a> {
 /// Adds an envelope for every target of every rule of the bus that the event is for; none where it is refused.
 pub(crate) fn route(bus: &LiveBus, incoming: &Incoming, out: &mut Vec<Envelope>) -> Result<(), RouteError> {
     let opened = Opened::new(incoming)?;
-    let event = Event::parse(opened.text)?;
     let before = out.len();
-    let routed = bus.matching(&event, incoming.read_only).try_for_each(|rule| {
+    let routed = bus.matching(opened.text, incoming.read_only)?.try_for_each(|rule| {
         rule.series.matched.record(1);
         trigger_opened(rule, &opened, out)
     });

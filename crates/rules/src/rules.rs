@@ -93,7 +93,7 @@ impl Rules {
         let table = self.table();
         let buses = table.buses().map(|(name, bus)| {
             let rules = bus.rules().iter().map(|rule| RuleStatus {
-                name: rule.name.clone(),
+                name: rule.name.to_string(),
                 state: RuleState::from(rule.status()).as_str(),
                 targets: rule.targets.len(),
                 matched: rule.series.matched.sample().sum,

@@ -8,7 +8,7 @@ use crate::state::{Bus, DEFAULT_BUS, Retry, Rule, State, Status, Target};
 use crate::transform::{Configured, InputError, TargetInput};
 use delivery::{Backoff, RetryPolicy};
 use names::{Arn, Home};
-use patterns::{Event, Pattern, PatternError, RuleSet};
+use patterns::{EventError, Pattern, PatternError, RuleSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,15 +26,13 @@ pub(crate) struct LiveBus {
     revision: u64,
     /// By name, in order.
     rules: Vec<Arc<LiveRule>>,
-    /// The rules that see ordinary events, by their place in `rules`.
-    enabled: RuleSet<usize>,
-    /// Those that see read-only management events too.
-    with_read_only: RuleSet<usize>,
+    /// The rules that are awake, by name.
+    awake: RuleSet<Arc<str>>,
 }
 
 /// A rule, compiled.
 pub(crate) struct LiveRule {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) arn: Arn,
     pub(crate) targets: Vec<LiveTarget>,
     pub(crate) series: RuleSeries,
@@ -98,49 +96,52 @@ impl LiveBus {
         let mut live = LiveBus {
             revision: bus.revision,
             rules: Vec::with_capacity(bus.rules.len()),
-            enabled: RuleSet::default(),
-            with_read_only: RuleSet::default(),
+            // Copying the automaton costs far less than building it anew: only what has changed is taken out or put in.
+            awake: before.map(|before| before.awake.clone()).unwrap_or_default(),
         };
+        let gone = before.into_iter().flat_map(|before| &before.rules);
+        for rule in gone.filter(|rule| !bus.rules.contains_key(&*rule.name)) {
+            live.awake.remove(&rule.name);
+        }
         for (rule_name, rule) in &bus.rules {
             let known =
                 before.and_then(|before| before.rule(rule_name)).filter(|known| known.revision == rule.revision);
-            let compiled = match known {
-                Some(known) => Ok(known.clone()),
-                None => LiveRule::compile(name, rule_name, rule, home, meter).map(Arc::new),
-            };
-            match compiled {
+            if let Some(known) = known {
+                live.rules.push(known.clone());
+                continue;
+            }
+            match LiveRule::compile(name, rule_name, rule, home, meter) {
                 Ok(rule) => live.add(rule),
                 // A version of this program with stricter rules: better one rule less than no house.
                 Err(error) => {
-                    tracing::error!(bus = name, rule = rule_name, %error, "a rule no longer compiles and rests")
+                    live.awake.remove(rule_name.as_str());
+                    tracing::error!(bus = name, rule = rule_name, %error, "a rule no longer compiles and rests");
                 }
             }
         }
         live
     }
 
-    fn add(&mut self, rule: Arc<LiveRule>) {
-        let place = self.rules.len();
-        if let Some(pattern) = &rule.pattern {
-            if rule.status != Status::Disabled {
-                self.enabled.insert(place, pattern.clone());
-            }
-            if rule.status == Status::EnabledWithReadOnly {
-                self.with_read_only.insert(place, pattern.clone());
+    fn add(&mut self, rule: LiveRule) {
+        match &rule.pattern {
+            Some(pattern) if rule.status != Status::Disabled => self.awake.insert(rule.name.clone(), pattern.clone()),
+            _ => {
+                self.awake.remove(&rule.name);
             }
         }
-        self.rules.push(rule);
+        self.rules.push(Arc::new(rule));
     }
 
     fn rule(&self, name: &str) -> Option<&Arc<LiveRule>> {
-        let place = self.rules.binary_search_by(|rule| rule.name.as_str().cmp(name)).ok()?;
+        let place = self.rules.binary_search_by(|rule| (*rule.name).cmp(name)).ok()?;
         Some(&self.rules[place])
     }
 
-    /// The rules that an event is for.
-    pub(crate) fn matching(&self, event: &Event, read_only: bool) -> impl Iterator<Item = &LiveRule> {
-        let set = if read_only { &self.with_read_only } else { &self.enabled };
-        set.matching(event).into_iter().map(|place| &*self.rules[place])
+    /// The rules that an event is for, by name. Read-only management events are for those that ask for them.
+    pub(crate) fn matching(&self, event: &str, read_only: bool) -> Result<impl Iterator<Item = &LiveRule>, EventError> {
+        let names = self.awake.matching(event)?;
+        let rules = names.into_iter().filter_map(|name| self.rule(name).map(|rule| &**rule));
+        Ok(rules.filter(move |rule| !read_only || rule.status == Status::EnabledWithReadOnly))
     }
 
     /// All rules, by name.
@@ -155,7 +156,7 @@ impl LiveRule {
         let targets = targets.iter().map(|(id, target)| LiveTarget::compile(id, target));
         let schedule = definition.schedule.as_deref().filter(|_| definition.status != Status::Disabled);
         Ok(LiveRule {
-            name: name.to_owned(),
+            name: name.into(),
             arn: rule_arn(home, bus, name),
             targets: targets.collect::<Result<_, _>>()?,
             series: RuleSeries::new(meter, bus, name),
@@ -238,8 +239,8 @@ mod tests {
     }
 
     fn names(table: &Table, event: &str, read_only: bool) -> Vec<String> {
-        let event = Event::parse(event).unwrap();
-        table.bus("default").unwrap().matching(&event, read_only).map(|rule| rule.name.clone()).collect()
+        let rules = table.bus("default").unwrap().matching(event, read_only).unwrap();
+        rules.map(|rule| rule.name.to_string()).collect()
     }
 
     #[test]

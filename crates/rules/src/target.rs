@@ -30,6 +30,13 @@ impl BusTarget {
             forwarded: envelope.from.as_ref().is_some_and(is_rule),
             trace: envelope.trace.clone(),
         };
+        // Matching reads no more of an event than rules ask for: here is where foreign text comes in.
+        if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&incoming.body) {
+            return Verdict::Refused {
+                code: "MalformedDetail".to_owned(),
+                why: format!("event is not valid JSON: {error}"),
+            };
+        }
         let mut envelopes = Vec::new();
         if let Err(error) = rules.route(&table, bus, &incoming, &mut envelopes) {
             return Verdict::Refused { code: "MalformedDetail".to_owned(), why: error.to_string() };

@@ -54,7 +54,7 @@ async fn tick(rules: &Rules) -> Result<Duration, StoreError> {
             let incoming = Incoming { id, body, ingested: now, now, read_only: false, forwarded: false, trace: None };
             trigger(rule, &incoming, &mut envelopes).expect("the house's own event is one");
         }
-        changes.push(Change::Ticked { rule: rule.name.clone(), since });
+        changes.push(Change::Ticked { rule: rule.name.to_string(), since });
     }
     if !changes.is_empty() {
         rules.delivery.send(envelopes).await?;
