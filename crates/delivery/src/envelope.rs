@@ -90,6 +90,8 @@ pub mod attribute {
     pub const MESSAGE_ATTRIBUTES: &str = "message-attributes";
     /// The group a FIFO target orders by.
     pub const MESSAGE_GROUP_ID: &str = "message-group-id";
+    /// What tells a message from others where a FIFO target takes each once.
+    pub const MESSAGE_DEDUPLICATION_ID: &str = "message-deduplication-id";
     /// The id of the notification or message that is delivered.
     pub const MESSAGE_ID: &str = "message-id";
     /// How a function is invoked: `Event` or `RequestResponse`.

@@ -7,13 +7,16 @@ use crate::settings::SettingError;
 use wire::{ApiError, ErrorModel, Fault};
 
 macro_rules! errors {
-    ($($id:ident $name:literal $code:literal;)*) => {
+    ($($id:ident $name:literal $code:literal $($status:literal)?;)*) => {
         $(pub(crate) static $id: ErrorModel =
-            ErrorModel { name: $name, code: $code, status: 400, fault: Fault::Client };)*
+            ErrorModel { name: $name, code: $code, status: errors!(@ $($status)?), fault: Fault::Client };)*
     };
+    (@) => { 400 };
+    (@ $status:literal) => { $status };
 }
 
 errors! {
+    ACCESS_DENIED "AccessDeniedException" "AccessDenied" 403;
     BATCH_ENTRY_IDS_NOT_DISTINCT "BatchEntryIdsNotDistinct" "AWS.SimpleQueueService.BatchEntryIdsNotDistinct";
     BATCH_REQUEST_TOO_LONG "BatchRequestTooLong" "AWS.SimpleQueueService.BatchRequestTooLong";
     EMPTY_BATCH_REQUEST "EmptyBatchRequest" "AWS.SimpleQueueService.EmptyBatchRequest";
@@ -31,7 +34,10 @@ errors! {
     QUEUE_DOES_NOT_EXIST "QueueDoesNotExist" "AWS.SimpleQueueService.NonExistentQueue";
     QUEUE_NAME_EXISTS "QueueNameExists" "QueueAlreadyExists";
     RECEIPT_HANDLE_IS_INVALID "ReceiptHandleIsInvalid" "ReceiptHandleIsInvalid";
+    REQUEST_THROTTLED "RequestThrottled" "RequestThrottled" 403;
+    RESOURCE_NOT_FOUND "ResourceNotFoundException" "ResourceNotFoundException" 404;
     TOO_MANY_ENTRIES "TooManyEntriesInBatchRequest" "AWS.SimpleQueueService.TooManyEntriesInBatchRequest";
+    UNSUPPORTED "UnsupportedOperation" "AWS.SimpleQueueService.UnsupportedOperation";
 }
 
 /// There is no such queue.

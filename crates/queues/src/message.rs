@@ -18,10 +18,30 @@ pub(crate) struct Message {
     pub(crate) trace: Option<String>,
     /// The ARN of the queue it was moved away from, for dead letters.
     pub(crate) moved_from: Option<String>,
+    /// Its group, and its place among the messages of a FIFO queue.
+    pub(crate) group: Option<Group>,
     /// Its attributes.
     pub(crate) attributes: Vec<Attribute>,
     /// Its body: valid UTF-8.
     pub(crate) body: Bytes,
+}
+
+/// A message's group.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Group {
+    /// The message group's id.
+    pub(crate) id: String,
+    /// What only messages of FIFO queues have.
+    pub(crate) fifo: Option<Fifo>,
+}
+
+/// What only messages of FIFO queues have.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fifo {
+    /// The deduplication id: given, or the hash of the body.
+    pub(crate) deduplication: String,
+    /// The place among the queue's messages, from one on.
+    pub(crate) sequence: u64,
 }
 
 /// A message's attribute.
@@ -66,7 +86,10 @@ pub(crate) enum MessageError {
 #[error("a message in a queue is not in a known format")]
 pub(crate) struct Undecodable;
 
-const VERSION: u8 = 1;
+/// Without a group.
+const PLAIN: u8 = 1;
+/// With a group.
+const GROUPED: u8 = 2;
 
 impl Message {
     /// What counts against the size limit: the body and each attribute's name, type and value.
@@ -94,12 +117,20 @@ impl Message {
     /// The bytes that go into the queue.
     pub(crate) fn encode(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(self.size() + self.sender.len() + 128);
-        out.put_u8(VERSION);
+        out.put_u8(if self.group.is_some() { GROUPED } else { PLAIN });
         out.put_slice(&self.id);
         out.put_i64_le(self.sent_at.micros());
         put(&mut out, self.sender.as_bytes());
         put(&mut out, self.trace.as_deref().unwrap_or_default().as_bytes());
         put(&mut out, self.moved_from.as_deref().unwrap_or_default().as_bytes());
+        if let Some(group) = &self.group {
+            put(&mut out, group.id.as_bytes());
+            // No sequence number is zero.
+            let (deduplication, sequence) =
+                group.fifo.as_ref().map_or(("", 0), |fifo| (fifo.deduplication.as_str(), fifo.sequence));
+            put(&mut out, deduplication.as_bytes());
+            out.put_u64_le(sequence);
+        }
         out.put_u16_le(self.attributes.len() as u16);
         for attribute in &self.attributes {
             put(&mut out, attribute.name.as_bytes());
@@ -118,12 +149,13 @@ impl Message {
     /// Reads those bytes back; the body is a slice of them.
     pub(crate) fn decode(mut bytes: Bytes) -> Result<Message, Undecodable> {
         let head = take(&mut bytes, 1 + 16 + 8)?;
-        if head[0] != VERSION {
+        if !matches!(head[0], PLAIN | GROUPED) {
             return Err(Undecodable);
         }
         let sender = text(&mut bytes)?;
         let trace = Some(text(&mut bytes)?).filter(|t| !t.is_empty());
         let moved_from = Some(text(&mut bytes)?).filter(|t| !t.is_empty());
+        let group = if head[0] == GROUPED { Some(group(&mut bytes)?) } else { None };
         let count = take(&mut bytes, 2)?;
         let mut attributes = Vec::new();
         for _ in 0..u16::from_le_bytes([count[0], count[1]]) {
@@ -142,6 +174,7 @@ impl Message {
             sender,
             trace,
             moved_from,
+            group,
             attributes,
             body: bytes,
         })
@@ -154,9 +187,28 @@ impl Message {
 
     /// The id in its usual form.
     pub(crate) fn uuid(&self) -> String {
-        let hex: String = self.id.iter().map(|b| format!("{b:02x}")).collect();
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        uuid(&self.id)
     }
+}
+
+/// A message's id in its usual form.
+pub(crate) fn uuid(id: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for (i, byte) in id.iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push(char::from(HEX[usize::from(byte >> 4)]));
+        text.push(char::from(HEX[usize::from(byte & 15)]));
+    }
+    text
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// A sequence number as SQS writes them: twenty digits, growing.
+pub(crate) fn sequence_text(sequence: u64) -> String {
+    (10_000_000_000_000_000_000u64.saturating_add(sequence)).to_string()
 }
 
 impl Attribute {
@@ -222,6 +274,17 @@ pub(crate) fn is_text(text: &str) -> bool {
     })
 }
 
+fn group(bytes: &mut Bytes) -> Result<Group, Undecodable> {
+    let (id, deduplication) = (text(bytes)?, text(bytes)?);
+    let sequence = take(bytes, 8)?;
+    let sequence = u64::from_le_bytes(sequence[..].try_into().expect("eight bytes"));
+    match (sequence, deduplication.is_empty()) {
+        (0, true) => Ok(Group { id, fifo: None }),
+        (0, false) => Err(Undecodable),
+        _ => Ok(Group { id, fifo: Some(Fifo { deduplication, sequence }) }),
+    }
+}
+
 fn put(out: &mut BytesMut, part: &[u8]) {
     out.put_u32_le(part.len() as u32);
     out.put_slice(part);
@@ -252,6 +315,7 @@ mod tests {
             sender: "AIDA".into(),
             trace: Some("Root=1-5759e988-bd862e3fe1be46a994272793".into()),
             moved_from: None,
+            group: None,
             attributes,
             body: Bytes::copy_from_slice(body.as_bytes()),
         }
@@ -275,6 +339,22 @@ mod tests {
         assert_eq!(read.text(), "hi");
         assert_eq!(read.encode(), golden);
         assert_eq!(read.uuid(), "09090909-0909-0909-0909-090909090909");
+    }
+
+    #[test]
+    fn version_two_stays_readable() {
+        let mut golden = vec![2];
+        golden.extend_from_slice(&[9; 16]);
+        golden.extend_from_slice(&5i64.to_le_bytes());
+        golden.extend_from_slice(b"\x02\0\0\0me\0\0\0\0\0\0\0\0\x01\0\0\0g\x01\0\0\0d\x07\0\0\0\0\0\0\0\0\0hi");
+        let read = Message::decode(Bytes::from(golden.clone())).unwrap();
+        let fifo = Fifo { deduplication: "d".into(), sequence: 7 };
+        assert_eq!(
+            (read.group.clone(), read.text().as_str()),
+            (Some(Group { id: "g".into(), fifo: Some(fifo) }), "hi")
+        );
+        assert_eq!(sequence_text(7), "10000000000000000007");
+        assert_eq!(read.encode(), golden);
     }
 
     #[test]
@@ -302,6 +382,7 @@ mod tests {
         #[test]
         fn messages_go_there_and_back(body in ".{1,60}", sender in ".{0,9}", names in prop::collection::vec("[a-z]{1,5}", 0..4)) {
             let mut sent = message(&body, names.iter().map(|n| attribute(n, "String", n)).collect());
+            sent.group = (names.len() % 2 == 0).then(|| Group { id: sender.clone(), fifo: None });
             sent.sender = sender;
             sent.attributes.push(Attribute {
                 name: "b".into(), data_type: "Binary".into(), value: AttributeValue::Binary(Bytes::from_static(&[0, 1])),
@@ -310,9 +391,11 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_a_message_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+        fn any_bytes_are_a_message_or_refused(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..120), version in PLAIN..=GROUPED,
+        ) {
             if let Some(first) = bytes.first_mut() {
-                *first = VERSION;
+                *first = version;
             }
             if let Ok(read) = Message::decode(Bytes::from(bytes.clone())) {
                 prop_assert_eq!(read.encode(), bytes);

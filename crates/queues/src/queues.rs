@@ -1,13 +1,17 @@
-use crate::error::{INVALID_ADDRESS, no_queue};
+use crate::error::{INVALID_ADDRESS, REQUEST_THROTTLED, no_queue};
 use crate::receipt::ReceiptKey;
+use crate::room::{Room, dedup_log, log_name};
 use crate::settings::Settings;
+use crate::source::QueueSource;
 use crate::state::{Change, State};
-use crate::{address, api, limits, signals, target, tasks};
-use names::{Arn, Home, Timestamp};
+use crate::throttle::Action;
+use crate::{address, api, moves, target, tasks};
+use names::{Arn, Home};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, RwLock};
-use store::{Catalog, LogId, QueueCounts, Store, StoreError};
-use world::{Series, World};
+use std::sync::{Arc, RwLock};
+use store::{Catalog, Store, StoreError};
+use wire::ApiError;
+use world::World;
 
 /// All queues of the house.
 pub struct Queues {
@@ -16,34 +20,38 @@ pub struct Queues {
     pub(crate) store: Store,
     pub(crate) catalog: Arc<Catalog<State>>,
     pub(crate) key: ReceiptKey,
+    pub(crate) options: Options,
     rooms: RwLock<BTreeMap<String, Arc<Room>>>,
-    /// Making and deleting go one at a time, so that the catalog and the rooms tell the same.
+    /// Making, setting and deleting go one at a time, so that the catalog and the rooms tell the same.
     turn: tokio::sync::Mutex<()>,
 }
 
-/// A queue as it lives: its messages, and what memory knows of it.
-pub(crate) struct Room {
-    pub(crate) name: String,
-    pub(crate) arn: Arn,
-    pub(crate) life: u64,
-    pub(crate) messages: store::Queue,
-    /// When it was purged last, as far as this process knows.
-    pub(crate) purged: Mutex<Option<Timestamp>>,
-    pub(crate) meters: Meters,
+/// How strict the queues are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Whether FIFO queues without high throughput take 300 calls of each kind in a second and no more, as at AWS.
+    pub throttle: bool,
 }
 
-/// The metrics of one queue.
-pub(crate) struct Meters {
-    pub(crate) sent: Arc<Series>,
-    pub(crate) sent_size: Arc<Series>,
-    pub(crate) received: Arc<Series>,
-    pub(crate) empty_receives: Arc<Series>,
-    pub(crate) deleted: Arc<Series>,
+impl Default for Options {
+    fn default() -> Options {
+        Options { throttle: true }
+    }
 }
 
 impl Queues {
-    /// Opens all queues and whatever lies in them.
+    /// Opens all queues and whatever lies in them, with AWS's limits.
     pub async fn open(world: World, home: Home, store: Store) -> Result<Arc<Queues>, StoreError> {
+        Queues::open_with(world, home, store, Options::default()).await
+    }
+
+    /// Opens all queues and whatever lies in them.
+    pub async fn open_with(
+        world: World,
+        home: Home,
+        store: Store,
+        options: Options,
+    ) -> Result<Arc<Queues>, StoreError> {
         let catalog: Arc<Catalog<State>> = Catalog::open(&store, "queues").await?;
         let mut secret = [0; 32];
         world.entropy.fill(&mut secret);
@@ -59,13 +67,12 @@ impl Queues {
             store,
             catalog,
             key: ReceiptKey::new(&key),
+            options,
             rooms: RwLock::default(),
             turn: tokio::sync::Mutex::default(),
         });
-        let known: Vec<(String, u64)> =
-            queues.catalog.read(|state| state.queues.iter().map(|(name, queue)| (name.clone(), queue.life)).collect());
-        for (name, life) in known {
-            queues.furnish(&name, life).await?;
+        for name in queues.catalog.read(|state| state.queues.keys().cloned().collect::<Vec<_>>()) {
+            queues.furnish(&name).await?;
         }
         for (name, life) in queues.catalog.read(|state| state.graves.clone()) {
             queues.bury(&name, life).await?;
@@ -83,9 +90,15 @@ impl Queues {
         Arc::new(target::QueueTarget(self.clone()))
     }
 
-    /// The woken door: messages expire.
+    /// The pulled door of one queue, where there is one of this ARN.
+    pub fn source(self: &Arc<Self>, arn: &Arn) -> Option<Arc<QueueSource>> {
+        Some(Arc::new(QueueSource::new(self.clone(), self.of(arn)?)))
+    }
+
+    /// The woken door: messages expire, are moved and counted.
     pub fn start(self: &Arc<Self>) {
         tasks::start(self);
+        moves::start(self);
     }
 
     /// The queue of this name.
@@ -99,7 +112,7 @@ impl Queues {
     }
 
     /// The queue that a request's `QueueUrl` names.
-    pub(crate) fn at(&self, url: &str) -> Result<Arc<Room>, wire::ApiError> {
+    pub(crate) fn at(&self, url: &str) -> Result<Arc<Room>, ApiError> {
         let (account, name) = address::parse(url)
             .ok_or_else(|| INVALID_ADDRESS.because(format!("The address {url} is not valid for this endpoint.")))?;
         if account != self.home.account.as_str() {
@@ -113,59 +126,72 @@ impl Queues {
         self.room(arn.resource()).filter(|room| room.arn == *arn)
     }
 
-    /// Something of a queue's settings.
-    pub(crate) fn setting<T>(&self, room: &Room, pick: impl FnOnce(&Settings) -> T) -> Result<T, wire::ApiError> {
-        self.catalog.read(|state| state.queues.get(&room.name).map(|queue| pick(&queue.settings))).ok_or_else(no_queue)
+    /// Counts a call against the quota of FIFO queues.
+    pub(crate) fn count_call(&self, room: &Room, action: Action) -> Result<(), ApiError> {
+        if !self.options.throttle || room.may(action, self.world.now()) {
+            return Ok(());
+        }
+        Err(REQUEST_THROTTLED.because(
+            "Rate exceeded: a FIFO queue takes 300 calls of each kind in a second unless it is set to high throughput.",
+        ))
     }
 
     /// Makes a queue, where there is none yet; what `decide` refuses is not made.
     pub(crate) async fn make(
         &self,
         name: &str,
-        decide: impl FnOnce(&State) -> Result<Vec<Change>, wire::ApiError>,
-    ) -> Result<(), wire::ApiError> {
+        decide: impl FnOnce(&State) -> Result<Vec<Change>, ApiError>,
+    ) -> Result<(), ApiError> {
         let _turn = self.turn.lock().await;
-        self.catalog.change(|state| Ok::<_, wire::ApiError>((decide(state)?, ()))).await?;
+        self.catalog.change(|state| Ok::<_, ApiError>((decide(state)?, ()))).await?;
         if self.room(name).is_none() {
-            let life =
-                self.catalog.read(|state| state.queues.get(name).map(|queue| queue.life)).ok_or_else(no_queue)?;
-            self.furnish(name, life).await?;
+            self.furnish(name).await?;
         }
         Ok(())
     }
 
+    /// Sets a queue to what `decide` makes of its settings.
+    pub(crate) async fn set(
+        &self,
+        room: &Room,
+        decide: impl FnOnce(&State, &Settings) -> Result<Settings, ApiError>,
+    ) -> Result<(), ApiError> {
+        let _turn = self.turn.lock().await;
+        let at = self.world.now();
+        let settings = self
+            .catalog
+            .change(|state| {
+                let queue = state.queues.get(&room.name).filter(|queue| queue.life == room.life);
+                let settings = decide(state, &queue.ok_or_else(no_queue)?.settings)?;
+                let change = Change::Set { name: room.name.clone(), at, settings: settings.clone() };
+                Ok::<_, ApiError>((vec![change], settings))
+            })
+            .await?;
+        room.set(settings);
+        Ok(())
+    }
+
     /// Deletes a queue with all that lies in it.
-    pub(crate) async fn delete(&self, room: &Room) -> Result<(), wire::ApiError> {
+    pub(crate) async fn delete(&self, room: &Room) -> Result<(), ApiError> {
         let _turn = self.turn.lock().await;
         let at = self.world.now();
         self.catalog
             .change(|state| {
-                let same = state.queues.get(&room.name).is_some_and(|queue| queue.life == room.life);
+                let known = state.queues.get(&room.name).filter(|queue| queue.life == room.life);
                 let deleted = Change::Deleted { name: room.name.clone(), at };
-                same.then(|| (vec![deleted], ())).ok_or_else(no_queue)
+                known.map(|_| (vec![deleted], ())).ok_or_else(no_queue)
             })
             .await?;
         self.rooms.write().expect("no panic holds this lock").remove(&room.name);
+        room.end();
         Ok(self.bury(&room.name, room.life).await?)
     }
 
-    async fn furnish(&self, name: &str, life: u64) -> Result<(), StoreError> {
-        let messages = store::Queue::open(&self.store, &self.world, &log_name(name, life)).await?;
-        let series = |signal| self.world.meter.series(signal, &[name]);
-        let room = Room {
-            name: name.to_owned(),
-            arn: self.home.arn("sqs", name),
-            life,
-            messages,
-            purged: Mutex::default(),
-            meters: Meters {
-                sent: series(&signals::SENT),
-                sent_size: series(&signals::SENT_SIZE),
-                received: series(&signals::RECEIVED),
-                empty_receives: series(&signals::EMPTY_RECEIVES),
-                deleted: series(&signals::DELETED),
-            },
-        };
+    async fn furnish(&self, name: &str) -> Result<(), StoreError> {
+        let known = self.catalog.read(|state| state.queues.get(name).map(|queue| (queue.life, queue.settings.clone())));
+        let Some((life, settings)) = known else { return Ok(()) };
+        let arn = self.home.arn("sqs", name);
+        let room = Room::open((&self.store, &self.world), arn, life, &settings).await?;
         self.rooms.write().expect("no panic holds this lock").insert(name.to_owned(), Arc::new(room));
         Ok(())
     }
@@ -173,41 +199,12 @@ impl Queues {
     /// Drops the messages of a deleted queue. A crash in between leaves its grave in the catalog, and the next start
     /// comes here again.
     async fn bury(&self, name: &str, life: u64) -> Result<(), StoreError> {
-        let messages = store::Queue::open(&self.store, &self.world, &log_name(name, life)).await?;
-        messages.delete().await?;
+        let log = log_name(name, life);
+        if let Some(dedup) = self.store.find_log(&dedup_log(&log)) {
+            self.store.drop_log(dedup).await?;
+        }
+        store::Queue::open(&self.store, &self.world, &log).await?.delete().await?;
         let buried = Change::Buried { name: name.to_owned(), life };
         self.catalog.change(|_| Ok((vec![buried], ()))).await
     }
-}
-
-impl Room {
-    /// The log its messages are in.
-    pub(crate) fn log(&self, queues: &Queues) -> Option<LogId> {
-        queues.store.find_log(&format!("{}/messages", log_name(&self.name, self.life)))
-    }
-
-    /// How many messages it holds, about. The store counts what expired unseen until somebody receives; the log knows.
-    pub(crate) fn counts(&self, queues: &Queues) -> QueueCounts {
-        let mut counts = self.messages.counts();
-        if let Some(log) = self.log(queues) {
-            let extent = queues.store.extent(log);
-            counts.visible = counts.visible.min(extent.next - extent.first);
-        }
-        counts
-    }
-
-    /// Whether a purge may begin now; if so, it has begun.
-    pub(crate) fn may_purge(&self, now: Timestamp) -> bool {
-        let mut purged = self.purged.lock().expect("no panic holds this lock");
-        let free = purged.is_none_or(|last| now.since(last) >= limits::PURGE_PAUSE);
-        if free {
-            *purged = Some(now);
-        }
-        free
-    }
-}
-
-/// The log of a queue's messages: of this queue, not of its name, which may be used again.
-fn log_name(name: &str, life: u64) -> String {
-    format!("queues/{name}/{life}")
 }

@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use names::Timestamp;
 use ring::hmac;
 
 /// What a handle stands for.
@@ -14,12 +15,14 @@ pub(crate) struct Receipt {
     pub(crate) message: u64,
     /// The number of the receive.
     pub(crate) number: u64,
+    /// When that was.
+    pub(crate) at: Timestamp,
 }
 
 /// The key the handles are signed with; durable, so that a handle outlives a restart.
 pub(crate) struct ReceiptKey(hmac::Key);
 
-const PLAIN: usize = 24;
+const PLAIN: usize = 32;
 
 impl ReceiptKey {
     /// A key out of 32 random bytes.
@@ -33,6 +36,7 @@ impl ReceiptKey {
         for number in [receipt.life, receipt.message, receipt.number] {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
+        bytes.extend_from_slice(&receipt.at.micros().to_be_bytes());
         let tag = hmac::sign(&self.0, &bytes);
         bytes.extend_from_slice(tag.as_ref());
         STANDARD.encode(bytes)
@@ -44,7 +48,8 @@ impl ReceiptKey {
         let (plain, tag) = bytes.split_at_checked(PLAIN)?;
         hmac::verify(&self.0, plain, tag).ok()?;
         let number = |at: usize| u64::from_be_bytes(plain[at..at + 8].try_into().expect("eight bytes"));
-        Some(Receipt { life: number(0), message: number(8), number: number(16) })
+        let at = Timestamp(number(24).cast_signed());
+        Some(Receipt { life: number(0), message: number(8), number: number(16), at })
     }
 }
 
@@ -55,7 +60,7 @@ mod tests {
     #[test]
     fn only_the_houses_own_handles_are_read() {
         let key = ReceiptKey::new(&[1; 32]);
-        let receipt = Receipt { life: 3, message: u64::MAX, number: 2 };
+        let receipt = Receipt { life: 3, message: u64::MAX, number: 2, at: Timestamp(-5) };
         let handle = key.sign(receipt);
         assert_eq!(key.read(&handle), Some(receipt));
         assert_eq!(ReceiptKey::new(&[2; 32]).read(&handle), None);

@@ -2,6 +2,7 @@
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
 
 use crate::limits;
+use crate::policy::Policy;
 use names::Arn;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,6 +28,21 @@ pub(crate) struct Settings {
     pub(crate) redrive: Option<Redrive>,
     /// `RedriveAllowPolicy`.
     pub(crate) redrive_allow: Option<RedriveAllow>,
+    /// What only FIFO queues are set to. Whether a queue is one never changes.
+    #[serde(default)]
+    pub(crate) fifo: Option<Fifo>,
+}
+
+/// What only FIFO queues are set to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fifo {
+    /// `ContentBasedDeduplication`.
+    pub(crate) by_content: bool,
+    /// `DeduplicationScope`: each message group has its own deduplication ids.
+    pub(crate) scope_group: bool,
+    /// `FifoThroughputLimit`: the calls of the queue are not counted together. Each group keeps to its own pace all the
+    /// same, as only one receive at a time can have messages of it.
+    pub(crate) high_throughput: bool,
 }
 
 /// Where messages go that were received too often.
@@ -73,6 +89,7 @@ impl Default for Settings {
             policy: None,
             redrive: None,
             redrive_allow: None,
+            fifo: None,
         }
     }
 }
@@ -91,10 +108,33 @@ impl Settings {
                 "Policy" => new.policy = policy(value)?,
                 "RedrivePolicy" => new.redrive = Redrive::parse(value)?,
                 "RedriveAllowPolicy" => new.redrive_allow = RedriveAllow::parse(value)?,
+                "FifoQueue"
+                    if self.fifo.is_some() == (value == "true") && matches!(value.as_str(), "true" | "false") => {}
+                "FifoQueue" => return Err(wrong(name, " Reason: Modifying queue type is not supported.")),
+                "ContentBasedDeduplication" | "DeduplicationScope" | "FifoThroughputLimit" => match &mut new.fifo {
+                    Some(fifo) => fifo.set(name, value)?,
+                    None => return Err(SettingError::Unknown(name.clone())),
+                },
                 _ => refuse(name, value)?,
             }
         }
-        Ok(new)
+        match new.fifo {
+            Some(Fifo { high_throughput: true, scope_group: false, .. }) => Err(wrong(
+                "FifoThroughputLimit",
+                " Reason: perMessageGroupId needs DeduplicationScope to be set to messageGroup.",
+            )),
+            _ => Ok(new),
+        }
+    }
+
+    /// The settings of a new queue.
+    pub(crate) fn new(attributes: &BTreeMap<String, String>) -> Result<Settings, SettingError> {
+        let fifo = match attributes.get("FifoQueue").map(String::as_str) {
+            Some("true") => Some(Fifo::default()),
+            Some("false") | None => None,
+            Some(_) => return Err(wrong("FifoQueue", "")),
+        };
+        Settings { fifo, ..Settings::default() }.with(attributes)
     }
 
     /// The attributes as they read back.
@@ -110,6 +150,13 @@ impl Settings {
         all.extend(self.policy.clone().map(|text| ("Policy", text)));
         all.extend(self.redrive.as_ref().map(|redrive| ("RedrivePolicy", redrive.text())));
         all.extend(self.redrive_allow.as_ref().map(|allow| ("RedriveAllowPolicy", allow.text())));
+        if let Some(fifo) = self.fifo {
+            let text = |yes: bool, one: &str, other: &str| (if yes { one } else { other }).to_owned();
+            all.push(("FifoQueue", "true".to_owned()));
+            all.push(("ContentBasedDeduplication", fifo.by_content.to_string()));
+            all.push(("DeduplicationScope", text(fifo.scope_group, "messageGroup", "queue")));
+            all.push(("FifoThroughputLimit", text(fifo.high_throughput, "perMessageGroupId", "perQueue")));
+        }
         all
     }
 
@@ -123,10 +170,28 @@ impl Settings {
     }
 }
 
+impl Fifo {
+    fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+        match (name, value) {
+            ("ContentBasedDeduplication", "true" | "false") => self.by_content = value == "true",
+            ("DeduplicationScope", "queue" | "messageGroup") => self.scope_group = value == "messageGroup",
+            ("FifoThroughputLimit", "perQueue" | "perMessageGroupId") => {
+                self.high_throughput = value == "perMessageGroupId";
+            }
+            _ => return Err(wrong(name, "")),
+        }
+        Ok(())
+    }
+}
+
+fn wrong(name: &str, why: &str) -> SettingError {
+    SettingError::Value { name: name.to_owned(), why: why.to_owned() }
+}
+
 fn number(name: &str, value: &str, range: RangeInclusive<i64>) -> Result<u32, SettingError> {
     match value.parse::<i64>() {
         Ok(number) if range.contains(&number) => Ok(number as u32),
-        _ => Err(SettingError::Value { name: name.to_owned(), why: String::new() }),
+        _ => Err(wrong(name, "")),
     }
 }
 
@@ -134,18 +199,16 @@ fn policy(text: &str) -> Result<Option<String>, SettingError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let fine = text.len() <= limits::POLICY_BYTES
-        && serde_json::from_str::<Value>(text).is_ok_and(|policy| policy.get("Statement").is_some());
-    let refusal = || SettingError::Value { name: "Policy".to_owned(), why: String::new() };
-    fine.then(|| Some(text.to_owned())).ok_or_else(refusal)
+    match Policy::parse(text) {
+        Ok(_) => Ok(Some(text.to_owned())),
+        Err(why) => Err(wrong("Policy", &format!(" Reason: {why}"))),
+    }
 }
 
 /// What is not served is refused by name; what does not exist is unknown.
 fn refuse(name: &str, value: &str) -> Result<(), SettingError> {
     let not_served = |what| Err(SettingError::NotServed { name: name.to_owned(), value: value.to_owned(), what });
     match (name, value) {
-        ("FifoQueue", "true") => not_served("FIFO queues"),
-        ("ContentBasedDeduplication" | "DeduplicationScope" | "FifoThroughputLimit", _) => not_served("FIFO queues"),
         ("SqsManagedSseEnabled", "false") | ("KmsMasterKeyId", "") => Ok(()),
         ("SqsManagedSseEnabled" | "KmsMasterKeyId" | "KmsDataKeyReusePeriodSeconds", _) => {
             not_served("encryption at rest")
@@ -285,7 +348,8 @@ mod tests {
             refusal("VisibilityTimeout", "soon").to_string(),
             "Invalid value for the parameter VisibilityTimeout."
         );
-        assert!(refusal("FifoQueue", "true").to_string().contains("does not serve FIFO queues yet"));
+        assert!(refusal("FifoQueue", "true").to_string().contains("Modifying queue type is not supported."));
+        assert_eq!(refusal("DeduplicationScope", "queue"), SettingError::Unknown("DeduplicationScope".into()));
         assert!(refusal("KmsMasterKeyId", "alias/aws/sqs").to_string().contains("encryption at rest"));
         assert!(refusal("Policy", "{}").to_string().contains("Policy"));
         let redrive = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":1001}"#;
@@ -293,6 +357,20 @@ mod tests {
         assert!(
             refusal("RedriveAllowPolicy", r#"{"redrivePermission":"byQueue"}"#).to_string().contains("sourceQueueArns")
         );
+    }
+
+    #[test]
+    fn fifo_queues_have_settings_of_their_own() {
+        let fifo = Settings::new(&map(&[("FifoQueue", "true")])).unwrap();
+        assert!(fifo.attributes().contains(&("FifoThroughputLimit", "perQueue".to_owned())));
+        let high = map(&[("FifoThroughputLimit", "perMessageGroupId")]);
+        assert!(fifo.with(&high).unwrap_err().to_string().contains("DeduplicationScope"));
+        let scoped = fifo.with(&map(&[("DeduplicationScope", "messageGroup")])).unwrap();
+        assert!(scoped.with(&high).unwrap().fifo.unwrap().high_throughput);
+        assert!(fifo.with(&map(&[("FifoQueue", "false")])).is_err());
+        assert_eq!(fifo.with(&map(&[("FifoQueue", "true")])).unwrap(), fifo);
+        assert_eq!(Settings::new(&map(&[("FifoQueue", "false")])).unwrap(), Settings::default());
+        assert!(fifo.with(&map(&[("ContentBasedDeduplication", "yes")])).is_err());
     }
 
     #[test]

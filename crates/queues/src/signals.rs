@@ -16,4 +16,9 @@ signals! {
     RECEIVED "NumberOfMessagesReceived" Count;
     EMPTY_RECEIVES "NumberOfEmptyReceives" Count;
     DELETED "NumberOfMessagesDeleted" Count;
+    DEDUPLICATED "NumberOfDeduplicatedSentMessages" Count;
+    VISIBLE "ApproximateNumberOfMessagesVisible" Count;
+    NOT_VISIBLE "ApproximateNumberOfMessagesNotVisible" Count;
+    DELAYED "ApproximateNumberOfMessagesDelayed" Count;
+    AGE "ApproximateAgeOfOldestMessage" Seconds;
 }

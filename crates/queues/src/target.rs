@@ -1,9 +1,11 @@
 //! The pushed door: what topics, rules and dead letters send arrives as messages, by the same way in as a caller's.
 
 use crate::Queues;
-use crate::api::{accept, draft};
-use crate::error::no_queue;
+use crate::error::{ACCESS_DENIED, no_queue};
+use crate::intake::{self, Post};
 use crate::message::{Attribute, AttributeValue};
+use crate::policy::{Ask, Policy};
+use crate::room::Room;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -45,12 +47,41 @@ impl QueueTarget {
             Some(json) => attributes(json)?,
             None => Vec::new(),
         };
-        let trace = envelope.trace.as_ref().map(|trace| trace.as_str().to_owned());
-        let body = envelope.body.clone();
-        let draft = draft(&self.0, &room, &envelope.principal, trace, body, attributes, None)?;
-        let id = draft.id();
-        accept(&room, vec![draft]).await?;
-        Ok(id)
+        self.admit(&room, envelope)?;
+        let attribute = |name: &str| envelope.attributes.get(name).cloned();
+        let post = Post {
+            sender: envelope.principal.clone(),
+            trace: envelope.trace.as_ref().map(|trace| trace.as_str().to_owned()),
+            body: envelope.body.clone(),
+            attributes,
+            delay_s: None,
+            group: attribute(attribute::MESSAGE_GROUP_ID),
+            deduplication: attribute(attribute::MESSAGE_DEDUPLICATION_ID),
+        };
+        let draft = intake::draft(&self.0, &room, post)?;
+        let accepted = intake::accept(&self.0, &room, vec![draft]).await?;
+        Ok(accepted[0].uuid())
+    }
+
+    /// Where a queue has a policy, other services come in as it says. Without one the whole house may: at AWS nobody
+    /// may, which would ask for a policy where there is nobody to keep out. Who comes with a role comes as the account.
+    fn admit(&self, room: &Room, envelope: &Envelope) -> Result<(), ApiError> {
+        let settings = room.settings();
+        let Some(text) = settings.policy.as_ref().filter(|_| envelope.role.is_none()) else { return Ok(()) };
+        let policy = Policy::parse(text).map_err(ApiError::fault)?;
+        let (account, mut context) = (self.0.home.account.as_str(), vec![("aws:securetransport", "true")]);
+        context.extend([("aws:sourceaccount", account), ("aws:principalisawsservice", "true")]);
+        context.push(("aws:principalservicename", envelope.principal.as_str()));
+        context.extend(envelope.from.as_ref().map(|from| ("aws:sourcearn", from.as_str())));
+        let ask =
+            Ask { service: &envelope.principal, action: "SendMessage", resource: room.arn.as_str(), context: &context };
+        if policy.allows(&ask) {
+            return Ok(());
+        }
+        Err(ACCESS_DENIED.because(format!(
+            "{} is not authorized to perform: sqs:SendMessage on resource: {} because the queue's policy does not allow it",
+            envelope.principal, room.arn
+        )))
     }
 }
 

@@ -1,55 +1,50 @@
-//! The woken door: what has been kept as long as its queue keeps messages is dropped, whether anybody receives or not.
+//! The woken door: what has been kept as long as its queue keeps messages is dropped, whether anybody receives or not, and
+//! the metrics that are states are recorded.
 
 use crate::Queues;
-use crate::limits::EXPIRY_TICK;
-use crate::queues::Room;
+use crate::limits::{EXPIRY_TICK, GAUGE_TICK};
+use crate::room::{Room, before};
 use std::sync::Arc;
 use std::time::Duration;
 use store::StoreError;
-use world::{Stage, Timestamp};
-
-/// Messages dropped with one append.
-const STEP: u64 = 10_000;
+use world::{Stage, Stop};
 
 pub(crate) fn start(queues: &Arc<Queues>) {
-    let queues = queues.clone();
     let tasks = queues.world.tasks.clone();
+    let expiring = queues.clone();
     tasks.spawn(Stage::Sources, "queues expiry", move |mut stop| async move {
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.wait() => return,
-                () = queues.world.clock.sleep(EXPIRY_TICK) => {}
-            }
-            for room in queues.all() {
-                if let Err(error) = expire(&queues, &room).await {
+        while tick(&expiring, EXPIRY_TICK, &mut stop).await {
+            for room in expiring.all() {
+                if let Err(error) = expire(&expiring, &room).await {
                     tracing::warn!(%error, queue = room.name, "expired messages could not be dropped; the next tick tries again");
                 }
             }
         }
     });
+    let measured = queues.clone();
+    tasks.spawn(Stage::Sources, "queues gauges", move |mut stop| async move {
+        while tick(&measured, GAUGE_TICK, &mut stop).await {
+            measured.all().iter().for_each(|room| room.record_gauges(measured.world.now()));
+        }
+    });
+}
+
+/// Waits for the next tick; false where the house shuts down.
+async fn tick(queues: &Queues, every: Duration, stop: &mut Stop) -> bool {
+    tokio::select! {
+        biased;
+        () = stop.wait() => false,
+        () = queues.world.clock.sleep(every) => true,
+    }
 }
 
 /// Drops what is too old, and gives its place on disk back. Messages moved here from another queue are younger in the log
 /// than by their own time stamp; those are dropped when they are received.
-///
-/// This leans on how `store::Queue` keeps its messages: a message's number is its record's index in the queue's log.
-/// What is acknowledged is never read again, so records below the last expired one may be forgotten.
 async fn expire(queues: &Queues, room: &Room) -> Result<(), StoreError> {
-    let Ok(retention_s) = queues.setting(room, |settings| settings.retention_s) else { return Ok(()) };
-    let retention = Duration::from_secs(u64::from(retention_s));
-    let now = queues.world.now();
-    let before = Timestamp(now.micros().saturating_sub(retention.as_micros() as i64));
-    let Some(log) = room.log(queues) else { return Ok(()) };
-    let end = queues.store.find_time(log, before);
-    let mut from = queues.store.extent(log).first;
-    while from < end {
-        let to = end.min(from + STEP);
-        let ids: Vec<u64> = (from..to).collect();
-        room.messages.ack_durable(&ids).await?;
-        queues.store.trim(log, to)?;
-        tracing::info!(queue = room.name, upto = to, "messages expired");
-        from = to;
+    let (now, retention_s) = (queues.world.now(), room.settings().retention_s);
+    room.messages.expire(before(now, Duration::from_secs(u64::from(retention_s)))).await?;
+    match &room.fifo {
+        Some(fifo) => fifo.trim(&queues.store, now),
+        None => Ok(()),
     }
-    Ok(())
 }

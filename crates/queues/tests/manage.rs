@@ -40,11 +40,21 @@ async fn a_queue_is_made_once_and_read_back() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_queue_is_refused() {
     let house = House::new().await;
-    let fifo = json!({ "QueueName": "a.fifo", "Attributes": { "FifoQueue": "true" } });
-    let (name, message) = house.refused("CreateQueue", fifo).await;
-    assert_eq!(name, "InvalidAttributeValue");
-    assert!(message.contains("does not serve FIFO queues yet"), "{message}");
-    assert_eq!(house.refused("CreateQueue", json!({ "QueueName": "a.b" })).await.0, "InvalidParameterValueException");
+    let fifo = json!({ "FifoQueue": "true" });
+    for (name, attributes) in [("a.b", json!({})), ("a.fifo", json!({})), ("a", fifo.clone()), ("", json!({}))] {
+        let input = json!({ "QueueName": name, "Attributes": attributes });
+        assert_eq!(house.refused("CreateQueue", input).await.0, "InvalidParameterValueException", "{name}");
+    }
+    let long = json!({ "QueueName": format!("{}.fifo", "a".repeat(76)), "Attributes": fifo });
+    assert_eq!(house.refused("CreateQueue", long).await.0, "InvalidParameterValueException");
+    for (name, value, error) in [
+        ("KmsMasterKeyId", "alias/aws/sqs", "InvalidAttributeValue"),
+        ("SqsManagedSseEnabled", "true", "InvalidAttributeValue"),
+        ("ContentBasedDeduplication", "true", "InvalidAttributeName"),
+    ] {
+        let input = json!({ "QueueName": "a", "Attributes": { name: value } });
+        assert_eq!(house.refused("CreateQueue", input).await.0, error, "{name}");
+    }
     for url in ["http://localhost:4566/000000000000/nobody", "http://localhost:4566/111111111111/nobody"] {
         let error = house.ask("SendMessage", json!({ "QueueUrl": url, "MessageBody": "a" })).await.unwrap_err();
         assert_eq!(error.model.name, "QueueDoesNotExist");
@@ -127,6 +137,8 @@ async fn what_is_served_is_pinned() {
     assert_eq!(
         house.queues.service().served(),
         [
+            "AddPermission",
+            "CancelMessageMoveTask",
             "ChangeMessageVisibility",
             "ChangeMessageVisibilityBatch",
             "CreateQueue",
@@ -135,12 +147,19 @@ async fn what_is_served_is_pinned() {
             "DeleteQueue",
             "GetQueueAttributes",
             "GetQueueUrl",
+            "ListDeadLetterSourceQueues",
+            "ListMessageMoveTasks",
+            "ListQueueTags",
             "ListQueues",
             "PurgeQueue",
             "ReceiveMessage",
+            "RemovePermission",
             "SendMessage",
             "SendMessageBatch",
             "SetQueueAttributes",
+            "StartMessageMoveTask",
+            "TagQueue",
+            "UntagQueue",
         ]
     );
 }

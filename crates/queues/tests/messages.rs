@@ -87,7 +87,13 @@ async fn bad_messages_are_refused_with_sqss_words() {
             "InvalidParameterValueException",
             "Value 901 for parameter DelaySeconds",
         ),
-        ("a".into(), json!({ "MessageGroupId": "g" }), "InvalidParameterValueException", "MessageGroupId"),
+        ("a".into(), json!({ "MessageGroupId": "a b" }), "InvalidParameterValueException", "MessageGroupId"),
+        (
+            "a".into(),
+            json!({ "MessageDeduplicationId": "d" }),
+            "InvalidParameterValueException",
+            "not valid for this queue type",
+        ),
     ] {
         let mut input = json!({ "QueueUrl": url, "MessageBody": body });
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

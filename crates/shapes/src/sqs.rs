@@ -22,8 +22,13 @@ pub static SERVICE: ServiceModel = ServiceModel {
 };
 
 static OPERATIONS: &[OperationEntry] = &[
-    OperationEntry { name: "AddPermission", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "CancelMessageMoveTask", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "AddPermission", method: "POST", uri: "/", model: Some(&operations::ADD_PERMISSION) },
+    OperationEntry {
+        name: "CancelMessageMoveTask",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::CANCEL_MESSAGE_MOVE_TASK),
+    },
     OperationEntry {
         name: "ChangeMessageVisibility",
         method: "POST",
@@ -52,13 +57,23 @@ static OPERATIONS: &[OperationEntry] = &[
         model: Some(&operations::GET_QUEUE_ATTRIBUTES),
     },
     OperationEntry { name: "GetQueueUrl", method: "POST", uri: "/", model: Some(&operations::GET_QUEUE_URL) },
-    OperationEntry { name: "ListDeadLetterSourceQueues", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "ListMessageMoveTasks", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "ListQueueTags", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "ListDeadLetterSourceQueues",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::LIST_DEAD_LETTER_SOURCE_QUEUES),
+    },
+    OperationEntry {
+        name: "ListMessageMoveTasks",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::LIST_MESSAGE_MOVE_TASKS),
+    },
+    OperationEntry { name: "ListQueueTags", method: "POST", uri: "/", model: Some(&operations::LIST_QUEUE_TAGS) },
     OperationEntry { name: "ListQueues", method: "POST", uri: "/", model: Some(&operations::LIST_QUEUES) },
     OperationEntry { name: "PurgeQueue", method: "POST", uri: "/", model: Some(&operations::PURGE_QUEUE) },
     OperationEntry { name: "ReceiveMessage", method: "POST", uri: "/", model: Some(&operations::RECEIVE_MESSAGE) },
-    OperationEntry { name: "RemovePermission", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "RemovePermission", method: "POST", uri: "/", model: Some(&operations::REMOVE_PERMISSION) },
     OperationEntry { name: "SendMessage", method: "POST", uri: "/", model: Some(&operations::SEND_MESSAGE) },
     OperationEntry { name: "SendMessageBatch", method: "POST", uri: "/", model: Some(&operations::SEND_MESSAGE_BATCH) },
     OperationEntry {
@@ -67,14 +82,52 @@ static OPERATIONS: &[OperationEntry] = &[
         uri: "/",
         model: Some(&operations::SET_QUEUE_ATTRIBUTES),
     },
-    OperationEntry { name: "StartMessageMoveTask", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "TagQueue", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "UntagQueue", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "StartMessageMoveTask",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::START_MESSAGE_MOVE_TASK),
+    },
+    OperationEntry { name: "TagQueue", method: "POST", uri: "/", model: Some(&operations::TAG_QUEUE) },
+    OperationEntry { name: "UntagQueue", method: "POST", uri: "/", model: Some(&operations::UNTAG_QUEUE) },
 ];
 
 /// The models of the served operations.
 pub mod operations {
     use super::*;
+    pub static ADD_PERMISSION: OperationModel = OperationModel {
+        name: "AddPermission",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::ADD_PERMISSION_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::OVER_LIMIT,
+            &errors::REQUEST_THROTTLED,
+            &errors::QUEUE_DOES_NOT_EXIST,
+            &errors::INVALID_ADDRESS,
+            &errors::INVALID_SECURITY,
+            &errors::UNSUPPORTED_OPERATION,
+        ],
+    };
+    pub static CANCEL_MESSAGE_MOVE_TASK: OperationModel = OperationModel {
+        name: "CancelMessageMoveTask",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::CANCEL_MESSAGE_MOVE_TASK_REQUEST,
+        output: &schema::CANCEL_MESSAGE_MOVE_TASK_RESULT,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::REQUEST_THROTTLED,
+            &errors::INVALID_ADDRESS,
+            &errors::INVALID_SECURITY,
+            &errors::UNSUPPORTED_OPERATION,
+        ],
+    };
     pub static CHANGE_MESSAGE_VISIBILITY: OperationModel = OperationModel {
         name: "ChangeMessageVisibility",
         method: "POST",
@@ -219,6 +272,54 @@ pub mod operations {
             &errors::UNSUPPORTED_OPERATION,
         ],
     };
+    pub static LIST_DEAD_LETTER_SOURCE_QUEUES: OperationModel = OperationModel {
+        name: "ListDeadLetterSourceQueues",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_DEAD_LETTER_SOURCE_QUEUES_REQUEST,
+        output: &schema::LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT,
+        result_wrapper: None,
+        errors: &[
+            &errors::QUEUE_DOES_NOT_EXIST,
+            &errors::REQUEST_THROTTLED,
+            &errors::INVALID_SECURITY,
+            &errors::INVALID_ADDRESS,
+            &errors::UNSUPPORTED_OPERATION,
+        ],
+    };
+    pub static LIST_MESSAGE_MOVE_TASKS: OperationModel = OperationModel {
+        name: "ListMessageMoveTasks",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_MESSAGE_MOVE_TASKS_REQUEST,
+        output: &schema::LIST_MESSAGE_MOVE_TASKS_RESULT,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::REQUEST_THROTTLED,
+            &errors::INVALID_ADDRESS,
+            &errors::INVALID_SECURITY,
+            &errors::UNSUPPORTED_OPERATION,
+        ],
+    };
+    pub static LIST_QUEUE_TAGS: OperationModel = OperationModel {
+        name: "ListQueueTags",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_QUEUE_TAGS_REQUEST,
+        output: &schema::LIST_QUEUE_TAGS_RESULT,
+        result_wrapper: None,
+        errors: &[
+            &errors::REQUEST_THROTTLED,
+            &errors::QUEUE_DOES_NOT_EXIST,
+            &errors::UNSUPPORTED_OPERATION,
+            &errors::INVALID_ADDRESS,
+            &errors::INVALID_SECURITY,
+        ],
+    };
     pub static LIST_QUEUES: OperationModel = OperationModel {
         name: "ListQueues",
         method: "POST",
@@ -273,6 +374,22 @@ pub mod operations {
             &errors::KMS_ACCESS_DENIED,
             &errors::KMS_INVALID_KEY_USAGE,
             &errors::INVALID_ADDRESS,
+        ],
+    };
+    pub static REMOVE_PERMISSION: OperationModel = OperationModel {
+        name: "RemovePermission",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::REMOVE_PERMISSION_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ADDRESS,
+            &errors::REQUEST_THROTTLED,
+            &errors::QUEUE_DOES_NOT_EXIST,
+            &errors::INVALID_SECURITY,
+            &errors::UNSUPPORTED_OPERATION,
         ],
     };
     pub static SEND_MESSAGE: OperationModel = OperationModel {
@@ -346,8 +463,70 @@ pub mod operations {
             &errors::INVALID_SECURITY,
         ],
     };
+    pub static START_MESSAGE_MOVE_TASK: OperationModel = OperationModel {
+        name: "StartMessageMoveTask",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::START_MESSAGE_MOVE_TASK_REQUEST,
+        output: &schema::START_MESSAGE_MOVE_TASK_RESULT,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::REQUEST_THROTTLED,
+            &errors::INVALID_ADDRESS,
+            &errors::INVALID_SECURITY,
+            &errors::UNSUPPORTED_OPERATION,
+        ],
+    };
+    pub static TAG_QUEUE: OperationModel = OperationModel {
+        name: "TagQueue",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::TAG_QUEUE_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ADDRESS,
+            &errors::REQUEST_THROTTLED,
+            &errors::QUEUE_DOES_NOT_EXIST,
+            &errors::INVALID_SECURITY,
+            &errors::UNSUPPORTED_OPERATION,
+        ],
+    };
+    pub static UNTAG_QUEUE: OperationModel = OperationModel {
+        name: "UntagQueue",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UNTAG_QUEUE_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ADDRESS,
+            &errors::REQUEST_THROTTLED,
+            &errors::QUEUE_DOES_NOT_EXIST,
+            &errors::INVALID_SECURITY,
+            &errors::UNSUPPORTED_OPERATION,
+        ],
+    };
 }
 
+/// The operation AddPermission.
+pub struct AddPermissionOp;
+impl wire::Operation for AddPermissionOp {
+    type Input = AddPermissionRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::ADD_PERMISSION;
+}
+/// The operation CancelMessageMoveTask.
+pub struct CancelMessageMoveTaskOp;
+impl wire::Operation for CancelMessageMoveTaskOp {
+    type Input = CancelMessageMoveTaskRequest;
+    type Output = CancelMessageMoveTaskResult;
+    const MODEL: &'static OperationModel = &operations::CANCEL_MESSAGE_MOVE_TASK;
+}
 /// The operation ChangeMessageVisibility.
 pub struct ChangeMessageVisibilityOp;
 impl wire::Operation for ChangeMessageVisibilityOp {
@@ -404,6 +583,27 @@ impl wire::Operation for GetQueueUrlOp {
     type Output = GetQueueUrlResult;
     const MODEL: &'static OperationModel = &operations::GET_QUEUE_URL;
 }
+/// The operation ListDeadLetterSourceQueues.
+pub struct ListDeadLetterSourceQueuesOp;
+impl wire::Operation for ListDeadLetterSourceQueuesOp {
+    type Input = ListDeadLetterSourceQueuesRequest;
+    type Output = ListDeadLetterSourceQueuesResult;
+    const MODEL: &'static OperationModel = &operations::LIST_DEAD_LETTER_SOURCE_QUEUES;
+}
+/// The operation ListMessageMoveTasks.
+pub struct ListMessageMoveTasksOp;
+impl wire::Operation for ListMessageMoveTasksOp {
+    type Input = ListMessageMoveTasksRequest;
+    type Output = ListMessageMoveTasksResult;
+    const MODEL: &'static OperationModel = &operations::LIST_MESSAGE_MOVE_TASKS;
+}
+/// The operation ListQueueTags.
+pub struct ListQueueTagsOp;
+impl wire::Operation for ListQueueTagsOp {
+    type Input = ListQueueTagsRequest;
+    type Output = ListQueueTagsResult;
+    const MODEL: &'static OperationModel = &operations::LIST_QUEUE_TAGS;
+}
 /// The operation ListQueues.
 pub struct ListQueuesOp;
 impl wire::Operation for ListQueuesOp {
@@ -424,6 +624,13 @@ impl wire::Operation for ReceiveMessageOp {
     type Input = ReceiveMessageRequest;
     type Output = ReceiveMessageResult;
     const MODEL: &'static OperationModel = &operations::RECEIVE_MESSAGE;
+}
+/// The operation RemovePermission.
+pub struct RemovePermissionOp;
+impl wire::Operation for RemovePermissionOp {
+    type Input = RemovePermissionRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::REMOVE_PERMISSION;
 }
 /// The operation SendMessage.
 pub struct SendMessageOp;
@@ -446,6 +653,36 @@ impl wire::Operation for SetQueueAttributesOp {
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::SET_QUEUE_ATTRIBUTES;
 }
+/// The operation StartMessageMoveTask.
+pub struct StartMessageMoveTaskOp;
+impl wire::Operation for StartMessageMoveTaskOp {
+    type Input = StartMessageMoveTaskRequest;
+    type Output = StartMessageMoveTaskResult;
+    const MODEL: &'static OperationModel = &operations::START_MESSAGE_MOVE_TASK;
+}
+/// The operation TagQueue.
+pub struct TagQueueOp;
+impl wire::Operation for TagQueueOp {
+    type Input = TagQueueRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::TAG_QUEUE;
+}
+/// The operation UntagQueue.
+pub struct UntagQueueOp;
+impl wire::Operation for UntagQueueOp {
+    type Input = UntagQueueRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::UNTAG_QUEUE;
+}
+wire::shape! {
+    /// `AddPermissionRequest`
+    AddPermissionRequest: schema::ADD_PERMISSION_REQUEST {
+        queue_url "QueueUrl": String,
+        label "Label": String,
+        aws_account_ids "AWSAccountIds": Vec<String>,
+        actions "Actions": Vec<String>,
+    }
+}
 wire::shape! {
     /// `BatchResultErrorEntry`
     BatchResultErrorEntry: schema::BATCH_RESULT_ERROR_ENTRY {
@@ -453,6 +690,18 @@ wire::shape! {
         sender_fault "SenderFault": bool,
         code "Code": String,
         message "Message": Option<String>,
+    }
+}
+wire::shape! {
+    /// `CancelMessageMoveTaskRequest`
+    CancelMessageMoveTaskRequest: schema::CANCEL_MESSAGE_MOVE_TASK_REQUEST {
+        task_handle "TaskHandle": String,
+    }
+}
+wire::shape! {
+    /// `CancelMessageMoveTaskResult`
+    CancelMessageMoveTaskResult: schema::CANCEL_MESSAGE_MOVE_TASK_RESULT {
+        approximate_number_of_messages_moved "ApproximateNumberOfMessagesMoved": Option<i64>,
     }
 }
 wire::shape! {
@@ -572,6 +821,60 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `ListDeadLetterSourceQueuesRequest`
+    ListDeadLetterSourceQueuesRequest: schema::LIST_DEAD_LETTER_SOURCE_QUEUES_REQUEST {
+        queue_url "QueueUrl": String,
+        next_token "NextToken": Option<String>,
+        max_results "MaxResults": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListDeadLetterSourceQueuesResult`
+    ListDeadLetterSourceQueuesResult: schema::LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT {
+        queue_urls "queueUrls": Vec<String>,
+        next_token "NextToken": Option<String>,
+    }
+}
+wire::shape! {
+    /// `ListMessageMoveTasksRequest`
+    ListMessageMoveTasksRequest: schema::LIST_MESSAGE_MOVE_TASKS_REQUEST {
+        source_arn "SourceArn": String,
+        max_results "MaxResults": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListMessageMoveTasksResult`
+    ListMessageMoveTasksResult: schema::LIST_MESSAGE_MOVE_TASKS_RESULT {
+        results "Results": Option<Vec<ListMessageMoveTasksResultEntry>>,
+    }
+}
+wire::shape! {
+    /// `ListMessageMoveTasksResultEntry`
+    ListMessageMoveTasksResultEntry: schema::LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY {
+        task_handle "TaskHandle": Option<String>,
+        status "Status": Option<String>,
+        source_arn "SourceArn": Option<String>,
+        destination_arn "DestinationArn": Option<String>,
+        max_number_of_messages_per_second "MaxNumberOfMessagesPerSecond": Option<i32>,
+        approximate_number_of_messages_moved "ApproximateNumberOfMessagesMoved": Option<i64>,
+        approximate_number_of_messages_to_move "ApproximateNumberOfMessagesToMove": Option<i64>,
+        failure_reason "FailureReason": Option<String>,
+        started_timestamp "StartedTimestamp": Option<i64>,
+    }
+}
+wire::shape! {
+    /// `ListQueueTagsRequest`
+    ListQueueTagsRequest: schema::LIST_QUEUE_TAGS_REQUEST {
+        queue_url "QueueUrl": String,
+    }
+}
+wire::shape! {
+    /// `ListQueueTagsResult`
+    ListQueueTagsResult: schema::LIST_QUEUE_TAGS_RESULT {
+        tags "Tags": Option<BTreeMap<String, String>>,
+    }
+}
+wire::shape! {
     /// `ListQueuesRequest`
     ListQueuesRequest: schema::LIST_QUEUES_REQUEST {
         queue_name_prefix "QueueNamePrefix": Option<String>,
@@ -644,6 +947,13 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `RemovePermissionRequest`
+    RemovePermissionRequest: schema::REMOVE_PERMISSION_REQUEST {
+        queue_url "QueueUrl": String,
+        label "Label": String,
+    }
+}
+wire::shape! {
     /// `SendMessageBatchRequest`
     SendMessageBatchRequest: schema::SEND_MESSAGE_BATCH_REQUEST {
         queue_url "QueueUrl": String,
@@ -707,6 +1017,34 @@ wire::shape! {
     SetQueueAttributesRequest: schema::SET_QUEUE_ATTRIBUTES_REQUEST {
         queue_url "QueueUrl": String,
         attributes "Attributes": BTreeMap<String, String>,
+    }
+}
+wire::shape! {
+    /// `StartMessageMoveTaskRequest`
+    StartMessageMoveTaskRequest: schema::START_MESSAGE_MOVE_TASK_REQUEST {
+        source_arn "SourceArn": String,
+        destination_arn "DestinationArn": Option<String>,
+        max_number_of_messages_per_second "MaxNumberOfMessagesPerSecond": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `StartMessageMoveTaskResult`
+    StartMessageMoveTaskResult: schema::START_MESSAGE_MOVE_TASK_RESULT {
+        task_handle "TaskHandle": Option<String>,
+    }
+}
+wire::shape! {
+    /// `TagQueueRequest`
+    TagQueueRequest: schema::TAG_QUEUE_REQUEST {
+        queue_url "QueueUrl": String,
+        tags "Tags": BTreeMap<String, String>,
+    }
+}
+wire::shape! {
+    /// `UntagQueueRequest`
+    UntagQueueRequest: schema::UNTAG_QUEUE_REQUEST {
+        queue_url "QueueUrl": String,
+        tag_keys "TagKeys": Vec<String>,
     }
 }
 
@@ -775,6 +1113,12 @@ pub mod errors {
     };
     pub static REQUEST_THROTTLED: ErrorModel =
         ErrorModel { name: "RequestThrottled", code: "RequestThrottled", status: 400, fault: Fault::Client };
+    pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorModel = ErrorModel {
+        name: "ResourceNotFoundException",
+        code: "ResourceNotFoundException",
+        status: 400,
+        fault: Fault::Client,
+    };
     pub static TOO_MANY_ENTRIES_IN_BATCH_REQUEST: ErrorModel = ErrorModel {
         name: "TooManyEntriesInBatchRequest",
         code: "TooManyEntriesInBatchRequest",
@@ -788,6 +1132,60 @@ pub mod errors {
 /// The schemas.
 pub mod schema {
     use super::*;
+    pub static AWS_ACCOUNT_ID_LIST: Schema = Schema {
+        name: "AWSAccountIdList",
+        kind: Kind::List { member: &STRING, member_name: None, flattened: true },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ACTION_NAME_LIST: Schema = Schema {
+        name: "ActionNameList",
+        kind: Kind::List { member: &STRING, member_name: None, flattened: true },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ADD_PERMISSION_REQUEST: Schema = Schema {
+        name: "AddPermissionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "QueueUrl",
+                    wire: "QueueUrl",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Label",
+                    wire: "Label",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "AWSAccountIds",
+                    wire: "AWSAccountIds",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &AWS_ACCOUNT_ID_LIST,
+                },
+                Member {
+                    name: "Actions",
+                    wire: "Actions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ACTION_NAME_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static ATTRIBUTE_NAME_LIST: Schema = Schema {
         name: "AttributeNameList",
         kind: Kind::List { member: &QUEUE_ATTRIBUTE_NAME, member_name: None, flattened: true },
@@ -853,6 +1251,38 @@ pub mod schema {
         Schema { name: "Boolean", kind: Kind::Boolean, limits: Limits::NONE, sensitive: false };
     pub static BOXED_INTEGER: Schema =
         Schema { name: "BoxedInteger", kind: Kind::Integer, limits: Limits::NONE, sensitive: false };
+    pub static CANCEL_MESSAGE_MOVE_TASK_REQUEST: Schema = Schema {
+        name: "CancelMessageMoveTaskRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "TaskHandle",
+                wire: "TaskHandle",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &STRING,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CANCEL_MESSAGE_MOVE_TASK_RESULT: Schema = Schema {
+        name: "CancelMessageMoveTaskResult",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ApproximateNumberOfMessagesMoved",
+                wire: "ApproximateNumberOfMessagesMoved",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &LONG,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST: Schema = Schema {
         name: "ChangeMessageVisibilityBatchRequest",
         kind: Kind::Structure {
@@ -1283,6 +1713,228 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static LIST_DEAD_LETTER_SOURCE_QUEUES_REQUEST: Schema = Schema {
+        name: "ListDeadLetterSourceQueuesRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "QueueUrl",
+                    wire: "QueueUrl",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TOKEN,
+                },
+                Member {
+                    name: "MaxResults",
+                    wire: "MaxResults",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &BOXED_INTEGER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT: Schema = Schema {
+        name: "ListDeadLetterSourceQueuesResult",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "queueUrls",
+                    wire: "queueUrls",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &QUEUE_URL_LIST,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TOKEN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_MESSAGE_MOVE_TASKS_REQUEST: Schema = Schema {
+        name: "ListMessageMoveTasksRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "SourceArn",
+                    wire: "SourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MaxResults",
+                    wire: "MaxResults",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NULLABLE_INTEGER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_MESSAGE_MOVE_TASKS_RESULT: Schema = Schema {
+        name: "ListMessageMoveTasksResult",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Results",
+                wire: "Results",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY_LIST,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY: Schema = Schema {
+        name: "ListMessageMoveTasksResultEntry",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "TaskHandle",
+                    wire: "TaskHandle",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Status",
+                    wire: "Status",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "SourceArn",
+                    wire: "SourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "DestinationArn",
+                    wire: "DestinationArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MaxNumberOfMessagesPerSecond",
+                    wire: "MaxNumberOfMessagesPerSecond",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NULLABLE_INTEGER,
+                },
+                Member {
+                    name: "ApproximateNumberOfMessagesMoved",
+                    wire: "ApproximateNumberOfMessagesMoved",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+                Member {
+                    name: "ApproximateNumberOfMessagesToMove",
+                    wire: "ApproximateNumberOfMessagesToMove",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NULLABLE_LONG,
+                },
+                Member {
+                    name: "FailureReason",
+                    wire: "FailureReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "StartedTimestamp",
+                    wire: "StartedTimestamp",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY_LIST: Schema = Schema {
+        name: "ListMessageMoveTasksResultEntryList",
+        kind: Kind::List { member: &LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY, member_name: None, flattened: true },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_QUEUE_TAGS_REQUEST: Schema = Schema {
+        name: "ListQueueTagsRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "QueueUrl",
+                wire: "QueueUrl",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &STRING,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_QUEUE_TAGS_RESULT: Schema = Schema {
+        name: "ListQueueTagsResult",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Tags",
+                wire: "Tags",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &TAG_MAP,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static LIST_QUEUES_REQUEST: Schema = Schema {
         name: "ListQueuesRequest",
         kind: Kind::Structure {
@@ -1343,6 +1995,7 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static LONG: Schema = Schema { name: "Long", kind: Kind::Long, limits: Limits::NONE, sensitive: false };
     pub static MESSAGE: Schema = Schema {
         name: "Message",
         kind: Kind::Structure {
@@ -1575,6 +2228,8 @@ pub mod schema {
     };
     pub static NULLABLE_INTEGER: Schema =
         Schema { name: "NullableInteger", kind: Kind::Integer, limits: Limits::NONE, sensitive: false };
+    pub static NULLABLE_LONG: Schema =
+        Schema { name: "NullableLong", kind: Kind::Long, limits: Limits::NONE, sensitive: false };
     pub static PURGE_QUEUE_REQUEST: Schema = Schema {
         name: "PurgeQueueRequest",
         kind: Kind::Structure {
@@ -1696,6 +2351,32 @@ pub mod schema {
                 required: false,
                 schema: &MESSAGE_LIST,
             }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static REMOVE_PERMISSION_REQUEST: Schema = Schema {
+        name: "RemovePermissionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "QueueUrl",
+                    wire: "QueueUrl",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Label",
+                    wire: "Label",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+            ],
             payload: None,
         },
         limits: Limits::NONE,
@@ -2031,6 +2712,56 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static START_MESSAGE_MOVE_TASK_REQUEST: Schema = Schema {
+        name: "StartMessageMoveTaskRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "SourceArn",
+                    wire: "SourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "DestinationArn",
+                    wire: "DestinationArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MaxNumberOfMessagesPerSecond",
+                    wire: "MaxNumberOfMessagesPerSecond",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NULLABLE_INTEGER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static START_MESSAGE_MOVE_TASK_RESULT: Schema = Schema {
+        name: "StartMessageMoveTaskResult",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "TaskHandle",
+                wire: "TaskHandle",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &STRING,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static STRING: Schema = Schema { name: "String", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static STRING_LIST: Schema = Schema {
         name: "StringList",
@@ -2039,13 +2770,71 @@ pub mod schema {
         sensitive: false,
     };
     pub static TAG_KEY: Schema = Schema { name: "TagKey", kind: Kind::String, limits: Limits::NONE, sensitive: false };
+    pub static TAG_KEY_LIST: Schema = Schema {
+        name: "TagKeyList",
+        kind: Kind::List { member: &TAG_KEY, member_name: None, flattened: true },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static TAG_MAP: Schema = Schema {
         name: "TagMap",
         kind: Kind::Map { key: &TAG_KEY, value: &TAG_VALUE, key_name: None, value_name: None, flattened: true },
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static TAG_QUEUE_REQUEST: Schema = Schema {
+        name: "TagQueueRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "QueueUrl",
+                    wire: "QueueUrl",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Tags",
+                    wire: "Tags",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TAG_MAP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static TAG_VALUE: Schema =
         Schema { name: "TagValue", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static TOKEN: Schema = Schema { name: "Token", kind: Kind::String, limits: Limits::NONE, sensitive: false };
+    pub static UNTAG_QUEUE_REQUEST: Schema = Schema {
+        name: "UntagQueueRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "QueueUrl",
+                    wire: "QueueUrl",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "TagKeys",
+                    wire: "TagKeys",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TAG_KEY_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
 }

@@ -12,6 +12,8 @@ pub enum Unit {
     Bytes,
     /// Milliseconds.
     Milliseconds,
+    /// Seconds.
+    Seconds,
 }
 
 /// A metric's definition. Each crate keeps its own in `signals.rs`; nobody passes a raw name.
@@ -138,6 +140,7 @@ fn prometheus_name(signal: &Signal) -> String {
         Unit::Count => "",
         Unit::Bytes => "_bytes",
         Unit::Milliseconds => "_milliseconds",
+        Unit::Seconds => "_seconds",
     };
     let mut name: String = format!("{}_{}", signal.namespace, signal.name)
         .chars()

@@ -1,17 +1,16 @@
 //! Messages go out, for a while.
 
-use crate::error::{INVALID_ATTRIBUTE_NAME, OVER_LIMIT, bad_value};
-use crate::message::{Attribute, AttributeValue, Message};
-use crate::queues::Room;
-use crate::receipt::Receipt;
-use crate::settings::Settings;
-use crate::{Queues, digest, limits};
-use names::Timestamp;
+use crate::error::{INVALID_ATTRIBUTE_NAME, bad_value, no_queue};
+use crate::handout::{self, Taken};
+use crate::message::{Attribute, AttributeValue};
+use crate::room::Room;
+use crate::throttle::Action;
+use crate::{Queues, digest, intake, limits};
 use shapes::sqs::{self, MessageAttributeValue, ReceiveMessageRequest, ReceiveMessageResult};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Received;
+use store::ReadLimit;
 use wire::{ApiError, Call};
 use world::Stage;
 
@@ -42,7 +41,7 @@ pub(super) async fn receive_message(
     input: ReceiveMessageRequest,
 ) -> Result<ReceiveMessageResult, ApiError> {
     let room = queues.at(&input.queue_url)?;
-    let settings = queues.setting(&room, Clone::clone)?;
+    let settings = room.settings();
     let max = i64::from(input.max_number_of_messages.unwrap_or(1));
     if !limits::RECEIVE.contains(&max) {
         return Err(bad_value("MaxNumberOfMessages", max, "Must be between 1 and 10, if provided."));
@@ -55,6 +54,13 @@ pub(super) async fn receive_message(
     if !limits::WAIT_S.contains(&wait_s) {
         return Err(bad_value("WaitTimeSeconds", wait_s, "Must be >= 0 and <= 20, if provided."));
     }
+    if let Some(attempt) = &input.receive_request_attempt_id {
+        if !room.is_fifo() {
+            let why = "The request include parameter that is not valid for this queue type.";
+            return Err(bad_value("ReceiveRequestAttemptId", attempt, why));
+        }
+        intake::check_id("ReceiveRequestAttemptId", attempt)?;
+    }
     let mut wanted = Wanted {
         system: input.attribute_names.unwrap_or_default(),
         attributes: input.message_attribute_names.unwrap_or_default(),
@@ -63,122 +69,72 @@ pub(super) async fn receive_message(
     if let Some(name) = wanted.system.iter().find(|name| !SYSTEM.contains(&name.as_str())) {
         return Err(INVALID_ATTRIBUTE_NAME.because(format!("Unknown Attribute {name}.")));
     }
-    if room.messages.counts().in_flight >= limits::IN_FLIGHT as u64 {
-        return Err(OVER_LIMIT.because(format!(
-            "Too many messages are in flight: {}. Delete messages, or let their visibility time-out pass.",
-            limits::IN_FLIGHT
-        )));
-    }
-    let wait = Duration::from_secs(wait_s as u64);
-    let got = take_or_wait(&queues, &room, max as usize, Duration::from_secs(visibility_s as u64), wait).await?;
-    if got.is_empty() {
-        room.meters.empty_receives.record(1);
-    } else {
-        room.meters.received.record(got.len() as u64);
-    }
-    let messages: Vec<_> =
-        got.into_iter().map(|(received, message)| shape(&queues, &room, &wanted, received, message)).collect();
+    queues.count_call(&room, Action::Receive)?;
+    handout::check_in_flight(&room)?;
+    let ask = Ask {
+        max: max as usize,
+        visibility: Duration::from_secs(visibility_s as u64),
+        wait: Duration::from_secs(wait_s as u64),
+        attempt: input.receive_request_attempt_id,
+    };
+    let taken = take_or_wait(&queues, &room, &ask).await?;
+    room.meters.handed_out(taken.len());
+    let messages: Vec<_> = taken.into_iter().map(|taken| shape(&queues, &room, &wanted, taken)).collect();
     Ok(ReceiveMessageResult { messages: (!messages.is_empty()).then_some(messages) })
 }
 
-/// Long polling: takes what is there, or waits until there is something, the time is over, or the house shuts down.
-async fn take_or_wait(
-    queues: &Queues,
-    room: &Room,
+/// What a consumer asks for.
+struct Ask {
     max: usize,
     visibility: Duration,
     wait: Duration,
-) -> Result<Vec<(Received, Message)>, ApiError> {
-    let mut over = queues.world.clock.sleep(wait);
-    let mut stop = queues.world.tasks.stop(Stage::Sockets);
+    attempt: Option<String>,
+}
+
+/// Long polling: takes what is there, or waits until there is something, the time is over, or the house shuts down.
+async fn take_or_wait(queues: &Queues, room: &Arc<Room>, ask: &Ask) -> Result<Vec<Taken>, ApiError> {
+    let mut waiting = None;
+    let limit = ReadLimit { records: ask.max, bytes: usize::MAX };
     loop {
-        // Read anew each time: the queue may be set otherwise, or deleted, while a consumer waits.
-        let settings = queues.setting(room, Clone::clone)?;
-        let got = take(queues, room, &settings, max, visibility).await?;
-        if !got.is_empty() || wait.is_zero() {
-            return Ok(got);
+        // A queue that is deleted while a consumer waits has no messages.
+        if room.is_gone() {
+            return Err(no_queue());
         }
+        let taken = match &ask.attempt {
+            Some(attempt) => handout::take_attempt(queues, room, attempt, limit, ask.visibility).await?,
+            None => handout::take(queues, room, limit, ask.visibility).await?,
+        };
+        if !taken.is_empty() || ask.wait.is_zero() {
+            return Ok(taken);
+        }
+        let (over, stop) = waiting
+            .get_or_insert_with(|| (queues.world.clock.sleep(ask.wait), queues.world.tasks.stop(Stage::Sockets)));
         tokio::select! {
             biased;
             () = stop.wait() => return Ok(Vec::new()),
-            () = &mut over => return Ok(Vec::new()),
+            () = over => return Ok(Vec::new()),
+            () = room.gone() => {}
             () = room.messages.arrival() => {}
         }
     }
 }
 
-/// Takes what is due. What has expired is dropped on the way, and what was received too often goes to its dead-letter
-/// queue.
-async fn take(
-    queues: &Queues,
-    room: &Room,
-    settings: &Settings,
-    max: usize,
-    visibility: Duration,
-) -> Result<Vec<(Received, Message)>, ApiError> {
-    let dead_letters =
-        settings.redrive.as_ref().and_then(|redrive| Some((queues.of(&redrive.to)?, redrive.max_receives)));
-    let now = queues.world.now();
-    let mut out = Vec::new();
-    while out.len() < max {
-        let got = room.messages.receive(max - out.len(), visibility).await?;
-        if got.is_empty() {
-            break;
+fn shape(queues: &Queues, room: &Room, wanted: &Wanted, taken: Taken) -> sqs::Message {
+    let receipt = queues.key.sign(taken.receipt(room));
+    let system: BTreeMap<String, String> = match wanted.system.is_empty() {
+        true => BTreeMap::new(),
+        false => {
+            taken.system().into_iter().filter(|(name, _)| wanted.shows(name)).map(|(n, v)| (n.to_owned(), v)).collect()
         }
-        let (mut gone, mut dead) = (Vec::new(), Vec::new());
-        for received in got {
-            let message = Message::decode(received.body.clone()).map_err(ApiError::fault)?;
-            if expired(&message, settings, now) {
-                gone.push(received.id);
-            } else if dead_letters.as_ref().is_some_and(|(_, most)| received.receives > *most) {
-                gone.push(received.id);
-                dead.push(Message { moved_from: Some(room.arn.to_string()), ..message });
-            } else {
-                out.push((received, message));
-            }
-        }
-        if gone.is_empty() {
-            break;
-        }
-        if let Some((to, _)) = &dead_letters
-            && !dead.is_empty()
-        {
-            // First there, then not here: a crash in between leaves a message twice rather than not at all.
-            let moved = dead.iter().map(|m| store::Message { body: m.encode(), ..Default::default() }).collect();
-            to.messages.send(moved).await?;
-        }
-        room.messages.ack_durable(&gone).await?;
-    }
-    Ok(out)
-}
-
-/// Whether a message has been kept as long as its queue keeps messages.
-fn expired(message: &Message, settings: &Settings, now: Timestamp) -> bool {
-    now.since(message.sent_at) >= Duration::from_secs(u64::from(settings.retention_s))
-}
-
-fn shape(queues: &Queues, room: &Room, wanted: &Wanted, received: Received, message: Message) -> sqs::Message {
-    let receipt = Receipt { life: room.life, message: received.id, number: received.receipt };
-    let mut system = vec![
-        ("SenderId", message.sender.clone()),
-        ("SentTimestamp", message.sent_at.millis().to_string()),
-        ("ApproximateReceiveCount", received.receives.to_string()),
-        ("ApproximateFirstReceiveTimestamp", received.first_received_at.millis().to_string()),
-    ];
-    system.extend(message.trace.clone().map(|trace| ("AWSTraceHeader", trace)));
-    system.extend(message.moved_from.clone().map(|arn| ("DeadLetterQueueSourceArn", arn)));
-    let system: BTreeMap<String, String> = system
-        .into_iter()
-        .filter(|(name, _)| wanted.system.iter().any(|asked| asked == "All" || asked == name))
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
+    };
+    let message = taken.message;
     let attributes: Vec<&Attribute> = message.attributes.iter().filter(|a| wanted.matches(&a.name)).collect();
     let md5_of_message_attributes = digest::of_attributes(attributes.iter().copied());
     let attributes: BTreeMap<String, MessageAttributeValue> =
         attributes.into_iter().map(|a| (a.name.clone(), attribute_shape(a))).collect();
     sqs::Message {
         message_id: Some(message.uuid()),
-        receipt_handle: Some(queues.key.sign(receipt)),
+        receipt_handle: Some(receipt),
         md5_of_body: Some(digest::of_body(&message.body)),
         body: Some(message.text()),
         attributes: (!system.is_empty()).then_some(system),
@@ -202,6 +158,10 @@ fn attribute_shape(attribute: &Attribute) -> MessageAttributeValue {
 }
 
 impl Wanted {
+    fn shows(&self, name: &str) -> bool {
+        self.system.iter().any(|asked| asked == "All" || asked == name)
+    }
+
     /// `All`, `.*`, a name, or a prefix such as `bar.*`.
     fn matches(&self, name: &str) -> bool {
         self.attributes.iter().any(|asked| match asked.strip_suffix(".*") {

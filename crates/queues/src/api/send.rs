@@ -2,32 +2,19 @@
 
 use crate::batch::{check, failed};
 use crate::error::{BATCH_REQUEST_TOO_LONG, INVALID_PARAMETER_VALUE, bad_value};
-use crate::message::{Attribute, AttributeValue, Message, MessageError};
-use crate::queues::Room;
-use crate::{Queues, digest, limits};
+use crate::intake::{Draft, Post};
+use crate::message::{Attribute, AttributeValue, MessageError};
+use crate::room::Room;
+use crate::throttle::Action;
+use crate::{Queues, digest, intake, limits};
 use bytes::Bytes;
-use names::Timestamp;
 use shapes::sqs::{
     MessageAttributeValue, MessageSystemAttributeValue, SendMessageBatchRequest, SendMessageBatchRequestEntry,
     SendMessageBatchResult, SendMessageBatchResultEntry, SendMessageRequest, SendMessageResult,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use wire::{ApiError, Call};
-
-/// A message that may go into a queue.
-pub(crate) struct Draft {
-    message: Message,
-    not_before: Option<Timestamp>,
-}
-
-impl Draft {
-    /// The id the message will have.
-    pub(crate) fn id(&self) -> String {
-        self.message.uuid()
-    }
-}
 
 /// The part that SendMessage and an entry of SendMessageBatch share.
 struct Asked {
@@ -35,7 +22,8 @@ struct Asked {
     delay_s: Option<i32>,
     attributes: Option<BTreeMap<String, MessageAttributeValue>>,
     system: Option<BTreeMap<String, MessageSystemAttributeValue>>,
-    fifo_only: Option<&'static str>,
+    group: Option<String>,
+    deduplication: Option<String>,
 }
 
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
@@ -45,24 +33,27 @@ pub(super) async fn send_message(
     input: SendMessageRequest,
 ) -> Result<SendMessageResult, ApiError> {
     let room = queues.at(&input.queue_url)?;
+    queues.count_call(&room, Action::Send)?;
     let system_sum = system_sum(input.message_system_attributes.as_ref());
     let asked = Asked {
         body: input.message_body,
         delay_s: input.delay_seconds,
         attributes: input.message_attributes,
         system: input.message_system_attributes,
-        fifo_only: fifo_only(&input.message_deduplication_id, &input.message_group_id),
+        group: input.message_group_id,
+        deduplication: input.message_deduplication_id,
     };
-    let draft = asked_draft(&queues, &room, &call, asked)?;
-    let answer = SendMessageResult {
-        md5_of_message_body: Some(digest::of_body(&draft.message.body)),
-        md5_of_message_attributes: digest::of_attributes(&draft.message.attributes),
+    let draft = draft(&queues, &room, &call, asked)?;
+    let body_sum = digest::of_body(&draft.message.body);
+    let attributes_sum = digest::of_attributes(&draft.message.attributes);
+    let accepted = intake::accept(&queues, &room, vec![draft]).await?;
+    Ok(SendMessageResult {
+        md5_of_message_body: Some(body_sum),
+        md5_of_message_attributes: attributes_sum,
         md5_of_message_system_attributes: system_sum,
-        message_id: Some(draft.message.uuid()),
-        sequence_number: None,
-    };
-    accept(&room, vec![draft]).await?;
-    Ok(answer)
+        message_id: Some(accepted[0].uuid()),
+        sequence_number: accepted[0].sequence_text(),
+    })
 }
 
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
@@ -80,25 +71,27 @@ pub(super) async fn send_message_batch(
             limits::MESSAGE_BYTES
         )));
     }
+    queues.count_call(&room, Action::Send)?;
     let mut result = SendMessageBatchResult { successful: Vec::new(), failed: Vec::new() };
-    let mut drafts = Vec::new();
+    let mut drafts = Vec::with_capacity(input.entries.len());
     for entry in input.entries {
-        let system_sum = system_sum(entry.message_system_attributes.as_ref());
+        let md5_of_message_system_attributes = system_sum(entry.message_system_attributes.as_ref());
         let asked = Asked {
             body: entry.message_body,
             delay_s: entry.delay_seconds,
             attributes: entry.message_attributes,
             system: entry.message_system_attributes,
-            fifo_only: fifo_only(&entry.message_deduplication_id, &entry.message_group_id),
+            group: entry.message_group_id,
+            deduplication: entry.message_deduplication_id,
         };
-        match asked_draft(&queues, &room, &call, asked) {
+        match draft(&queues, &room, &call, asked) {
             Ok(draft) => {
                 result.successful.push(SendMessageBatchResultEntry {
                     id: entry.id,
-                    message_id: draft.message.uuid(),
+                    message_id: String::new(),
                     md5_of_message_body: digest::of_body(&draft.message.body),
                     md5_of_message_attributes: digest::of_attributes(&draft.message.attributes),
-                    md5_of_message_system_attributes: system_sum,
+                    md5_of_message_system_attributes,
                     sequence_number: None,
                 });
                 drafts.push(draft);
@@ -106,55 +99,15 @@ pub(super) async fn send_message_batch(
             Err(error) => result.failed.push(failed(entry.id, error)),
         }
     }
-    accept(&room, drafts).await?;
+    let accepted = intake::accept(&queues, &room, drafts).await?;
+    for (entry, accepted) in result.successful.iter_mut().zip(accepted) {
+        entry.message_id = accepted.uuid();
+        entry.sequence_number = accepted.sequence_text();
+    }
     Ok(result)
 }
 
-/// Puts messages into the queue: the one way in, for callers and for other services. Durable when it returns.
-pub(crate) async fn accept(room: &Room, drafts: Vec<Draft>) -> Result<(), ApiError> {
-    let sizes: Vec<usize> = drafts.iter().map(|draft| draft.message.size()).collect();
-    let messages = drafts
-        .into_iter()
-        .map(|draft| store::Message { body: draft.message.encode(), not_before: draft.not_before, group: None })
-        .collect();
-    room.messages.send(messages).await?;
-    for size in sizes {
-        room.meters.sent.record(1);
-        room.meters.sent_size.record(size as u64);
-    }
-    Ok(())
-}
-
-/// A message of this body and these attributes, as the queue's settings allow it.
-pub(crate) fn draft(
-    queues: &Queues,
-    room: &Room,
-    sender: &str,
-    trace: Option<String>,
-    body: Bytes,
-    attributes: Vec<Attribute>,
-    delay_s: Option<u32>,
-) -> Result<Draft, ApiError> {
-    let (max_bytes, default_delay_s) = queues.setting(room, |settings| (settings.max_bytes, settings.delay_s))?;
-    let now = queues.world.now();
-    let mut id = [0; 16];
-    queues.world.entropy.fill(&mut id);
-    // A UUID, version 4.
-    id[6] = id[6] & 0x0f | 0x40;
-    id[8] = id[8] & 0x3f | 0x80;
-    let message = Message { id, sent_at: now, sender: sender.to_owned(), trace, moved_from: None, attributes, body };
-    message.check(max_bytes as usize)?;
-    let delay_s = delay_s.unwrap_or(default_delay_s);
-    let not_before = (delay_s > 0).then(|| now.plus(Duration::from_secs(u64::from(delay_s))));
-    Ok(Draft { message, not_before })
-}
-
-fn asked_draft(queues: &Queues, room: &Room, call: &Call, asked: Asked) -> Result<Draft, ApiError> {
-    if let Some(parameter) = asked.fifo_only {
-        return Err(INVALID_PARAMETER_VALUE.because(format!(
-            "The request includes a parameter that is not valid for this queue type: {parameter}. Headwater does not serve FIFO and fair queues yet."
-        )));
-    }
+fn draft(queues: &Queues, room: &Room, call: &Call, asked: Asked) -> Result<Draft, ApiError> {
     if let Some(delay) = asked.delay_s.filter(|delay| !limits::DELAY_S.contains(&i64::from(*delay))) {
         return Err(bad_value("DelaySeconds", delay, "DelaySeconds must be >= 0 and <= 900."));
     }
@@ -163,9 +116,16 @@ fn asked_draft(queues: &Queues, room: &Room, call: &Call, asked: Asked) -> Resul
         Some(header) => Some(header),
         None => call.trace.as_ref().map(|trace| trace.as_str().to_owned()),
     };
-    let sender = &call.caller.principal_id;
-    let delay_s = asked.delay_s.map(|delay| delay as u32);
-    draft(queues, room, sender, trace, Bytes::from(asked.body), attributes, delay_s)
+    let post = Post {
+        sender: call.caller.principal_id.clone(),
+        trace,
+        body: Bytes::from(asked.body),
+        attributes,
+        delay_s: asked.delay_s.map(|delay| delay as u32),
+        group: asked.group,
+        deduplication: asked.deduplication,
+    };
+    intake::draft(queues, room, post)
 }
 
 fn attribute((name, value): (String, MessageAttributeValue)) -> Result<Attribute, MessageError> {
@@ -218,14 +178,6 @@ fn system_sum(system: Option<&BTreeMap<String, MessageSystemAttributeValue>>) ->
         })
         .collect();
     digest::of_attributes(&attributes)
-}
-
-fn fifo_only(deduplication: &Option<String>, group: &Option<String>) -> Option<&'static str> {
-    match (deduplication, group) {
-        (Some(_), _) => Some("MessageDeduplicationId"),
-        (_, Some(_)) => Some("MessageGroupId"),
-        (None, None) => None,
-    }
 }
 
 fn entry_size(entry: &SendMessageBatchRequestEntry) -> usize {

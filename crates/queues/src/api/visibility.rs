@@ -1,9 +1,10 @@
 //! Consumers ask for more time, or give a message back.
 
 use crate::batch::{check, failed};
-use crate::error::{MESSAGE_NOT_INFLIGHT, bad_value};
-use crate::queues::Room;
-use crate::{Queues, limits};
+use crate::error::{MISSING_PARAMETER, bad_value};
+use crate::room::Room;
+use crate::throttle::Action;
+use crate::{Queues, handout, limits};
 use shapes::sqs::{
     ChangeMessageVisibilityBatchRequest, ChangeMessageVisibilityBatchResult, ChangeMessageVisibilityBatchResultEntry,
     ChangeMessageVisibilityRequest,
@@ -19,6 +20,7 @@ pub(super) async fn change_message_visibility(
     input: ChangeMessageVisibilityRequest,
 ) -> Result<Nothing, ApiError> {
     let room = queues.at(&input.queue_url)?;
+    queues.count_call(&room, Action::ChangeVisibility)?;
     change(&queues, &room, &input.receipt_handle, Some(input.visibility_timeout)).await?;
     Ok(Nothing {})
 }
@@ -31,6 +33,7 @@ pub(super) async fn change_message_visibility_batch(
 ) -> Result<ChangeMessageVisibilityBatchResult, ApiError> {
     let room = queues.at(&input.queue_url)?;
     check("ChangeMessageVisibilityBatchRequestEntry", input.entries.iter().map(|entry| entry.id.as_str()))?;
+    queues.count_call(&room, Action::ChangeVisibility)?;
     let mut result = ChangeMessageVisibilityBatchResult { successful: Vec::new(), failed: Vec::new() };
     for entry in input.entries {
         match change(&queues, &room, &entry.receipt_handle, entry.visibility_timeout).await {
@@ -42,18 +45,12 @@ pub(super) async fn change_message_visibility_batch(
 }
 
 async fn change(queues: &Queues, room: &Room, handle: &str, visibility_s: Option<i32>) -> Result<(), ApiError> {
-    let visibility_s = i64::from(visibility_s.unwrap_or(queues.setting(room, |s| s.visibility_s as i32)?));
-    if !limits::VISIBILITY_S.contains(&visibility_s) {
+    let Some(visibility_s) = visibility_s else {
+        return Err(MISSING_PARAMETER.because("The request must contain the parameter VisibilityTimeout."));
+    };
+    if !limits::VISIBILITY_S.contains(&i64::from(visibility_s)) {
         let why = "VisibilityTimeout must be an integer between 0 and 43200.";
         return Err(bad_value("VisibilityTimeout", visibility_s, why));
     }
-    let receipt = super::receipt(queues, room, handle)?;
-    let until = queues.world.now().plus(Duration::from_secs(visibility_s as u64));
-    let mine = room.messages.receipt(receipt.message) == Some(receipt.number);
-    if !mine || !room.messages.postpone(receipt.message, until).await? {
-        return Err(MESSAGE_NOT_INFLIGHT.because(
-            "The message referred to isn't in flight: it has been deleted, or another consumer has received it since.",
-        ));
-    }
-    Ok(())
+    handout::change_visibility(queues, room, handle, Duration::from_secs(visibility_s as u64)).await
 }

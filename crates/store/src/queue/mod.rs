@@ -249,6 +249,11 @@ impl Queue {
         held.counts(next)
     }
 
+    /// The id that the next message gets: those of all others are below.
+    pub fn next_id(&self) -> u64 {
+        self.0.store.extent(self.0.messages).next
+    }
+
     /// When the oldest message was sent, about.
     pub fn oldest(&self) -> Result<Option<Timestamp>, StoreError> {
         let (held, from) = {
