@@ -63,3 +63,41 @@ async fn what_can_never_arrive_is_refused() {
     e.attributes.insert(attribute::MESSAGE_ATTRIBUTES.into(), "[]".into());
     assert_eq!(code(&e).await, "InvalidParameterValue");
 }
+
+#[tokio::test(start_paused = true)]
+async fn fifo_queues_take_a_push_once() {
+    let house = House::new().await;
+    let url = house.create("orders.fifo", json!({ "FifoQueue": "true", "ContentBasedDeduplication": "true" })).await;
+    let target = house.queues.target();
+    let mut e = envelope(&house, "orders.fifo", b"pushed");
+    let Verdict::Refused { code, .. } = target.deliver(&e).await else { panic!("it has no group") };
+    assert_eq!(code, "MissingParameter");
+    e.attributes.insert(attribute::MESSAGE_GROUP_ID.into(), "g".into());
+    let (first, second) = (target.deliver(&e).await, target.deliver(&e).await);
+    assert!(matches!(&first, Verdict::Accepted(_)) && first == second, "a second attempt is answered with the first");
+    e.attributes.insert(attribute::MESSAGE_DEDUPLICATION_ID.into(), "other".into());
+    assert_ne!(target.deliver(&e).await, first);
+    assert_eq!(house.bodies(&url).await, ["pushed", "pushed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_says_who_comes_in() {
+    let house = House::new().await;
+    let rule = Arn::new("events", "us-east-1", "000000000000", "rule/r");
+    let policy = json!({ "Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Principal": { "Service": "events.amazonaws.com" }, "Action": "sqs:SendMessage",
+        "Resource": "arn:aws:sqs:us-east-1:000000000000:orders", "Condition": { "ArnEquals": { "aws:SourceArn": rule } },
+    } });
+    let url = house.create("orders", json!({ "Policy": policy.to_string() })).await;
+    let target = house.queues.target();
+    let e = Envelope { from: Some(rule), ..envelope(&house, "orders", b"a") };
+    assert!(matches!(target.deliver(&e).await, Verdict::Accepted(_)));
+    for stranger in
+        [Envelope { from: None, ..e.clone() }, Envelope { principal: "sns.amazonaws.com".into(), ..e.clone() }]
+    {
+        let Verdict::Refused { code, .. } = target.deliver(&stranger).await else { panic!("refused") };
+        assert_eq!(code, "AccessDenied");
+    }
+    house.ask("SetQueueAttributes", json!({ "QueueUrl": url, "Attributes": { "Policy": "" } })).await.unwrap();
+    assert!(matches!(target.deliver(&Envelope { from: None, ..e }).await, Verdict::Accepted(_)));
+}

@@ -1,0 +1,60 @@
+//! Permissions and tags.
+
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
+mod support;
+
+use serde_json::{Value, json};
+use support::House;
+
+#[tokio::test(start_paused = true)]
+async fn permissions_are_statements_of_the_policy() {
+    let house = House::new().await;
+    let url = house.create("orders", json!({})).await;
+    let add = |label: &str, actions: Value| json!({ "QueueUrl": url, "Label": label, "AWSAccountIds": ["111122223333"], "Actions": actions });
+    house.ask("AddPermission", add("send", json!(["SendMessage"]))).await.unwrap();
+    house.ask("AddPermission", add("both", json!(["ReceiveMessage", "DeleteMessage"]))).await.unwrap();
+    let house = house.restart().await;
+    let policy: Value = serde_json::from_str(&house.attribute(&url, "Policy").await).unwrap();
+    assert_eq!(policy["Statement"][0]["Sid"], "send");
+    assert_eq!(policy["Statement"][1]["Action"], json!(["SQS:ReceiveMessage", "SQS:DeleteMessage"]));
+    assert_eq!(policy["Statement"][0]["Principal"]["AWS"], "arn:aws:iam::111122223333:root");
+    for (input, word) in [
+        (add("send", json!(["SendMessage"])), "Already exists."),
+        (add("more", json!(["CreateQueue"])), "Only the queue owner"),
+        (add("more", json!(["Sing"])), "SQS:Sing"),
+        (add("a b", json!(["SendMessage"])), "Label"),
+        (add("more", json!([])), "Actions"),
+        (
+            json!({ "QueueUrl": url, "Label": "more", "AWSAccountIds": ["me"], "Actions": ["SendMessage"] }),
+            "PrincipalId",
+        ),
+    ] {
+        let (_, message) = house.refused("AddPermission", input).await;
+        assert!(message.contains(word), "{message}");
+    }
+    let remove = |label: &str| json!({ "QueueUrl": url, "Label": label });
+    house.ask("RemovePermission", remove("send")).await.unwrap();
+    assert!(house.refused("RemovePermission", remove("send")).await.1.contains("can't find label"));
+    house.ask("RemovePermission", remove("both")).await.unwrap();
+    assert_eq!(house.attribute(&url, "Policy").await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_come_and_go() {
+    let house = House::new().await;
+    let input = json!({ "QueueName": "orders", "tags": { "team": "a" } });
+    let url = house.ask("CreateQueue", input).await.unwrap()["QueueUrl"].as_str().unwrap().to_owned();
+    house.ask("TagQueue", json!({ "QueueUrl": url, "Tags": { "team": "b", "cost": "" } })).await.unwrap();
+    let house = house.restart().await;
+    let tags = house.ask("ListQueueTags", json!({ "QueueUrl": url })).await.unwrap();
+    assert_eq!(tags["Tags"], json!({ "team": "b", "cost": "" }));
+    house.ask("UntagQueue", json!({ "QueueUrl": url, "TagKeys": ["team", "nothing"] })).await.unwrap();
+    let tags = house.ask("ListQueueTags", json!({ "QueueUrl": url })).await.unwrap();
+    assert_eq!(tags["Tags"], json!({ "cost": "" }));
+    let many: Value = (0..50).map(|i| (i.to_string(), json!(""))).collect::<serde_json::Map<_, _>>().into();
+    for bad in [many, json!({ "aws:x": "" }), json!({ "": "" }), json!({ "a": "x".repeat(257) })] {
+        let input = json!({ "QueueUrl": url, "Tags": bad });
+        assert_eq!(house.refused("TagQueue", input).await.0, "InvalidParameterValueException");
+    }
+}
