@@ -113,8 +113,8 @@ impl Doors {
 
     fn behind(&self, place: PlaceId, kind: Kind, data: u64) -> u32 {
         match kind {
-            // As if an eighth of the ranges held a value.
-            Kind::Range => self.looks.get(place as usize).map_or(0, |looks| (looks.ranges.len() / 8) as u32),
+            // Those around the middle of the range.
+            Kind::Range => self.looks.get(place as usize).map_or(0, |looks| looks.ranges.count(data as i64)),
             kind => self.table.get(&key(place, kind, data)).map_or(0, |(_, count)| *count),
         }
     }
@@ -150,7 +150,7 @@ impl Doors {
             },
             Condition::Range { low, high } => match (lowest(*low), highest(*high)) {
                 (low, high) if low == high => door(Kind::Number, low as u64, 0),
-                _ => door(Kind::Range, 0, 0),
+                (low, high) => door(Kind::Range, (low / 2 + high / 2) as u64, 0),
             },
             Condition::True => door(Kind::True, 0, 0),
             Condition::False => door(Kind::False, 0, 0),

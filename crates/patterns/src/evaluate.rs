@@ -15,6 +15,16 @@ pub(crate) enum Leaf {
     Absent,
 }
 
+impl Leaf {
+    /// Whether a value is what is asked for; for one that asks that there be none, any is what it asks about.
+    pub(crate) fn accepts(&self, value: Value<'_>) -> bool {
+        match self {
+            Leaf::OneOf(conditions) => conditions.iter().any(|condition| condition.accepts(value)),
+            Leaf::Absent => true,
+        }
+    }
+}
+
 /// One conjunction of a pattern.
 #[derive(Clone, Debug)]
 pub(crate) struct Branch {
@@ -68,10 +78,7 @@ impl Step {
         };
         let leaf = match &self.leaf {
             None => true,
-            Some(Leaf::Absent) => !holds_value(node, &|_| true),
-            Some(Leaf::OneOf(conditions)) => {
-                holds_value(node, &|value| conditions.iter().any(|condition| condition.accepts(value)))
-            }
+            Some(leaf) => holds_value(node, &|value| leaf.accepts(value)) != (*leaf == Leaf::Absent),
         };
         leaf && (self.below.is_empty() || self.below_satisfied_by(node))
     }
@@ -79,14 +86,20 @@ impl Step {
     /// Array consistency: all that is matched below an array must be matched in the same element of it.
     /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns-arrays.html>
     fn below_satisfied_by(&self, node: &Node) -> bool {
+        if !self.below.values().any(|step| step.wants_value) {
+            return self.below_absent_from(node);
+        }
         self.below.iter().all(|(name, step)| step.satisfied_by(node.fields.get(name)))
             || node.elements.iter().any(|element| self.below_satisfied_by(element))
     }
 
     fn absent_from(&self, node: &Node) -> bool {
-        !(self.leaf.is_some() && holds_value(node, &|_| true))
-            && self.below.iter().all(|(name, step)| node.fields.get(name).is_none_or(|field| step.absent_from(field)))
-            && (self.below.is_empty() || node.elements.iter().all(|element| self.absent_from(element)))
+        !(self.leaf.is_some() && holds_value(node, &|_| true)) && self.below_absent_from(node)
+    }
+
+    fn below_absent_from(&self, node: &Node) -> bool {
+        self.below.iter().all(|(name, step)| node.fields.get(name).is_none_or(|field| step.absent_from(field)))
+            && (self.below.is_empty() || node.elements.iter().all(|element| self.below_absent_from(element)))
     }
 }
 

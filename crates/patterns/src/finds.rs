@@ -1,7 +1,7 @@
 //! What an event holds at the places that rules ask for.
 
 use crate::event::Node;
-use crate::paths::{Paths, PlaceId};
+use crate::paths::{Paths, PlaceId, ROOT};
 use crate::value::{Scalar, Value};
 
 const NONE: u32 = u32::MAX;
@@ -15,8 +15,25 @@ struct Find {
     end: u32,
     /// Where it is a number: what it compares as.
     halves: Option<i64>,
+    /// The element of an array that it lies in.
+    element: ElementId,
     /// The find before it at the same place.
     before: u32,
+}
+
+/// An object in an array; the first stands for the event itself.
+pub(crate) type ElementId = u32;
+
+/// The event itself, as if it were an element.
+pub(crate) const WHOLE: ElementId = 0;
+
+/// Elements are numbered as they begin, so those that lie in one follow it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Element {
+    /// Where the array is.
+    pub(crate) place: PlaceId,
+    /// The first element that does not lie in this one.
+    pub(crate) end: ElementId,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +59,10 @@ pub(crate) struct Finds {
     /// By place: the object it was last seen in.
     seen: Vec<u32>,
     objects: u32,
-    /// Places with objects in an array, where names below must come from the same element.
+    /// Elements in which something is asked for, and the one that is being read.
+    elements: Vec<Element>,
+    element: ElementId,
+    /// The places of arrays with such elements: names below must come from the same one.
     pub(crate) arrays: Vec<PlaceId>,
 }
 
@@ -52,6 +72,9 @@ impl Finds {
         self.finds.clear();
         self.copied.clear();
         self.arrays.clear();
+        self.elements.clear();
+        self.elements.push(Element { place: ROOT, end: 1 });
+        self.element = WHOLE;
         if self.last.len() < places {
             self.last.resize(places, (0, NONE));
             self.seen.resize(places, 0);
@@ -80,11 +103,27 @@ impl Finds {
         std::mem::replace(&mut self.seen[place as usize], object) == object
     }
 
-    /// Notes that a place has an object in an array.
-    pub(crate) fn in_array(&mut self, place: PlaceId) {
+    /// Begins an object in an array; gives the element it lies in.
+    pub(crate) fn enter(&mut self, place: PlaceId) -> ElementId {
         if self.arrays.last() != Some(&place) && !self.arrays.contains(&place) {
             self.arrays.push(place);
         }
+        let outer = std::mem::replace(&mut self.element, self.elements.len() as ElementId);
+        self.elements.push(Element { place, end: 0 });
+        outer
+    }
+
+    /// Ends it.
+    pub(crate) fn leave(&mut self, outer: ElementId) {
+        let end = self.elements.len() as ElementId;
+        self.elements[self.element as usize].end = end;
+        self.elements[WHOLE as usize].end = end;
+        self.element = outer;
+    }
+
+    /// What an element is.
+    pub(crate) fn element(&self, element: ElementId) -> Element {
+        self.elements[element as usize]
     }
 
     /// A string or number that stands in the event's text.
@@ -94,7 +133,15 @@ impl Finds {
             _ => None,
         });
         let kind = if number.is_some() { Kind::Number } else { Kind::Text };
-        self.push(Find { place, kind, start: start as u32, end: end as u32, halves, before: NONE });
+        self.push(Find {
+            place,
+            kind,
+            start: start as u32,
+            end: end as u32,
+            halves,
+            element: self.element,
+            before: NONE,
+        });
     }
 
     /// Any other scalar.
@@ -114,7 +161,7 @@ impl Finds {
             Value::Null => (Kind::Null, None),
         };
         let end = self.copied.len() as u32;
-        self.push(Find { place, kind, start, end, halves, before: NONE });
+        self.push(Find { place, kind, start, end, halves, element: self.element, before: NONE });
     }
 
     fn push(&mut self, mut find: Find) {
@@ -153,14 +200,14 @@ impl Finds {
         self.finds.iter().map(move |find| (find.place, self.show(find, text)))
     }
 
-    /// The finds at a place.
-    pub(crate) fn at<'a>(&'a self, place: PlaceId, text: &'a str) -> impl Iterator<Item = Value<'a>> {
+    /// The finds at a place, the last one first, with the elements they lie in.
+    pub(crate) fn at<'a>(&'a self, place: PlaceId, text: &'a str) -> impl Iterator<Item = (ElementId, Value<'a>)> {
         let (round, last) = self.last[place as usize];
         let mut next = if round == self.round { last } else { NONE };
         std::iter::from_fn(move || {
             let find = self.finds.get(next as usize)?;
             next = find.before;
-            Some(self.show(find, text))
+            Some((find.element, self.show(find, text)))
         })
     }
 

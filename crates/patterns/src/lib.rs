@@ -9,6 +9,7 @@
 
 mod condition;
 mod doors;
+mod elements;
 mod evaluate;
 mod event;
 mod finds;

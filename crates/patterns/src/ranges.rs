@@ -20,8 +20,11 @@ pub(crate) struct Ranges {
 }
 
 impl Ranges {
-    pub(crate) fn len(&self) -> usize {
-        self.sorted.len()
+    /// How many ranges hold a number.
+    pub(crate) fn count(&self, number: i64) -> u32 {
+        let mut count = 0;
+        self.holding(number, &mut |_| count += 1);
+        count
     }
 
     pub(crate) fn insert(&mut self, low: i64, high: i64, owner: u32) {

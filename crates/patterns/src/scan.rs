@@ -162,9 +162,12 @@ impl Scan<'_> {
         loop {
             self.skip_space();
             if self.peek() == b'{' && self.paths.has_below(place) {
-                self.finds.in_array(place);
+                let outer = self.finds.enter(place);
+                self.value(place)?;
+                self.finds.leave(outer);
+            } else {
+                self.value(place)?;
             }
-            self.value(place)?;
             self.skip_space();
             self.at += 1;
             match self.bytes.get(self.at - 1) {

@@ -5,14 +5,15 @@
 //! branches ask it. So the work depends on the event, and on how many rules are nearly matched, not on how many there are.
 
 use crate::doors::Doors;
+use crate::elements::{self, Asked};
 use crate::evaluate::{Branch, Leaf};
 use crate::event::{Event, EventError};
-use crate::finds::Finds;
+use crate::finds::{ElementId, Finds};
 use crate::paths::{Paths, PlaceId, ROOT};
 use crate::pattern::Pattern;
 use crate::scan::{self, Stop};
 use std::borrow::Borrow;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
 /// The patterns of one bus. A clone costs little more than copying its tables.
@@ -37,11 +38,14 @@ pub struct RuleSet<Id: Ord + Clone> {
 struct Rule<Id> {
     id: Id,
     pattern: Pattern,
+    /// Its first branch; the others follow.
+    first: u32,
 }
 
 /// A branch of a rule, in its place.
 #[derive(Clone, Copy, Debug)]
 struct Filed {
+    /// None where the rule was removed.
     rule: u32,
     /// Which of the pattern's branches it is.
     number: u32,
@@ -72,6 +76,8 @@ struct Scratch {
     answers: Vec<u32>,
 }
 
+const NONE: u32 = u32::MAX;
+
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
@@ -97,12 +103,12 @@ impl<Id: Ord + Clone> RuleSet<Id> {
     /// Adds a rule, or replaces its pattern.
     pub fn insert(&mut self, id: Id, pattern: Pattern) {
         self.remove(&id);
-        let rule = number(self.rules.len());
+        let (rule, first) = (number(self.rules.len()), number(self.branches.len()));
         for (branch_number, branch) in pattern.branches().iter().enumerate() {
             self.file(rule, number(branch_number), branch);
         }
         self.ids.insert(id.clone(), rule);
-        self.rules.push(Some(Rule { id, pattern }));
+        self.rules.push(Some(Rule { id, pattern, first }));
     }
 
     /// Removes a rule; tells whether it was there. Its room is given back when half of all is free.
@@ -110,10 +116,11 @@ impl<Id: Ord + Clone> RuleSet<Id> {
     where
         Id: Borrow<Name>,
     {
-        let Some(rule) = self.ids.remove(id) else {
+        let Some(rule) = self.ids.remove(id).and_then(|rule| self.rules[rule as usize].take()) else {
             return false;
         };
-        self.rules[rule as usize] = None;
+        let branches = &mut self.branches[rule.first as usize..][..rule.pattern.branches().len()];
+        branches.iter_mut().for_each(|branch| branch.rule = NONE);
         self.removed += 1;
         if self.removed > self.ids.len() + 16 {
             let rules = std::mem::take(self).rules;
@@ -182,33 +189,43 @@ impl<Id: Ord + Clone> RuleSet<Id> {
 
     fn matching_in(&self, text: &str, scratch: &mut Scratch) -> Result<Vec<&Id>, EventError> {
         scratch.begin(self.branches.len(), self.rules.len(), self.questions.len());
-        let whole = OnceCell::new();
         scratch.finds.clear(self.paths.len());
-        match scan::scan(text, &self.paths, &mut scratch.finds) {
-            Ok(()) => {}
+        let whole = match scan::scan(text, &self.paths, &mut scratch.finds) {
+            Ok(()) => None,
             Err(Stop::Invalid(error)) => return Err(error),
             Err(Stop::Odd) => {
+                let event = Event::parse(text)?;
                 scratch.finds.clear(self.paths.len());
-                let event = whole.get_or_init(|| Event::parse(text)).as_ref().map_err(EventError::clone)?;
                 scratch.finds.gather(&self.paths, ROOT, &event.root);
-                // Where names are merged, so are arrays: leave those to the evaluator.
-                scratch.finds.in_array(ROOT);
+                Some(event)
             }
-        }
+        };
         self.collect(text, scratch);
         let mut rules = Vec::new();
         for at in 0..scratch.candidates.len() {
             let filed = self.branches[scratch.candidates[at] as usize];
-            let Some(rule) = &self.rules[filed.rule as usize] else { continue };
-            if scratch.matched[filed.rule as usize] != scratch.round
-                && self.holds(filed, rule, text, scratch, &whole)?
-            {
+            if filed.rule == NONE || scratch.matched[filed.rule as usize] == scratch.round {
+                continue;
+            }
+            let holds = match &whole {
+                None => self.holds(filed, text, scratch),
+                Some(event) => self.holds_whole(filed, event),
+            };
+            if holds {
                 scratch.matched[filed.rule as usize] = scratch.round;
-                rules.push(&rule.id);
+                rules.extend(self.rules[filed.rule as usize].as_ref().map(|rule| &rule.id));
             }
         }
         rules.sort_unstable();
         Ok(rules)
+    }
+
+    /// How many branches an event is checked against.
+    #[cfg(test)]
+    pub(crate) fn visited(&self, event: &str) -> usize {
+        let mut scratch = Scratch::default();
+        self.matching_in(event, &mut scratch).expect("an event");
+        scratch.candidates.len()
     }
 
     /// Everybody whose doors an event opens, once.
@@ -225,28 +242,22 @@ impl<Id: Ord + Clone> RuleSet<Id> {
         self.always.iter().copied().for_each(found);
     }
 
-    /// Whether a branch matches an event.
-    fn holds(
-        &self,
-        filed: Filed,
-        rule: &Rule<Id>,
-        text: &str,
-        scratch: &mut Scratch,
-        whole: &OnceCell<Result<Event, EventError>>,
-    ) -> Result<bool, EventError> {
+    /// Whether a branch matches an event that was taken apart whole.
+    fn holds_whole(&self, filed: Filed, event: &Event) -> bool {
+        let rule = self.rules[filed.rule as usize].as_ref();
+        rule.is_some_and(|rule| rule.pattern.branches()[filed.number as usize].matches(&event.root))
+    }
+
+    /// Whether a branch matches the event that was scanned.
+    fn holds(&self, filed: Filed, text: &str, scratch: &mut Scratch) -> bool {
         let questions = &self.asked[filed.start as usize..filed.end as usize];
         let bound = !scratch.finds.arrays.is_empty() && self.is_bound(questions, &scratch.finds);
-        for question in questions {
-            let absent = self.questions[*question as usize].leaf == Leaf::Absent;
-            if !(absent && bound) && !self.answer(*question, text, scratch) {
-                return Ok(false);
-            }
-        }
-        if !bound {
-            return Ok(true);
-        }
-        let event = whole.get_or_init(|| Event::parse(text)).as_ref().map_err(EventError::clone)?;
-        Ok(rule.pattern.branches()[filed.number as usize].matches(&event.root))
+        let holds = questions.iter().all(|question| {
+            // Absence may be of one element alone.
+            let absent = bound && self.questions[*question as usize].leaf == Leaf::Absent;
+            absent || self.answer(*question, text, scratch)
+        });
+        holds && (!bound || self.is_consistent(questions, text, &scratch.finds))
     }
 
     /// Whether two things are asked for below an array, so that they must be found in the same element of it.
@@ -257,6 +268,18 @@ impl<Id: Ord + Clone> RuleSet<Id> {
         })
     }
 
+    fn is_consistent(&self, questions: &[u32], text: &str, finds: &Finds) -> bool {
+        let asked = questions.iter().map(|question| {
+            let Question { place, leaf } = &self.questions[*question as usize];
+            let passing = finds.at(*place, text).filter(|(_, value)| leaf.accepts(*value));
+            let mut held_in: Vec<ElementId> = passing.map(|(element, _)| element).collect();
+            // They come with the last first, but not quite in order: what follows an element lies in the one around it.
+            held_in.sort_unstable();
+            Asked { place: *place, absent: *leaf == Leaf::Absent, held_in }
+        });
+        elements::consistent(&self.paths, finds, &asked.collect::<Vec<_>>())
+    }
+
     fn answer(&self, question: u32, text: &str, scratch: &mut Scratch) -> bool {
         let (yes, no) = (scratch.round * 2 + 1, scratch.round * 2);
         let answer = scratch.answers[question as usize];
@@ -265,10 +288,7 @@ impl<Id: Ord + Clone> RuleSet<Id> {
         }
         let Question { place, leaf } = &self.questions[question as usize];
         let mut values = scratch.finds.at(*place, text);
-        let holds = match leaf {
-            Leaf::Absent => values.next().is_none(),
-            Leaf::OneOf(conditions) => values.any(|value| conditions.iter().any(|condition| condition.accepts(value))),
-        };
+        let holds = values.any(|(_, value)| leaf.accepts(value)) != (*leaf == Leaf::Absent);
         scratch.answers[question as usize] = if holds { yes } else { no };
         holds
     }

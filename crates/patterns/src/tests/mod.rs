@@ -1,5 +1,7 @@
 //! Verdicts and refusals as AWS documents and gives them, and properties that hold for any pattern and event.
 
+mod hostile;
+mod oracle;
 mod properties;
 mod refusals;
 mod verdicts;
