@@ -53,9 +53,11 @@ impl House {
             LimitsMode::Aws => streams::Limits::Aws,
             LimitsMode::Off => streams::Limits::Off,
         };
-        let options = streams::Options { limits, ..streams::Options::default() };
+        let settle = settings.streams_settle.unwrap_or(streams::Options::default().settle);
+        let options = streams::Options { limits, settle };
         let streams = streams::Streams::open(world.clone(), home.clone(), store.clone(), options).await?;
-        let queues = queues::Queues::open(world.clone(), home.clone(), store.clone()).await?;
+        let options = queues::Options { throttle: settings.limits == LimitsMode::Aws };
+        let queues = queues::Queues::open_with(world.clone(), home.clone(), store.clone(), options).await?;
         let topics = open_topics(&world, settings, &store, &delivery).await?;
         let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone()).await?;
         // Rules in the state `ENABLED` do not see them; those that ask for all management events do.

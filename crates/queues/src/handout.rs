@@ -124,7 +124,7 @@ pub(crate) async fn delete<'a>(
     handles: impl Iterator<Item = &'a str>,
 ) -> Result<Vec<Result<(), ApiError>>, ApiError> {
     let mut ids = Vec::new();
-    let outcomes = handles.map(|handle| Ok(ids.extend(deletable(queues, room, handle)?))).collect();
+    let outcomes = handles.map(|handle| deletable(queues, room, handle).map(|id| ids.extend(id))).collect();
     if !ids.is_empty() {
         let deleted = room.messages.ack_durable(&ids).await?.into_iter().filter(|news| *news).count();
         if deleted > 0 {

@@ -45,7 +45,7 @@ async fn a_mapping_pulls_deletes_and_gives_back() {
     let outcomes = source.delete(&handles).await.unwrap();
     assert!(matches!(outcomes.last(), Some(Err(PullError::Refused(_)))));
     assert!(outcomes[..outcomes.len() - 1].iter().all(Result::is_ok));
-    assert_eq!(source.change_visibility(&[last.clone()], Duration::ZERO).await.unwrap(), [Ok(())]);
+    assert_eq!(source.change_visibility(std::slice::from_ref(&last), Duration::ZERO).await.unwrap(), [Ok(())]);
     source.arrival().await;
     let again = source.receive(ALL, None).await.unwrap();
     assert_eq!((again.len(), again[0].system["ApproximateReceiveCount"].as_str()), (1, "2"));
