@@ -6,6 +6,7 @@ use names::{Account, Home, Region};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The configuration file. Unknown keys are refused: a setting that is not served must not look accepted.
 #[derive(Debug, Default, Deserialize)]
@@ -21,6 +22,16 @@ struct File {
     credentials: Option<Credentials>,
     tls: Option<Tls>,
     sms: Option<topics::SmsProvider>,
+    #[serde(default)]
+    streams: Streams,
+}
+
+/// How streams behave.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Streams {
+    /// How long a stream shows CREATING, UPDATING or DELETING at least, in milliseconds.
+    settle_ms: Option<u64>,
 }
 
 /// The root key.
@@ -57,6 +68,7 @@ pub struct Settings {
     pub log_format: LogFormat,
     pub credentials: Credentials,
     pub sms: Option<topics::SmsProvider>,
+    pub streams_settle: Option<Duration>,
 }
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:4566";
@@ -113,6 +125,7 @@ impl Settings {
             log_format: args.log_format.unwrap_or(LogFormat::Text),
             credentials,
             sms: file.sms,
+            streams_settle: file.streams.settle_ms.map(Duration::from_millis),
             data_dir,
         })
     }

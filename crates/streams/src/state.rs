@@ -450,7 +450,12 @@ pub(crate) fn shard_number(id: &str) -> Option<u32> {
 
 /// The log that holds a shard's records.
 pub(crate) fn log_name(stream: &str, shard: u32) -> String {
-    format!("streams/{stream}/{}", shard_id(shard))
+    log_prefix(stream) + &shard_id(shard)
+}
+
+/// What the names of a stream's logs begin with.
+pub(crate) fn log_prefix(stream: &str) -> String {
+    format!("streams/{stream}/")
 }
 
 #[cfg(test)]

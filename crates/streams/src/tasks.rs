@@ -6,8 +6,8 @@ use crate::hash;
 use crate::limits::{DAY, MEASURE_EVERY, TRIM_EVERY, shards_on_demand};
 use crate::live::LiveStream;
 use crate::reshape::Reshape;
-use crate::reshard::reshard;
-use crate::state::{Change, Mode, Shard, State, Status, Stream, log_name, shard_number};
+use crate::reshard::{make_logs, reshard};
+use crate::state::{Change, Mode, Shard, State, Status, Stream, log_prefix, shard_number};
 use names::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,31 +64,25 @@ async fn finish(streams: &Arc<Streams>, live: &LiveStream) -> Result<(), ApiErro
             }
         },
         Status::Creating => {
-            let mut shards = Vec::with_capacity(stream.first_shards as usize);
-            for (number, (start, end)) in (0..).zip(hash::split(stream.first_shards)) {
-                let log = streams.store().log(&log_name(&stream.name, number)).await?.0;
-                let (parent, adjacent_parent, closed) = (None, None, None);
-                shards.push(Shard {
-                    number,
-                    parent,
-                    adjacent_parent,
-                    start,
-                    end,
-                    created: stream.created,
-                    opened: stream.created,
-                    log,
-                    closed,
-                });
-            }
+            let logs = make_logs(streams, &stream.name, 0..stream.first_shards).await?;
+            let shard = |((start, end), (number, log))| Shard {
+                number,
+                parent: None,
+                adjacent_parent: None,
+                start,
+                end,
+                created: stream.created,
+                opened: stream.created,
+                log,
+                closed: None,
+            };
+            let shards = hash::split(stream.first_shards).zip((0..).zip(logs)).map(shard).collect();
             let change = Change::Activated { name: stream.name.clone(), shards };
             streams.change(stream.name.clone(), |_| Ok(vec![change])).await
         }
         Status::Deleting => {
-            for shard in &stream.shards {
-                if let Some(log) = streams.store().find_log(&log_name(&stream.name, shard.number)) {
-                    streams.store().drop_log(log).await?;
-                }
-            }
+            let logs = streams.store().logs(&log_prefix(&stream.name));
+            streams.store().drop_logs(logs.into_iter().map(|(_, log)| log).collect()).await?;
             let change = Change::Deleted { name: stream.name.clone() };
             streams.change(stream.name.clone(), |_| Ok(vec![change])).await
         }
@@ -144,7 +138,7 @@ async fn sweep(streams: &Streams, stream: &Stream) -> Result<(), StoreError> {
     let is_known = |number: u32| stream.shards.binary_search_by_key(&number, |shard| shard.number).is_ok();
     // Later numbers may be shards that are just being made.
     let left = |name: &str| shard_number(name).is_some_and(|number| number < newest && !is_known(number));
-    let logs = streams.store().logs(&format!("streams/{}/", stream.name)).into_iter();
+    let logs = streams.store().logs(&log_prefix(&stream.name)).into_iter();
     let logs: Vec<_> = logs.filter(|(name, _)| left(name)).map(|(_, log)| log).collect();
     if logs.is_empty() { Ok(()) } else { streams.store().drop_logs(logs).await }
 }

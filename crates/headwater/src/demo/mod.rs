@@ -36,6 +36,7 @@ pub async fn run(args: DemoArgs) -> Result<()> {
         log_format: LogFormat::Text,
         credentials: Credentials { access_key_id: "test".into(), secret_access_key: "test".into() },
         sms: None,
+        streams_settle: None,
     };
     let server = serve::start(world.clone(), &settings).await?;
     let endpoint = format!("http://{}", server.address);
