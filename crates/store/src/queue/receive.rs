@@ -207,7 +207,7 @@ impl Queue {
                 return Err(error);
             }
             Ok(Sent::New { not_before, group, body }) => {
-                (index, Entry::untouched(index, not_before.unwrap_or(at), at, group), body)
+                (index, Entry::untouched(index, not_before.unwrap_or(round.now), at, group), body)
             }
             Ok(Sent::Copy(copy)) => {
                 let entry = Entry {
