@@ -1,25 +1,36 @@
-//! Walks the shards of a source for a consumer, with durable checkpoints: the one path for pulling.
+//! Walks the shards of a source for a consumer, with durable checkpoints: the one path for pulling. And the port through
+//! which queues are emptied, which have neither shards nor checkpoints.
 //!
-//! Invariants: a shard's records are handled in order, one chunk at a time; a shard starts only once its listed parents
-//! were read to their end; a shard that appears after [`Walker::pin`] is read from its beginning, whatever the consumer's
-//! [`Start`] says, so resharding loses nothing; after a crash every record past the last checkpoint is handled again
-//! (at least once). Dropping [`Walker::run`] drops all its work: nothing is spawned.
-//! What it is not: it interprets no payload, retries no handler (a handler returns when its chunk is dealt with) and keeps
-//! no record in memory beyond one chunk per shard.
-//! Entry points: [`Source`], [`Checkpoints::open`], [`Walker::new`].
+//! Invariants: records of one key are handled in order, one batch at a time, and no checkpoint passes a record that is not
+//! dealt with; a shard starts only once its listed parents were read to their end; a shard that appears after
+//! [`Walker::pin`] is read from its beginning, whatever the consumer's [`Start`] says, so resharding loses nothing; after
+//! a crash every record past the last checkpoint is handled again (at least once). Dropping [`Walker::run`] drops all its
+//! work: nothing is spawned.
+//! What it is not: it interprets no payload, retries no handler (a handler returns when its batch is dealt with) and keeps
+//! no more of a shard in memory than a full batch per lane.
+//! Entry points: [`Source`], [`Handler`], [`Checkpoints::open`], [`Walker::new`]; [`Inbox`].
 
 mod checkpoints;
-mod chunk;
+mod desk;
+mod handler;
+mod inbox;
+mod lanes;
 mod limits;
 mod lineage;
+mod record;
 mod set;
+mod shard;
 mod signals;
 mod source;
 mod walk;
 mod walker;
 
 pub use checkpoints::Checkpoints;
-pub use chunk::{Chunk, Gather, Record};
+pub use handler::{Handler, Note, Progress, Turn};
+pub use inbox::{Inbox, InboxError, Message, MessageAttribute};
+pub use lanes::Gather;
+pub use record::{Chunk, Record};
+pub use set::Set;
 pub use source::{ShardInfo, Source, SourceError, Start};
 pub use store::ReadLimit;
-pub use walker::{Progress, WalkError, Walker};
+pub use walker::{WalkError, Walker};

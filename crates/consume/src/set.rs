@@ -7,7 +7,7 @@ use world::BoxFuture;
 
 /// Futures that run together inside one future: each is polled only when it was woken, and dropping the set drops them at
 /// once, which tasks of their own would not promise.
-pub(crate) struct Set<'a, T> {
+pub struct Set<'a, T> {
     futures: BTreeMap<u64, (BoxFuture<'a, T>, Arc<Flag>)>,
     next: u64,
     woken: Arc<Woken>,
@@ -42,16 +42,30 @@ impl Wake for Flag {
     }
 }
 
-impl<'a, T> Set<'a, T> {
-    pub(crate) fn new() -> Set<'a, T> {
+impl<T> Default for Set<'_, T> {
+    fn default() -> Self {
         Set { futures: BTreeMap::new(), next: 0, woken: Arc::default() }
     }
+}
 
-    pub(crate) fn is_empty(&self) -> bool {
+impl<'a, T> Set<'a, T> {
+    /// A set without futures.
+    pub fn new() -> Set<'a, T> {
+        Set::default()
+    }
+
+    /// How many have not ended.
+    pub fn len(&self) -> usize {
+        self.futures.len()
+    }
+
+    /// Whether all of them have ended and were seen to.
+    pub fn is_empty(&self) -> bool {
         self.futures.is_empty()
     }
 
-    pub(crate) fn push(&mut self, future: BoxFuture<'a, T>) {
+    /// One more.
+    pub fn push(&mut self, future: BoxFuture<'a, T>) {
         let flag = Arc::new(Flag { id: self.next, queued: AtomicBool::new(false), woken: self.woken.clone() });
         self.futures.insert(self.next, (future, flag.clone()));
         self.next += 1;
@@ -59,7 +73,7 @@ impl<'a, T> Set<'a, T> {
     }
 
     /// The output of the next future that ends; `None` while there is none in the set.
-    pub(crate) async fn next(&mut self) -> Option<T> {
+    pub async fn next(&mut self) -> Option<T> {
         poll_fn(|context| self.poll(context)).await
     }
 

@@ -8,7 +8,10 @@ use world::BoxFuture;
 pub trait Source: Send + Sync {
     /// What it is called.
     fn arn(&self) -> Arn;
-    /// All shards that hold records or may yet get some. Children appear together with the end of their parents.
+    /// When it was made: tells it from an earlier one of its name, whose positions mean nothing here.
+    fn since(&self) -> Timestamp;
+    /// All shards that hold records or may yet get some, in the order they were made. Children appear together with the
+    /// end of their parents.
     fn shards(&self) -> Result<Vec<ShardInfo>, SourceError>;
     /// The position to read a shard from. For `Latest`, that of the next record to come.
     fn start_at(&self, shard: &str, start: Start) -> Result<u64, SourceError>;
@@ -17,8 +20,8 @@ pub trait Source: Send + Sync {
     fn read(&self, shard: &str, from: u64, limit: ReadLimit) -> Result<Chunk, SourceError>;
     /// Resolves when reading from there may return something, or the shard ended or is gone.
     fn changed<'a>(&'a self, shard: &'a str, from: u64) -> BoxFuture<'a, ()>;
-    /// Resolves when the list of shards is longer than `seen`, or the source is gone.
-    fn reshaped<'a>(&'a self, seen: usize) -> BoxFuture<'a, ()>;
+    /// Resolves when the shard listed last is another than `last`, or the source is gone.
+    fn reshaped<'a>(&'a self, last: Option<&'a str>) -> BoxFuture<'a, ()>;
 }
 
 /// A shard and where it comes from.
@@ -44,7 +47,7 @@ pub enum Start {
 /// Why a source did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// The source no longer exists.
+    /// The source no longer exists, or is another of the same name.
     #[error("the source is gone: {0}")]
     Gone(String),
     /// The shard no longer exists; the source does.

@@ -1,10 +1,10 @@
 use crate::walk::Walk;
-use crate::{Checkpoints, Chunk, Gather, Source, SourceError, Start};
+use crate::{Checkpoints, Gather, Handler, Source, SourceError, Start};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use store::StoreError;
-use world::{Stop, World};
+use world::World;
 
 /// One consumer of one source.
 pub struct Walker {
@@ -13,17 +13,6 @@ pub struct Walker {
     pub(crate) consumer: String,
     pub(crate) source: Arc<dyn Source>,
     start: Start,
-}
-
-/// How far a handler came with its chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// All of it is dealt with.
-    Done,
-    /// All records before this position are; the others are to be handed over again.
-    Upto(u64),
-    /// Nothing more is, and the whole walk is to end: the chunk comes again in the next one.
-    Stop,
 }
 
 /// Why a walk ended by itself, or did not begin.
@@ -50,10 +39,15 @@ impl Walker {
     }
 
     /// Decides where the consumer starts in every shard there is now, and makes that durable: whatever arrives after this
-    /// returns will be handled, also with [`Start::Latest`]. Does nothing for a consumer that has checkpoints.
+    /// returns will be handled, also with [`Start::Latest`]. Does nothing for a consumer that has checkpoints; where those
+    /// are of an earlier source of this name, that source is gone, and this one is none of the consumer's.
     pub async fn pin(&self) -> Result<(), WalkError> {
+        let since = self.source.since();
         if self.checkpoints.is_pinned(&self.consumer) {
-            return Ok(());
+            return match self.checkpoints.since(&self.consumer) {
+                Some(pinned) if pinned != since => Err(SourceError::Gone(self.source.arn().to_string()).into()),
+                _ => Ok(()),
+            };
         }
         let mut positions = BTreeMap::new();
         for shard in self.source.shards()? {
@@ -64,20 +58,17 @@ impl Walker {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(self.checkpoints.pin(&self.consumer, positions).await?)
+        Ok(self.checkpoints.pin(&self.consumer, positions, since).await?)
     }
 
-    /// Walks until `stop` is set or a handler says [`Progress::Stop`] (then `Ok`), or the source is gone (then its error).
-    /// Pins first where that was not done. `gather` is asked before each chunk, so its answer may change meanwhile.
-    ///
-    /// `handler` is called for one chunk per shard at a time. It is not interrupted by `stop`: give it a `Stop` of its own
-    /// if it may wait for long. Chunks always hold at least one record.
-    pub async fn run<G, H, F>(&self, stop: Stop, gather: G, handler: H) -> Result<(), WalkError>
-    where
-        G: Fn() -> Gather + Send + Sync,
-        H: Fn(String, Chunk) -> F + Send + Sync,
-        F: Future<Output = Progress> + Send,
-    {
+    /// Walks until `stop` resolves or a handler says [`crate::Progress::Stop`] (then `Ok`), or the source is gone (then
+    /// its error). Pins first where that was not done. What is in a handler's hands by then is waited for.
+    pub async fn run(
+        &self,
+        stop: impl Future<Output = ()> + Send,
+        gather: Gather,
+        handler: &dyn Handler,
+    ) -> Result<(), WalkError> {
         Walk::new(self, gather, handler).run(stop).await
     }
 }

@@ -4,11 +4,11 @@
 
 mod support;
 
-use consume::{Checkpoints, Chunk, Progress, Start};
+use consume::{Checkpoints, Progress, Start, Turn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{Seen, Stream, checkpoints, gather, life, until, walker};
+use support::{By, Seen, Stream, checkpoints, gather, life, until, walker};
 use world::disk::{DiskFaults, SimDisk};
 use world::{Entropy, SeededEntropy, Stage, World};
 
@@ -16,15 +16,15 @@ fn walk(world: &World, checkpoints: &Arc<Checkpoints>, stream: &Arc<Stream>, sta
     let (walker, seen) = (walker(world, checkpoints, stream, start), seen.clone());
     let (clock, entropy) = (world.clock.clone(), world.entropy.clone());
     world.tasks.spawn(Stage::Sources, "walk", move |stop| async move {
-        let handler = |shard: String, chunk: Chunk| {
+        let handler = By(move |turn: Turn| {
             let (seen, clock, entropy) = (seen.clone(), clock.clone(), entropy.clone());
             async move {
                 clock.sleep(Duration::from_millis(entropy.below(60))).await;
-                seen.add(&shard, &chunk);
+                seen.add(&turn);
                 Progress::Done
             }
-        };
-        walker.run(stop, || gather(3), handler).await.unwrap();
+        });
+        walker.run(support::stopped(stop), gather(3), &handler).await.unwrap();
     });
 }
 

@@ -6,14 +6,14 @@ use crate::event::{self, Origin};
 use crate::functions::Functions;
 use crate::limits;
 use crate::state::{From, Mapping, State};
-use consume::{Checkpoints, Chunk, Gather, Progress, Source, Start, Walker};
+use consume::{Checkpoints, Gather, Handler, Progress, Source, Start, Turn, Walker};
 use delivery::{Backoff, Envelope, Ordered, RetryPolicy, attribute};
 use names::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
-use world::{Stage, Stop};
+use world::{BoxFuture, Stage, Stop};
 
 /// The mappings that run.
 pub(crate) struct Mappings {
@@ -101,23 +101,16 @@ async fn run(
         // Base64 makes four bytes of three, and each record has its envelope; what is still too much is split.
         bytes: limits::SYNC_PAYLOAD / 4 * 3,
         window: Duration::from_secs(u64::from(mapping.window_s)),
+        lanes: 1,
     };
     let walker = functions.walker(&mapping, source.clone());
     let mapping = Arc::new(mapping);
-    let handler = |shard: String, chunk: Chunk| {
-        let batch = Batch {
-            functions: functions.clone(),
-            mapping: mapping.clone(),
-            source: source.clone(),
-            seen: seen.clone(),
-            stop: stop.clone(),
-        };
-        async move { batch.process(&shard, chunk).await }
-    };
+    let batches = Batches { functions, mapping: mapping.clone(), source, seen: seen.clone(), stop: stop.clone() };
+    let mut stop = stop;
     let ended = tokio::select! {
         biased;
         _ = cancelled.wait_for(|c| *c) => Ok(()),
-        ended = walker.run(stop.clone(), || gather, handler) => ended,
+        ended = walker.run(async { stop.wait().await }, gather, &batches) => ended,
     };
     if let Err(error) = ended {
         tracing::warn!(mapping = %mapping.uuid, %error, "an event source mapping ended");
@@ -125,7 +118,29 @@ async fn run(
     }
 }
 
-/// What the processing of one chunk needs.
+/// Makes batches of turns.
+struct Batches {
+    functions: Arc<Functions>,
+    mapping: Arc<Mapping>,
+    source: Arc<dyn Source>,
+    seen: Arc<Mutex<Seen>>,
+    stop: Stop,
+}
+
+impl Handler for Batches {
+    fn handle<'a>(&'a self, turn: Turn) -> BoxFuture<'a, Progress> {
+        let batch = Batch {
+            functions: self.functions.clone(),
+            mapping: self.mapping.clone(),
+            source: self.source.clone(),
+            seen: self.seen.clone(),
+            stop: self.stop.clone(),
+        };
+        Box::pin(batch.process(turn))
+    }
+}
+
+/// What the processing of one batch needs.
 struct Batch {
     functions: Arc<Functions>,
     mapping: Arc<Mapping>,
@@ -135,7 +150,8 @@ struct Batch {
 }
 
 impl Batch {
-    async fn process(mut self, shard: &str, chunk: Chunk) -> Progress {
+    async fn process(mut self, turn: Turn) -> Progress {
+        let (shard, chunk) = (&*turn.shard, &turn);
         let mut done = 0;
         while done < chunk.records.len() {
             // Looked up for every batch: an update of the function or its deletion takes effect at once.
@@ -153,9 +169,9 @@ impl Batch {
                 Ordered::GaveUp { code, why, tries } => {
                     tracing::warn!(mapping = %self.mapping.uuid, shard, code, why, tries, "a batch expired before it succeeded");
                 }
-                Ordered::Stopped if done == 0 => return Progress::Stop,
-                Ordered::Stopped => return Progress::Upto(rest[0].position),
+                Ordered::Stopped => return Progress::Stop,
             }
+            turn.reach(last.position + 1);
             done += count;
         }
         Progress::Done

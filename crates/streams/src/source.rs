@@ -65,6 +65,10 @@ impl Source for StreamSource {
         self.arn.clone()
     }
 
+    fn since(&self) -> Timestamp {
+        self.created
+    }
+
     fn shards(&self) -> Result<Vec<ShardInfo>, SourceError> {
         let stream = self.stream()?;
         let info = |shard: &LiveShard| ShardInfo {
@@ -120,10 +124,10 @@ impl Source for StreamSource {
         Box::pin(self.wait(shard, from))
     }
 
-    fn reshaped<'a>(&'a self, seen: usize) -> BoxFuture<'a, ()> {
+    fn reshaped<'a>(&'a self, last: Option<&'a str>) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let mut changes = self.streams.changes();
-            while self.stream().is_ok_and(|stream| stream.shards.len() <= seen) {
+            while self.stream().is_ok_and(|stream| stream.shards.last().map(|shard| shard.id.as_str()) == last) {
                 if changes.changed().await.is_err() {
                     return;
                 }

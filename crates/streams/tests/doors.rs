@@ -128,7 +128,7 @@ async fn a_source_wakes_for_records_and_for_its_end() {
     let delete = async {
         house.ask("DeleteStream", json!({"StreamName": "s"})).await.unwrap();
     };
-    let (mut quiet, mut reshaped) = (source.changed(shard, next + 1), source.reshaped(1));
+    let (mut quiet, mut reshaped) = (source.changed(shard, next + 1), source.reshaped(Some(shard)));
     tokio::join!(async { (&mut quiet).await }, async { (&mut reshaped).await }, delete);
     assert!(matches!(source.shards(), Err(SourceError::Gone(_))));
     house.create("s", 1).await;

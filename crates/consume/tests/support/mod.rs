@@ -2,7 +2,10 @@
 // Each test file uses a part; unwrap is what a test does, and clippy does not see that this module is one.
 #![allow(dead_code, clippy::unwrap_used)]
 
-use consume::{Checkpoints, Chunk, Gather, ReadLimit, Record, ShardInfo, Source, SourceError, Start, Walker};
+use consume::{
+    Checkpoints, Chunk, Gather, Handler, Progress, ReadLimit, Record, ShardInfo, Source, SourceError, Start, Turn,
+    Walker,
+};
 use names::{Arn, Timestamp};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -38,7 +41,20 @@ pub(crate) fn walker(world: &World, checkpoints: &Arc<Checkpoints>, stream: &Arc
 }
 
 pub(crate) fn gather(records: usize) -> Gather {
-    Gather { records, bytes: 1 << 20, window: Duration::ZERO }
+    Gather { records, bytes: 1 << 20, window: Duration::ZERO, lanes: 1 }
+}
+
+/// A handler that is a function of its turn.
+pub(crate) struct By<F>(pub(crate) F);
+
+impl<F, Fut> Handler for By<F>
+where
+    F: Fn(Turn) -> Fut + Send + Sync,
+    Fut: Future<Output = Progress> + Send + 'static,
+{
+    fn handle<'a>(&'a self, turn: Turn) -> BoxFuture<'a, Progress> {
+        Box::pin(self.0(turn))
+    }
 }
 
 /// Lets virtual time pass until something holds.
@@ -54,6 +70,8 @@ pub(crate) async fn until(world: &World, holds: impl Fn() -> bool) {
 
 #[derive(Default)]
 struct Shard {
+    /// When it was made among all.
+    number: usize,
     parents: Vec<String>,
     records: Vec<Record>,
     closed: bool,
@@ -67,6 +85,8 @@ pub(crate) struct Stream {
     pub(crate) faults: AtomicU32,
     pub(crate) reads: AtomicU32,
     gone: Mutex<bool>,
+    /// When it was made.
+    pub(crate) since: Mutex<Timestamp>,
 }
 
 impl Stream {
@@ -77,6 +97,7 @@ impl Stream {
             faults: AtomicU32::new(0),
             reads: AtomicU32::new(0),
             gone: Mutex::new(false),
+            since: Mutex::default(),
         };
         shards.iter().for_each(|shard| stream.add(shard, &[]));
         Arc::new(stream)
@@ -88,7 +109,8 @@ impl Stream {
         for parent in &parents {
             shards.get_mut(parent).unwrap().closed = true;
         }
-        shards.insert(shard.to_owned(), Shard { parents, ..Shard::default() });
+        let number = shards.len();
+        shards.insert(shard.to_owned(), Shard { number, parents, ..Shard::default() });
         self.version.send_modify(|v| *v += 1);
     }
 
@@ -100,8 +122,15 @@ impl Stream {
         }
         for child in children {
             let parents = parents.iter().map(|p| (*p).to_owned()).collect();
-            shards.insert((*child).to_owned(), Shard { parents, ..Shard::default() });
+            let number = shards.len();
+            shards.insert((*child).to_owned(), Shard { number, parents, ..Shard::default() });
         }
+        self.version.send_modify(|v| *v += 1);
+    }
+
+    /// A closed shard is no longer listed.
+    pub(crate) fn forget(&self, shard: &str) {
+        assert!(self.shards.lock().unwrap().remove(shard).unwrap().closed);
         self.version.send_modify(|v| *v += 1);
     }
 
@@ -111,12 +140,16 @@ impl Stream {
     }
 
     pub(crate) fn put(&self, shard: &str, data: &str, at: Timestamp) {
+        self.put_keyed(shard, "k", data, at);
+    }
+
+    pub(crate) fn put_keyed(&self, shard: &str, key: &str, data: &str, at: Timestamp) {
         let mut shards = self.shards.lock().unwrap();
         let shard = shards.get_mut(shard).unwrap();
         assert!(!shard.closed);
         let position = shard.records.len() as u64;
         let sequence = format!("{position:020}");
-        shard.records.push(Record { position, sequence, key: "k".into(), at, data: data.to_owned().into() });
+        shard.records.push(Record { position, sequence, key: key.into(), at, data: data.to_owned().into() });
         self.version.send_modify(|v| *v += 1);
     }
 
@@ -145,12 +178,17 @@ impl Source for Stream {
     fn arn(&self) -> Arn {
         Arn::new("kinesis", "us-east-1", "000000000000", "stream/s")
     }
+    fn since(&self) -> Timestamp {
+        *self.since.lock().unwrap()
+    }
     fn shards(&self) -> Result<Vec<ShardInfo>, SourceError> {
         if *self.gone.lock().unwrap() {
             return Err(SourceError::Gone("deleted".into()));
         }
         let shards = self.shards.lock().unwrap();
-        Ok(shards.iter().map(|(id, s)| ShardInfo { id: id.clone(), parents: s.parents.clone() }).collect())
+        let mut by_age: Vec<(&String, &Shard)> = shards.iter().collect();
+        by_age.sort_by_key(|(_, shard)| shard.number);
+        Ok(by_age.into_iter().map(|(id, s)| ShardInfo { id: id.clone(), parents: s.parents.clone() }).collect())
     }
     fn start_at(&self, shard: &str, start: Start) -> Result<u64, SourceError> {
         self.with(shard, |s| match start {
@@ -182,8 +220,8 @@ impl Source for Stream {
         let holds = move || self.with(shard, |s| s.closed || s.records.len() as u64 > from).unwrap_or(true);
         Box::pin(self.wait(holds))
     }
-    fn reshaped<'a>(&'a self, seen: usize) -> BoxFuture<'a, ()> {
-        let holds = move || *self.gone.lock().unwrap() || self.shards.lock().unwrap().len() > seen;
+    fn reshaped<'a>(&'a self, last: Option<&'a str>) -> BoxFuture<'a, ()> {
+        let holds = move || self.shards().map_or(true, |shards| shards.last().map(|s| s.id.as_str()) != last);
         Box::pin(self.wait(holds))
     }
 }
@@ -193,9 +231,9 @@ impl Source for Stream {
 pub(crate) struct Seen(pub(crate) Mutex<Vec<(String, String)>>);
 
 impl Seen {
-    pub(crate) fn add(&self, shard: &str, chunk: &Chunk) {
+    pub(crate) fn add(&self, turn: &Turn) {
         let text = |r: &Record| String::from_utf8(r.data.to_vec()).unwrap();
-        self.0.lock().unwrap().extend(chunk.records.iter().map(|r| (shard.to_owned(), text(r))));
+        self.0.lock().unwrap().extend(turn.records.iter().map(|r| (turn.shard.to_string(), text(r))));
     }
     pub(crate) fn data(&self) -> Vec<String> {
         self.0.lock().unwrap().iter().map(|(_, data)| data.clone()).collect()
@@ -203,4 +241,9 @@ impl Seen {
     pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap().len()
     }
+}
+
+/// Resolves when a task is to end.
+pub(crate) async fn stopped(mut stop: world::Stop) {
+    stop.wait().await;
 }

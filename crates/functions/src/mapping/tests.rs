@@ -5,7 +5,7 @@ use crate::functions::{Neighbours, Options};
 use crate::runtime::SessionCredentials;
 use crate::state::{Change, Function};
 use bytes::Bytes;
-use consume::{ReadLimit, Record, ShardInfo, SourceError};
+use consume::{Chunk, ReadLimit, Record, ShardInfo, SourceError};
 use delivery::{Delivery, Target, Verdict};
 use names::{Arn, Home};
 use std::path::Path;
@@ -20,6 +20,9 @@ struct Stream;
 impl Source for Stream {
     fn arn(&self) -> Arn {
         Home::default().arn("kinesis", "stream/s")
+    }
+    fn since(&self) -> Timestamp {
+        Timestamp::default()
     }
     fn shards(&self) -> Result<Vec<ShardInfo>, SourceError> {
         Ok(vec![ShardInfo { id: "shard".into(), parents: vec![] }])
@@ -45,7 +48,7 @@ impl Source for Stream {
             }
         })
     }
-    fn reshaped<'a>(&'a self, _: usize) -> BoxFuture<'a, ()> {
+    fn reshaped<'a>(&'a self, _: Option<&'a str>) -> BoxFuture<'a, ()> {
         Box::pin(std::future::pending())
     }
 }
