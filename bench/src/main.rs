@@ -6,7 +6,9 @@
 mod discard;
 mod http;
 mod journal;
+mod matching;
 mod pipeline;
+mod queues;
 mod server;
 mod sign;
 mod stats;
@@ -26,6 +28,9 @@ struct Bench {
     /// The headwater binary
     #[arg(long, default_value = "target/release/headwater", global = true)]
     headwater: PathBuf,
+    /// The one family of rules that `matching` measures
+    #[arg(long, global = true)]
+    family: Option<String>,
     /// Where data directories are made
     #[arg(long, default_value = "target/bench", global = true)]
     dir: PathBuf,
@@ -43,6 +48,12 @@ enum What {
     GetRecords,
     /// From the answer to TerminateInstances to the text message
     Pipeline,
+    /// Events a second against thousands of rules, beside another matcher
+    Matching,
+    /// Send, receive and delete in batches of ten
+    Queues,
+    /// What ten million messages in a queue cost in memory
+    QueueBacklog,
     /// Start to ready, and memory when idle
     Startup,
     /// Everything
@@ -65,6 +76,9 @@ fn main() -> Result<()> {
         if wants(What::Startup) {
             server::startup(&bench.headwater, &bench.dir).await?;
         }
+        if wants(What::Matching) {
+            matching::run(time, bench.family.as_deref())?;
+        }
         if wants(What::Journal) {
             let dir = bench.dir.clone();
             tokio::task::spawn_blocking(move || journal::run(&dir, time)).await??;
@@ -77,6 +91,12 @@ fn main() -> Result<()> {
         }
         if bench.what == What::GetRecords {
             http::get_alone(&bench.headwater, &bench.dir, time).await?;
+        }
+        if wants(What::Queues) {
+            queues::run(&bench.headwater, &bench.dir, time).await?;
+        }
+        if bench.what == What::QueueBacklog {
+            queues::backlog(&bench.headwater, &bench.dir).await?;
         }
         if wants(What::Pipeline) {
             pipeline::run(&bench.headwater, &bench.dir).await?;

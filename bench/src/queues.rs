@@ -74,8 +74,11 @@ impl Worker {
         if handles.is_empty() {
             return Ok(0);
         }
-        let entries: Vec<Value> =
-            handles.iter().enumerate().map(|(i, handle)| json!({"Id": i.to_string(), "ReceiptHandle": handle})).collect();
+        let entries: Vec<Value> = handles
+            .iter()
+            .enumerate()
+            .map(|(i, handle)| json!({"Id": i.to_string(), "ReceiptHandle": handle}))
+            .collect();
         let body = json!({"QueueUrl": self.url, "Entries": entries}).to_string();
         let answer = self.ask("DeleteMessageBatch", body).await?;
         ensure!(memchr::memmem::find(&answer, b"SenderFault").is_none(), "{}", String::from_utf8_lossy(&answer));

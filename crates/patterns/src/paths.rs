@@ -16,6 +16,8 @@ struct Place {
     asked: bool,
     /// One bit for each kind of name below; none set means that nothing below is asked for.
     below: u64,
+    /// One bit for each kind of byte that a name below begins with.
+    firsts: u64,
 }
 
 /// The tree.
@@ -28,7 +30,7 @@ pub(crate) struct Paths {
 
 impl Default for Paths {
     fn default() -> Paths {
-        let root = Place { parent: ROOT, name: Box::default(), asked: false, below: 0 };
+        let root = Place { parent: ROOT, name: Box::default(), asked: false, below: 0, firsts: 0 };
         Paths { places: vec![root], names: HashMap::default() }
     }
 }
@@ -38,6 +40,11 @@ fn sign(name: &[u8]) -> u64 {
     let first = name.first().copied().unwrap_or(0);
     let last = name.last().copied().unwrap_or(0);
     1 << ((usize::from(first) + 3 * usize::from(last) + 5 * name.len()) & 63)
+}
+
+/// A sign of the first byte; an empty name begins with the dot that would follow it.
+fn first(name: &[u8]) -> u64 {
+    1 << (name.first().copied().unwrap_or(b'.') & 63)
 }
 
 fn key(parent: PlaceId, name: &[u8]) -> u64 {
@@ -67,8 +74,9 @@ impl Paths {
         }
         let place = PlaceId::try_from(self.places.len()).expect("patterns are too short for 2^32 names");
         self.names.insert(key, place);
-        self.places.push(Place { parent, name: name.into(), asked: false, below: 0 });
+        self.places.push(Place { parent, name: name.into(), asked: false, below: 0, firsts: 0 });
         self.places[parent as usize].below |= sign(name);
+        self.places[parent as usize].firsts |= first(name);
         place
     }
 
@@ -90,6 +98,11 @@ impl Paths {
             }
             key = key.wrapping_add(1);
         }
+    }
+
+    /// Whether a name could be several names below a place, joined by dots.
+    pub(crate) fn may_be_dotted(&self, place: PlaceId, name: &[u8]) -> bool {
+        self.places[place as usize].firsts & first(name) != 0 && name.contains(&b'.')
     }
 
     /// Whether a rule asks for values at a place.

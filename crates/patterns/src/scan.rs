@@ -124,7 +124,7 @@ impl Scan<'_> {
             return self.dotted(place, name.as_bytes()).map_or(Ok(None), |_| Err(Stop::Odd));
         }
         match self.paths.below(place, raw) {
-            None if raw.contains(&b'.') && self.dotted(place, raw).is_some() => Err(Stop::Odd),
+            None if self.paths.may_be_dotted(place, raw) && self.dotted(place, raw).is_some() => Err(Stop::Odd),
             found => Ok(found),
         }
     }
@@ -285,19 +285,20 @@ fn unescape(text: &str) -> Result<String, Fault> {
     Ok(reader.text()?.to_owned())
 }
 
-/// Where the next quote or backslash is: eight bytes at a time.
+/// Where the next quote or backslash is: sixteen bytes at a time, as most strings are shorter.
+#[inline(always)]
 fn quote_or_backslash(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
+    const ONES: u128 = u128::MAX / 0xFF;
+    const TOPS: u128 = ONES * 0x80;
     // The lowest top bit set marks the first byte that is zero.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+    let zero = |word: u128| word.wrapping_sub(ONES) & !word & TOPS;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        let word = u128::from_le_bytes(*chunk);
+        let found = zero(word ^ (ONES * b'"' as u128)) | zero(word ^ (ONES * b'\\' as u128));
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
-        at += 8;
+        at += 16;
     }
     while at < bytes.len() && !matches!(bytes[at], b'"' | b'\\') {
         at += 1;
