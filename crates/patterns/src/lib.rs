@@ -5,13 +5,14 @@
 //! panics or makes work out of proportion to its length; [`RuleSet::matching`] finds exactly the rules whose
 //! [`Pattern::matches`] holds, at a cost that depends on the event and on what it matches, not on how many rules there are.
 //! What it is not: a service; it does no I/O, knows no shapes and keeps no state beyond what it is given.
-//! Entry points: [`Pattern::parse`] and [`Pattern::parse_as`], [`Event::parse`], [`RuleSet`].
+//! Entry points: [`Pattern::parse`] and [`Pattern::parse_as`], [`Event::parse`], [`RuleSet`], [`Explanation::new`].
 
 mod condition;
 mod doors;
 mod elements;
 mod evaluate;
 mod event;
+mod explain;
 mod finds;
 mod hash;
 pub mod json;
@@ -23,11 +24,13 @@ mod pattern;
 mod ranges;
 mod scan;
 mod set;
+mod show;
 #[cfg(test)]
 mod tests;
 mod value;
 mod wildcard;
 
 pub use event::{Event, EventError};
+pub use explain::{Explanation, Field};
 pub use pattern::{Dialect, Pattern, PatternError};
 pub use set::RuleSet;
