@@ -16,7 +16,7 @@ use std::net::IpAddr;
 /// Beginnings and ends that are longer stand behind the door of this many bytes.
 const AFFIX_MAX: usize = 127;
 /// Bytes of a wildcard that a door is made of, where a piece of it is as long.
-const GRAM: usize = 4;
+const GRAM: usize = 6;
 
 /// What a door looks at.
 #[derive(Clone, Copy, Debug, PartialEq)]

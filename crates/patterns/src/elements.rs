@@ -3,66 +3,106 @@
 
 use crate::finds::{ElementId, Finds, WHOLE};
 use crate::paths::{Paths, PlaceId};
+use std::ops::Range;
 
-/// A question of a branch, with the elements that speak for it.
+/// What a branch asks, with the elements that speak for it. Kept from branch to branch.
+#[derive(Default)]
 pub(crate) struct Asked {
-    pub(crate) place: PlaceId,
-    /// Whether it asks that there be no value.
-    pub(crate) absent: bool,
-    /// In order: the elements with a value that passes; where it asks for none, those with any.
-    pub(crate) held_in: Vec<ElementId>,
+    questions: Vec<Question>,
+    /// The elements of all questions, those of each in order.
+    held_in: Vec<ElementId>,
 }
 
-/// Whether elements can be chosen so that all questions hold.
-pub(crate) fn consistent(paths: &Paths, finds: &Finds, asked: &[Asked]) -> bool {
-    let asked: Vec<&Asked> = asked.iter().collect();
-    Choice { paths, finds }.holds_in(WHOLE, &asked)
+#[derive(Clone, Debug)]
+struct Question {
+    place: PlaceId,
+    /// Whether it asks that there be no value.
+    absent: bool,
+    /// Its part of `held_in`.
+    held_in: Range<usize>,
+}
+
+impl Asked {
+    pub(crate) fn clear(&mut self) {
+        self.questions.clear();
+        self.held_in.clear();
+    }
+
+    /// Adds a question with the elements that have a value that passes; where it asks for none, those with any.
+    pub(crate) fn add(&mut self, place: PlaceId, absent: bool, held_in: impl Iterator<Item = ElementId>) {
+        let start = self.held_in.len();
+        self.held_in.extend(held_in);
+        // They come with the last first, but not quite in order: what follows an element lies in the one around it.
+        self.held_in[start..].sort_unstable();
+        self.questions.push(Question { place, absent, held_in: start..self.held_in.len() });
+    }
+
+    /// Whether elements can be chosen so that all questions hold.
+    pub(crate) fn is_consistent(&mut self, paths: &Paths, finds: &Finds) -> bool {
+        let choice = Choice { paths, finds, held_in: &self.held_in };
+        choice.holds_in(WHOLE, &mut self.questions)
+    }
 }
 
 struct Choice<'a> {
     paths: &'a Paths,
     finds: &'a Finds,
+    held_in: &'a [ElementId],
 }
 
 impl Choice<'_> {
-    fn holds_in(&self, element: ElementId, asked: &[&Asked]) -> bool {
-        let mut left = asked.to_vec();
-        for array in self.arrays_in(element) {
-            let (below, rest): (Vec<&Asked>, Vec<&Asked>) =
-                left.into_iter().partition(|asked| self.paths.is_below(asked.place, array));
-            left = rest;
-            if !below.is_empty() && !self.holds_below(element, array, &below) {
+    /// Whether all that is asked holds in an element; what is asked may change its order.
+    fn holds_in(&self, element: ElementId, asked: &mut [Question]) -> bool {
+        let end = self.finds.element(element).end;
+        let (mut inner, mut rest) = (element + 1, asked);
+        while inner < end {
+            // The elements of one array follow one another.
+            let array = self.finds.element(inner).place;
+            let mut after = inner;
+            while after < end && self.finds.element(after).place == array {
+                after = self.finds.element(after).end;
+            }
+            let (below, others) = self.split(rest, array);
+            if !below.is_empty() && !self.holds_in_one_of(inner..after, below) {
                 return false;
             }
+            (inner, rest) = (after, others);
         }
-        left.iter().all(|asked| asked.held_in.binary_search(&element).is_ok() != asked.absent)
+        rest.iter().all(|question| self.elements(question).binary_search(&element).is_ok() != question.absent)
     }
 
-    fn holds_below(&self, element: ElementId, array: PlaceId, asked: &[&Asked]) -> bool {
-        if asked.iter().all(|asked| asked.absent) {
+    fn holds_in_one_of(&self, elements: Range<ElementId>, asked: &mut [Question]) -> bool {
+        if asked.iter().all(|question| question.absent) {
             // Nothing fixes an element, so the values must be absent from all of them.
-            let end = self.finds.element(element).end;
-            return asked.iter().all(|asked| {
-                let first = asked.held_in.partition_point(|held| *held < element);
-                asked.held_in.get(first).is_none_or(|held| *held >= end)
+            return asked.iter().all(|question| {
+                let held_in = self.elements(question);
+                let first = held_in.partition_point(|held| *held < elements.start);
+                held_in.get(first).is_none_or(|held| *held >= elements.end)
             });
         }
-        self.elements_in(element).any(|inner| self.finds.element(inner).place == array && self.holds_in(inner, asked))
+        let mut element = elements.start;
+        while element < elements.end {
+            if self.holds_in(element, asked) {
+                return true;
+            }
+            element = self.finds.element(element).end;
+        }
+        false
     }
 
-    /// The elements of the arrays that stand directly in an element.
-    fn elements_in(&self, element: ElementId) -> impl Iterator<Item = ElementId> {
-        let end = self.finds.element(element).end;
-        let first = Some(element + 1).filter(|first| *first < end);
-        std::iter::successors(first, move |inner| Some(self.finds.element(*inner).end).filter(|next| *next < end))
+    /// What is asked below an array, and the rest.
+    fn split<'q>(&self, asked: &'q mut [Question], array: PlaceId) -> (&'q mut [Question], &'q mut [Question]) {
+        let mut below = 0;
+        for at in 0..asked.len() {
+            if self.paths.is_below(asked[at].place, array) {
+                asked.swap(below, at);
+                below += 1;
+            }
+        }
+        asked.split_at_mut(below)
     }
 
-    /// The places of those arrays.
-    fn arrays_in(&self, element: ElementId) -> Vec<PlaceId> {
-        let mut arrays: Vec<PlaceId> = self.elements_in(element).map(|inner| self.finds.element(inner).place).collect();
-        arrays.dedup();
-        arrays.sort_unstable();
-        arrays.dedup();
-        arrays
+    fn elements(&self, question: &Question) -> &[ElementId] {
+        &self.held_in[question.held_in.clone()]
     }
 }

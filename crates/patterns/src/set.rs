@@ -5,10 +5,10 @@
 //! branches ask it. So the work depends on the event, and on how many rules are nearly matched, not on how many there are.
 
 use crate::doors::Doors;
-use crate::elements::{self, Asked};
+use crate::elements::Asked;
 use crate::evaluate::{Branch, Leaf};
 use crate::event::{Event, EventError};
-use crate::finds::{ElementId, Finds};
+use crate::finds::Finds;
 use crate::paths::{Paths, PlaceId, ROOT};
 use crate::pattern::Pattern;
 use crate::scan::{self, Stop};
@@ -65,6 +65,7 @@ struct Question {
 #[derive(Default)]
 struct Scratch {
     finds: Finds,
+    elements: Asked,
     folded: String,
     /// Branches to check.
     candidates: Vec<u32>,
@@ -257,7 +258,7 @@ impl<Id: Ord + Clone> RuleSet<Id> {
             let absent = bound && self.questions[*question as usize].leaf == Leaf::Absent;
             absent || self.answer(*question, text, scratch)
         });
-        holds && (!bound || self.is_consistent(questions, text, &scratch.finds))
+        holds && (!bound || self.is_consistent(questions, text, scratch))
     }
 
     /// Whether two things are asked for below an array, so that they must be found in the same element of it.
@@ -268,16 +269,15 @@ impl<Id: Ord + Clone> RuleSet<Id> {
         })
     }
 
-    fn is_consistent(&self, questions: &[u32], text: &str, finds: &Finds) -> bool {
-        let asked = questions.iter().map(|question| {
+    fn is_consistent(&self, questions: &[u32], text: &str, scratch: &mut Scratch) -> bool {
+        let Scratch { finds, elements, .. } = scratch;
+        elements.clear();
+        for question in questions {
             let Question { place, leaf } = &self.questions[*question as usize];
             let passing = finds.at(*place, text).filter(|(_, value)| leaf.accepts(*value));
-            let mut held_in: Vec<ElementId> = passing.map(|(element, _)| element).collect();
-            // They come with the last first, but not quite in order: what follows an element lies in the one around it.
-            held_in.sort_unstable();
-            Asked { place: *place, absent: *leaf == Leaf::Absent, held_in }
-        });
-        elements::consistent(&self.paths, finds, &asked.collect::<Vec<_>>())
+            elements.add(*place, *leaf == Leaf::Absent, passing.map(|(element, _)| element));
+        }
+        elements.is_consistent(&self.paths, finds)
     }
 
     fn answer(&self, question: u32, text: &str, scratch: &mut Scratch) -> bool {
