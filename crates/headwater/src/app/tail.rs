@@ -76,32 +76,48 @@ async fn audit(house: &House, from: &str, wait: Duration) -> Result<Value, Strin
     Ok(page(records.iter().map(|(at, text)| line(*at, text)).collect(), next))
 }
 
+/// Where a stream is read on.
+struct Place {
+    shard: String,
+    next: u64,
+    /// Nothing more will come there.
+    ended: bool,
+}
+
 /// A stream's cursor is `SHARD=POSITION,...`.
 async fn stream(source: Arc<dyn Source>, from: &str, wait: Duration) -> Result<Value, String> {
     let mut places = Vec::new();
     for shard in source.shards().map_err(|e| e.to_string())? {
         let known = from.split(',').find_map(|p| p.strip_prefix(&format!("{}=", shard.id))?.parse().ok());
         let start = if from == "end" { Start::Latest } else { Start::TrimHorizon };
-        let place = match known {
-            Some(place) => place,
+        let next = match known {
+            Some(next) => next,
             None => source.start_at(&shard.id, start).map_err(|e| e.to_string())?,
         };
-        places.push((shard.id, place));
+        places.push(Place { shard: shard.id, next, ended: false });
     }
-    if from != "end" && !wait.is_zero() {
-        let arrivals = places.iter().map(|(shard, place)| source.changed(shard, *place)).collect();
-        let _ = tokio::time::timeout(wait, any(arrivals)).await;
-    }
-    let mut lines: Vec<(Timestamp, Value)> = Vec::new();
-    for (shard, place) in &mut places {
-        let limit = ReadLimit { records: PAGE, bytes: 1 << 20 };
-        let chunk = source.read(shard, *place, limit).map_err(|e| e.to_string())?;
-        *place = chunk.next;
-        lines.extend(chunk.records.iter().map(|r| (r.at, line(r.at, &String::from_utf8_lossy(&r.data)))));
+    let mut lines = take(&*source, &mut places)?;
+    if lines.is_empty() && from != "end" && !wait.is_zero() {
+        let open = places.iter().filter(|place| !place.ended);
+        let mut news: Vec<_> = open.map(|place| source.changed(&place.shard, place.next)).collect();
+        news.push(source.reshaped(places.last().map(|place| place.shard.as_str())));
+        let _ = tokio::time::timeout(wait, any(news)).await;
+        lines = take(&*source, &mut places)?;
     }
     lines.sort_by_key(|(at, _)| *at);
-    let next: Vec<String> = places.iter().map(|(shard, place)| format!("{shard}={place}")).collect();
+    let next: Vec<String> = places.iter().map(|place| format!("{}={}", place.shard, place.next)).collect();
     Ok(page(lines.into_iter().map(|(_, l)| l).collect(), next.join(",")))
+}
+
+fn take(source: &dyn Source, places: &mut [Place]) -> Result<Vec<(Timestamp, Value)>, String> {
+    let mut lines = Vec::new();
+    for place in places {
+        let limit = ReadLimit { records: PAGE, bytes: 1 << 20 };
+        let chunk = source.read(&place.shard, place.next, limit).map_err(|e| e.to_string())?;
+        (place.next, place.ended) = (chunk.next, chunk.ended);
+        lines.extend(chunk.records.iter().map(|r| (r.at, line(r.at, &String::from_utf8_lossy(&r.data)))));
+    }
+    Ok(lines)
 }
 
 /// Resolves with the first of them.
