@@ -80,6 +80,10 @@ impl Number {
 
 /// Millionths, rounded down and doubled, plus one if anything was rounded off.
 fn decimal_halves(text: &str) -> Option<i64> {
+    // Most numbers are short and whole.
+    if text.len() < 10 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(text.bytes().fold(0, |number, byte| number * 10 + i64::from(byte - b'0')) * 2_000_000);
+    }
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         // An exponent too long for an i32 belongs to zero or to a number far outside the range.
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
