@@ -8,9 +8,14 @@ from botocore.exceptions import ClientError
 
 
 @pytest.fixture
-def kinesis(fresh):
+def server(fresh):
     # Its readers ask more often than five times a second.
-    return fresh('--limits', 'off').client('kinesis', max_pool_connections=20)
+    return fresh('--limits', 'off')
+
+
+@pytest.fixture
+def kinesis(server):
+    return server.client('kinesis', max_pool_connections=20)
 
 
 def create(kinesis, name, shards):
@@ -112,7 +117,7 @@ def test_counts_go_up_and_down_while_producers_put(kinesis):
     assert got == put
 
 
-def test_a_split_and_a_merge_bring_the_range_back(kinesis):
+def test_a_split_and_a_merge_bring_the_range_back(server, kinesis):
     create(kinesis, 'orders', 1)
     kinesis.put_record(StreamName='orders', PartitionKey='a', Data=b'1')
     kinesis.split_shard(
@@ -127,6 +132,8 @@ def test_a_split_and_a_merge_bring_the_range_back(kinesis):
     settle(kinesis, 'orders')
     kinesis.put_record(StreamName='orders', PartitionKey='a', Data=b'3')
     assert [r['Data'] for r in read_lineage(kinesis, 'orders')] == [b'1', b'2', b'3']
+    tail = server.own('tail?what=orders&from=start')
+    assert [line['text'] for line in tail['lines']] == ['1', '2', '3']
     last = shards_of(kinesis, 'orders')['shardId-000000000003']
     assert last['HashKeyRange'] == {'StartingHashKey': '0', 'EndingHashKey': str((1 << 128) - 1)}
     assert (last['ParentShardId'], last['AdjacentParentShardId']) == ('shardId-000000000001', 'shardId-000000000002')
@@ -137,9 +144,7 @@ def test_a_split_and_a_merge_bring_the_range_back(kinesis):
     assert 'already been merged or split' in error.value.response['Error']['Message']
 
 
-def test_a_killed_server_comes_back_with_every_shard(fresh):
-    server = fresh('--limits', 'off')
-    kinesis = server.client('kinesis')
+def test_a_killed_server_comes_back_with_every_shard(server, kinesis):
     create(kinesis, 'orders', 4)
     put = {}
     for n in range(40):
