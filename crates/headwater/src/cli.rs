@@ -26,6 +26,10 @@ pub enum Command {
     Tail(TailArgs),
     /// Show what runs, lags and fails.
     Status(StatusArgs),
+    /// Show which fields of an event match a pattern, and why others do not.
+    ///
+    /// Exits with 0 where the event matches, 1 where it does not, 2 where one of the two is invalid.
+    Explain(ExplainArgs),
     /// Make a local certificate authority and a certificate for TLS.
     TlsInit(TlsArgs),
 }
@@ -151,6 +155,42 @@ pub struct StatusArgs {
     pub json: bool,
     #[command(flatten)]
     pub client: ClientArgs,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The pattern: JSON, a file, or `-` for standard input
+    pub pattern: String,
+    /// The event: JSON, a file, or `-` for standard input
+    pub event: String,
+    /// Whose pattern it is
+    #[arg(long, value_enum, default_value_t = Language::Rule)]
+    pub language: Language,
+}
+
+/// The services that share the pattern language, each with its own limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// A rule of EventBridge
+    Rule,
+    /// A filter of an event source mapping
+    EventFilter,
+    /// An SNS filter policy on attributes
+    AttributePolicy,
+    /// An SNS filter policy on message bodies
+    BodyPolicy,
+}
+
+impl From<Language> for patterns::Dialect {
+    fn from(language: Language) -> patterns::Dialect {
+        match language {
+            Language::Rule => patterns::Dialect::EventBus,
+            Language::EventFilter => patterns::Dialect::EventSource,
+            Language::AttributePolicy => patterns::Dialect::MessageAttributes,
+            Language::BodyPolicy => patterns::Dialect::MessageBody,
+        }
+    }
 }
 
 /// Options of `tls-init`.

@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod demo;
 mod env;
+mod explain;
 mod plan;
 mod serve;
 mod status;
@@ -41,12 +42,14 @@ fn main() -> ExitCode {
             Command::Tail(args) => tail::run(args).await,
             Command::Status(args) => status::run(args).await,
             Command::TlsInit(args) => tls::run(&args),
+            Command::Explain(args) => return Ok(explain::run(&args)),
         }
+        .map(|()| ExitCode::SUCCESS)
     });
     // Blocking reads of a closed connection must not hold the exit back.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
