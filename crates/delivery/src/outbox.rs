@@ -89,7 +89,8 @@ impl Delivery {
         let (mut sends, mut bytes) = (Sends::new(), 0);
         for envelope in envelopes {
             let lane = self.lane(&envelope.to).await?;
-            let message = Message { not_before: envelope.not_before, body: codec::encode(envelope), ..Message::default() };
+            let message =
+                Message { not_before: envelope.not_before, body: codec::encode(envelope), ..Message::default() };
             bytes += message.body.len();
             sends.entry(lane.name.clone()).or_insert_with(|| (lane, Vec::new())).1.push(message);
             if bytes >= SEND_BYTES {

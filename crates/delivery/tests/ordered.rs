@@ -5,6 +5,7 @@
 mod support;
 
 use delivery::{Delivery, Ordered, Verdict};
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Scripted, accepted, again, arn, envelope, house, refused, until};
@@ -23,7 +24,7 @@ async fn one(
 async fn it_tries_until_accepted_even_after_a_refusal() {
     let (world, delivery, target) = one(|tries| Some([again(), refused(), accepted()][tries].clone())).await;
     let e = envelope(&world, "e", arn("lambda", "function:f"));
-    let ordered = delivery.in_order(&e, &mut world.tasks.stop(Stage::Sources), |_, _| false).await;
+    let ordered = delivery.in_order(&e, pending(), |_, verdict| !matches!(verdict, Verdict::Accepted(_))).await;
     assert_eq!(ordered, Ordered::Accepted("thanks".into()));
     assert_eq!(target.pauses(), [1, 2]);
 }
@@ -32,8 +33,8 @@ async fn it_tries_until_accepted_even_after_a_refusal() {
 async fn the_caller_may_give_up() {
     let (world, delivery, target) = one(|_| Some(refused())).await;
     let e = envelope(&world, "e", arn("lambda", "function:f"));
-    let give_up = |tries: u32, verdict: &Verdict| tries == 2 && *verdict == refused();
-    let ordered = delivery.in_order(&e, &mut world.tasks.stop(Stage::Sources), give_up).await;
+    let again = |tries: u32, verdict: &Verdict| tries != 2 || *verdict != refused();
+    let ordered = delivery.in_order(&e, pending(), again).await;
     assert_eq!(ordered, Ordered::GaveUp { code: "NO_PERMISSIONS".into(), why: "you may not".into(), tries: 2 });
     assert_eq!(target.tries(), 2);
 }
@@ -44,7 +45,7 @@ async fn the_policy_ends_it() {
     let mut e = envelope(&world, "e", arn("lambda", "function:f"));
     e.policy.max_attempts = u32::MAX;
     e.policy.max_age = Duration::from_secs(20);
-    let ordered = delivery.in_order(&e, &mut world.tasks.stop(Stage::Sources), |_, _| false).await;
+    let ordered = delivery.in_order(&e, pending(), |_, verdict| !matches!(verdict, Verdict::Accepted(_))).await;
     assert!(matches!(ordered, Ordered::GaveUp { tries: 6, .. }), "{ordered:?}");
     assert_eq!(target.pauses(), [1, 2, 4, 8, 5]);
 }
@@ -56,11 +57,20 @@ async fn a_stop_ends_the_wait() {
     let ended = Arc::new(std::sync::Mutex::new(None));
     let told = ended.clone();
     world.tasks.spawn(Stage::Sources, "walk", move |mut stop| async move {
-        let ordered = inner.in_order(&e, &mut stop, |_, _| false).await;
+        let ordered = inner.in_order(&e, stop.wait(), |_, _| true).await;
         *told.lock().unwrap() = Some(ordered);
     });
     until(&world, || target.tries() == 2).await;
     assert_eq!(world.tasks.shut_down(Duration::from_secs(1)).await, [] as [&str; 0]);
     assert_eq!(*ended.lock().unwrap(), Some(Ordered::Stopped));
     assert_eq!(target.tries(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_tells_of_a_failure_is_no_success() {
+    let (world, delivery, target) = one(|_| Some(accepted())).await;
+    let e = envelope(&world, "e", arn("lambda", "function:f"));
+    let ordered = delivery.in_order(&e, pending(), |tries, _| tries < 3).await;
+    assert_eq!(ordered, Ordered::Accepted("thanks".into()));
+    assert_eq!(target.pauses(), [1, 2], "with the pauses of any failure");
 }

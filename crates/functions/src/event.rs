@@ -1,68 +1,158 @@
-//! The event a function gets for a batch of stream records.
-//! <https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html#services-kinesis-event-example>
+//! The events that functions get for batches of records and of messages.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html#services-kinesis-event-example>,
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use consume::Record;
+use consume::{Message, Record};
 use names::Arn;
+use serde::Serialize;
 use serde_json::json;
 
-/// What all records of a mapping share.
+/// What all records of a batch share.
 pub(crate) struct Origin<'a> {
-    /// The stream.
-    pub(crate) stream: &'a Arn,
-    /// The shard.
+    /// The stream or queue.
+    pub(crate) source: &'a Arn,
+    /// The shard, of a stream.
     pub(crate) shard: &'a str,
     /// The function's execution role.
-    pub(crate) role: &'a Arn,
+    pub(crate) role: &'a str,
 }
 
-/// Splits records into the payloads of as many invocations as their size asks for: each at most `limit` bytes (a single
-/// record over the limit still gets a payload of its own). Gives each payload with the number of its records.
-pub(crate) fn payloads(origin: &Origin<'_>, records: &[Record], limit: usize) -> Vec<(Bytes, usize)> {
-    const HEAD: &str = "{\"Records\":[";
-    let mut out = Vec::new();
-    let mut body = String::from(HEAD);
+/// What a record's payload is written as.
+pub(crate) enum Data<'a> {
+    /// As functions get it: in base64.
+    Base64(&'a [u8]),
+    /// As filters see it: a JSON text as it is.
+    Json(&'a str),
+    /// Not at all.
+    None,
+}
+
+const HEAD: &[u8] = b"{\"Records\":[";
+
+/// The event of as many of `items` as fit into `limit` bytes, at least one if there is any, and how many those are.
+/// `tail` is what follows the list.
+pub(crate) fn payload<T>(items: &[T], tail: &str, limit: usize, write: impl Fn(&mut Vec<u8>, &T)) -> (Bytes, usize) {
+    let mut out = HEAD.to_vec();
     let mut count = 0;
-    for record in records {
-        let text = one(origin, record);
-        if count > 0 && body.len() + text.len() + 3 > limit {
-            body.push_str("]}");
-            out.push((Bytes::from(std::mem::replace(&mut body, HEAD.to_owned())), count));
-            count = 0;
-        }
+    for item in items {
+        let before = out.len();
         if count > 0 {
-            body.push(',');
+            out.push(b',');
         }
-        body.push_str(&text);
+        write(&mut out, item);
+        if count > 0 && out.len() + 1 + tail.len() > limit {
+            out.truncate(before);
+            break;
+        }
         count += 1;
     }
-    if count > 0 {
-        body.push_str("]}");
-        out.push((Bytes::from(body), count));
-    }
-    out
+    out.push(b']');
+    out.extend_from_slice(tail.as_bytes());
+    (out.into(), count)
 }
 
-fn one(origin: &Origin<'_>, record: &Record) -> String {
-    json!({
-        "kinesis": {
-            "kinesisSchemaVersion": "1.0",
-            "partitionKey": record.key,
-            "sequenceNumber": record.sequence,
-            "data": STANDARD.encode(&record.data),
-            "approximateArrivalTimestamp": record.at.millis() as f64 / 1000.0,
-        },
-        "eventSource": "aws:kinesis",
-        "eventVersion": "1.0",
-        "eventID": format!("{}:{}", origin.shard, record.sequence),
-        "eventName": "aws:kinesis:record",
-        "invokeIdentityArn": origin.role,
-        "awsRegion": origin.stream.region(),
-        "eventSourceARN": origin.stream,
-    })
-    .to_string()
+fn string(out: &mut Vec<u8>, text: &str) {
+    put(out, text);
+}
+
+fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(out, value).expect("texts and maps of texts are JSON");
+}
+
+/// A record of a stream, field by field into the buffer: a batch may hold ten thousand.
+pub(crate) fn record(out: &mut Vec<u8>, origin: &Origin<'_>, record: &Record) {
+    out.extend_from_slice(b"{\"kinesis\":{");
+    inner(out, record, &Data::Base64(&record.data));
+    out.extend_from_slice(b"},");
+    outer(out, origin, record);
+    out.push(b'}');
+}
+
+/// What a filter sees of a record: its fields in one object.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis-filtering.html>
+pub(crate) fn filtered_record(out: &mut Vec<u8>, origin: &Origin<'_>, record: &Record, data: &Data<'_>) {
+    out.push(b'{');
+    inner(out, record, data);
+    out.push(b',');
+    outer(out, origin, record);
+    out.push(b'}');
+}
+
+fn inner(out: &mut Vec<u8>, record: &Record, data: &Data<'_>) {
+    out.extend_from_slice(b"\"kinesisSchemaVersion\":\"1.0\",\"partitionKey\":");
+    string(out, &record.key);
+    out.extend_from_slice(b",\"sequenceNumber\":");
+    string(out, &record.sequence);
+    match data {
+        Data::Base64(data) => {
+            out.extend_from_slice(b",\"data\":\"");
+            let start = out.len();
+            out.resize(start + data.len().div_ceil(3) * 4, 0);
+            let length = STANDARD.encode_slice(data, &mut out[start..]).expect("the room is of the right size");
+            out.truncate(start + length);
+            out.push(b'"');
+        }
+        Data::Json(text) => {
+            out.extend_from_slice(b",\"data\":");
+            out.extend_from_slice(text.as_bytes());
+        }
+        Data::None => {}
+    }
+    let ms = record.at.millis().max(0);
+    let seconds = format!(",\"approximateArrivalTimestamp\":{}.{:03}", ms / 1000, ms % 1000);
+    out.extend_from_slice(seconds.as_bytes());
+}
+
+fn outer(out: &mut Vec<u8>, origin: &Origin<'_>, record: &Record) {
+    out.extend_from_slice(
+        b"\"eventSource\":\"aws:kinesis\",\"eventVersion\":\"1.0\",\"eventName\":\"aws:kinesis:record\",\"eventID\":\"",
+    );
+    for part in [origin.shard, ":", &record.sequence] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.extend_from_slice(b"\",\"invokeIdentityArn\":");
+    string(out, origin.role);
+    out.extend_from_slice(b",\"awsRegion\":");
+    string(out, origin.source.region());
+    out.extend_from_slice(b",\"eventSourceARN\":");
+    string(out, origin.source.as_str());
+}
+
+/// A message of a queue.
+pub(crate) fn message(out: &mut Vec<u8>, origin: &Origin<'_>, message: &Message) {
+    put(out, &message_value(origin, message, serde_json::Value::String(message.body.clone())));
+}
+
+/// A message with its body as a function gets it, or as a filter sees it.
+pub(crate) fn message_value(origin: &Origin<'_>, message: &Message, body: serde_json::Value) -> serde_json::Value {
+    let attributes = message.attributes.iter().map(|(name, attribute)| {
+        let mut value = json!({"stringListValues": [], "binaryListValues": [], "dataType": attribute.data_type});
+        if let Some(text) = &attribute.text {
+            value["stringValue"] = text.clone().into();
+        }
+        if let Some(binary) = &attribute.binary {
+            value["binaryValue"] = STANDARD.encode(binary).into();
+        }
+        (name.clone(), value)
+    });
+    let mut value = json!({
+        "messageId": message.id,
+        "receiptHandle": message.handle,
+        "body": body,
+        "attributes": message.system,
+        "messageAttributes": attributes.collect::<serde_json::Map<_, _>>(),
+        "md5OfBody": message.body_md5,
+        "eventSource": "aws:sqs",
+        "eventSourceARN": origin.source,
+        "awsRegion": origin.source.region(),
+    });
+    if let Some(sum) = &message.attributes_md5 {
+        value["md5OfMessageAttributes"] = sum.clone().into();
+    }
+    value
 }
 
 #[cfg(test)]
@@ -70,40 +160,78 @@ mod tests {
     use super::*;
     use names::Timestamp;
 
-    fn record(position: u64, len: usize) -> Record {
+    fn a_record(position: u64, len: usize) -> Record {
         Record {
             position,
             sequence: format!("4959{position}"),
-            key: "k".into(),
-            at: Timestamp::from_millis(1_545_084_650_987),
+            key: "k\"ey".into(),
+            at: Timestamp::from_millis(1_545_084_650_087),
             data: Bytes::from(vec![b'x'; len]),
         }
+    }
+
+    fn origin(source: &Arn) -> Origin<'_> {
+        Origin { source, shard: "shardId-000000000006", role: "arn:aws:iam::123456789012:role/r" }
     }
 
     #[test]
     fn the_documented_shape() {
         let stream: Arn = "arn:aws:kinesis:us-east-2:123456789012:stream/s".parse().unwrap();
-        let role: Arn = "arn:aws:iam::123456789012:role/r".parse().unwrap();
-        let origin = Origin { stream: &stream, shard: "shardId-000000000006", role: &role };
-        let all = payloads(&origin, &[record(1, 3)], 6 << 20);
-        let event: serde_json::Value = serde_json::from_slice(&all[0].0).unwrap();
-        let first = &event["Records"][0];
-        assert_eq!(first["eventID"], "shardId-000000000006:49591");
-        assert_eq!(first["kinesis"]["data"], "eHh4");
-        assert_eq!(first["kinesis"]["approximateArrivalTimestamp"], 1_545_084_650.987);
-        assert_eq!(first["awsRegion"], "us-east-2");
-        assert_eq!(first["invokeIdentityArn"], role.as_str());
+        let origin = origin(&stream);
+        let (body, count) = payload(&[a_record(1, 4)], "}", 6 << 20, |out, r| record(out, &origin, r));
+        let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(count, 1);
+        let expected = json!({"Records": [{
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0", "partitionKey": "k\"ey", "sequenceNumber": "49591", "data": "eHh4eA==",
+                "approximateArrivalTimestamp": 1_545_084_650.087,
+            },
+            "eventSource": "aws:kinesis", "eventVersion": "1.0", "eventID": "shardId-000000000006:49591",
+            "eventName": "aws:kinesis:record", "invokeIdentityArn": "arn:aws:iam::123456789012:role/r",
+            "awsRegion": "us-east-2", "eventSourceARN": "arn:aws:kinesis:us-east-2:123456789012:stream/s",
+        }]});
+        assert_eq!(event, expected);
     }
 
     #[test]
-    fn batches_are_split_by_size_and_lose_nothing() {
+    fn events_are_split_by_size_and_lose_nothing() {
         let stream: Arn = "arn:aws:kinesis:us-east-2:123456789012:stream/s".parse().unwrap();
-        let origin = Origin { stream: &stream, shard: "shardId-000000000000", role: &stream };
-        let records: Vec<Record> = (0..10).map(|i| record(i, 1000)).collect();
-        let all = payloads(&origin, &records, 6000);
-        assert!(all.len() > 1);
-        assert!(all.iter().all(|(body, _)| body.len() <= 6000));
-        assert_eq!(all.iter().map(|(_, n)| n).sum::<usize>(), 10);
-        assert_eq!(payloads(&origin, &records[..1], 10).len(), 1, "one record is never split");
+        let origin = origin(&stream);
+        let records: Vec<Record> = (0..10).map(|i| a_record(i, 1000)).collect();
+        let (mut done, mut events) = (0, 0);
+        while done < records.len() {
+            let (body, count) = payload(&records[done..], "}", 6000, |out, r| record(out, &origin, r));
+            assert!(body.len() <= 6000 && serde_json::from_slice::<serde_json::Value>(&body).is_ok());
+            done += count;
+            events += 1;
+        }
+        assert!(events > 1);
+        let one = payload(&records[..2], "}", 10, |out, r| record(out, &origin, r));
+        assert_eq!(one.1, 1, "one record is never split");
+        assert_eq!(payload(&records[..0], ",\"state\":{}}", 10, |_, _| ()).0, "{\"Records\":[],\"state\":{}}");
+    }
+
+    #[test]
+    fn a_message_as_documented() {
+        let queue: Arn = "arn:aws:sqs:us-east-2:123456789012:my-queue".parse().unwrap();
+        let attribute = consume::MessageAttribute { data_type: "Number".into(), text: Some("7".into()), binary: None };
+        let message = Message {
+            id: "059f36b4-87a3-44ab-83d2-661975830a7d".into(),
+            handle: "AQEB".into(),
+            body: "Test message.".into(),
+            body_md5: "e4e68fb7bd0e697a0ae8f1bb342846b3".into(),
+            system: [("ApproximateReceiveCount".to_owned(), "1".to_owned())].into(),
+            attributes: [("n".to_owned(), attribute)].into(),
+            ..Message::default()
+        };
+        let mut out = Vec::new();
+        super::message(&mut out, &Origin { shard: "", ..origin(&queue) }, &message);
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["eventSource"], "aws:sqs");
+        assert_eq!(value["attributes"]["ApproximateReceiveCount"], "1");
+        assert_eq!(value["messageAttributes"]["n"]["stringValue"], "7");
+        assert_eq!(value["messageAttributes"]["n"]["stringListValues"], json!([]));
+        assert_eq!(value["md5OfBody"], "e4e68fb7bd0e697a0ae8f1bb342846b3");
+        assert!(value.get("md5OfMessageAttributes").is_none());
     }
 }

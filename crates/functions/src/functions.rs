@@ -4,7 +4,7 @@ use crate::api;
 use crate::code::{self, CodeError, Package};
 use crate::limits;
 use crate::logs::{LogLine, Logs};
-use crate::mapping::Mappings;
+use crate::mapping::{Mappings, Phase};
 use crate::runtime::python::PythonRuntime;
 use crate::runtime::{
     self, Credentials, CredentialsError, Executor, FunctionSpec, LogSink, Runtime, SessionCredentials,
@@ -12,7 +12,7 @@ use crate::runtime::{
 use crate::runtimes::{Readiness, Runtimes};
 use crate::state::{Function, State};
 use bytes::Bytes;
-use consume::{Checkpoints, Source};
+use consume::{Checkpoints, Inbox, Source};
 use delivery::Delivery;
 use names::{Arn, Home, Timestamp};
 use shapes::lambda as shape;
@@ -30,6 +30,8 @@ pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64"
 pub trait Neighbours: Send + Sync + 'static {
     /// The stream behind an ARN.
     fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>>;
+    /// The queue behind an ARN.
+    fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>>;
     /// Whether a role is there and lets a service take it on.
     fn trusts(&self, role: &Arn, service: &str) -> bool;
     /// Temporary credentials of an execution role, for a function's session.
@@ -165,10 +167,13 @@ impl Functions {
         let _ = self.endpoint.set(endpoint.to_owned());
         let (runtimes, mappings) = self.catalog.read(|state| {
             let runtimes: Vec<String> = state.functions.values().map(|f| f.runtime.clone()).collect();
-            (runtimes, state.mappings.keys().cloned().collect::<Vec<_>>())
+            let mappings = state.mappings.values().map(|mapping| (mapping.uuid.clone(), mapping.enabled));
+            (runtimes, mappings.collect::<Vec<_>>())
         });
         runtimes.iter().for_each(|runtime| self.prepare(runtime));
-        mappings.iter().for_each(|uuid| self.settle_mapping(uuid));
+        for (uuid, enabled) in mappings {
+            self.settle_mapping(&uuid, if enabled { Phase::Enabled } else { Phase::Disabled }, None);
+        }
     }
 
     /// Makes a runtime ready in the background, once.
@@ -291,14 +296,15 @@ impl Functions {
 
     /// Mappings, what they came to and how far they are behind.
     pub fn mapping_status(&self) -> serde_json::Value {
-        let mappings = self.catalog.read(|state| state.mappings.values().cloned().collect::<Vec<_>>());
-        let rows = mappings.iter().map(|m| {
-            let seen = self.mappings.get(&m.uuid).map(|r| r.seen.lock().expect("no panic holds this lock").clone());
+        let mappings = self.all_mappings();
+        let rows = mappings.values().map(|m| {
+            let seen = self.mappings.seen(&m.uuid);
             serde_json::json!({
                 "uuid": m.uuid,
                 "function": m.function,
                 "source": m.source,
-                "state": if m.enabled { "Enabled" } else { "Disabled" },
+                "state": seen.as_ref().map(|s| format!("{:?}", s.phase)),
+                "reason": m.reason,
                 "result": seen.as_ref().map(|s| s.result.clone()),
                 "lag_ms": seen.map(|s| s.lag.as_millis() as u64),
             })

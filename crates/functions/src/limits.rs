@@ -19,11 +19,26 @@ pub(crate) const NAME: usize = 64;
 pub(crate) const EPHEMERAL_MB: i32 = 512;
 /// All environment variables together: 4 KB.
 pub(crate) const ENVIRONMENT: usize = 4096;
-/// Records a Kinesis mapping hands over where nothing is said, and at most.
+/// Records of a stream that a mapping hands over where nothing is said.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html>
-pub(crate) const BATCH_SIZE: (i32, i32) = (100, 10_000);
-/// The longest batching window.
-pub(crate) const WINDOW_S: i32 = 300;
+pub(crate) const STREAM_BATCH: i32 = 100;
+/// Messages of a queue, where nothing is said; also the most of a FIFO queue, and of a batch that is not waited for.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html>
+pub(crate) const QUEUE_BATCH: i32 = 10;
+/// The least age, in seconds, that a record may be limited to.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html>
+pub(crate) const RECORD_AGE_S: i32 = 60;
+/// Filters of a mapping.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html>
+pub(crate) const FILTERS: usize = 5;
+/// Invocations at once for a queue without `MaximumConcurrency`: what AWS begins with.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
+pub(crate) const QUEUE_CONCURRENCY: u32 = 5;
+/// Bytes of a tumbling window's state: 1 MB.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-windows.html>
+pub(crate) const WINDOW_STATE: usize = 1 << 20;
+/// How long after its end a window waits for records on their way to the disk. AWS waits up to two minutes.
+pub(crate) const WINDOW_GRACE: Duration = Duration::from_secs(1);
 /// Back-off of a failing batch.
 pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// ... and its cap.

@@ -1,5 +1,6 @@
 //! What is known of functions and mappings: changed only by [`State::apply`].
 
+use crate::mapping::settings::Mapping;
 use names::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -43,38 +44,6 @@ pub(crate) struct Function {
     pub(crate) tags: BTreeMap<String, String>,
     /// The resource policy: statement id to statement (JSON text).
     pub(crate) permissions: BTreeMap<String, String>,
-}
-
-/// Where a mapping starts to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum From {
-    /// The oldest record.
-    TrimHorizon,
-    /// What comes after the mapping was made.
-    Latest,
-    /// The first record at or after this time.
-    At(Timestamp),
-}
-
-/// An event source mapping as configured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Mapping {
-    /// Its id.
-    pub(crate) uuid: String,
-    /// The function's name.
-    pub(crate) function: String,
-    /// The stream.
-    pub(crate) source: Arn,
-    /// Records an invocation gets at most.
-    pub(crate) batch_size: u32,
-    /// Seconds to wait for a full batch.
-    pub(crate) window_s: u32,
-    /// Where it started.
-    pub(crate) from: From,
-    /// Whether it reads.
-    pub(crate) enabled: bool,
-    /// When it last changed.
-    pub(crate) last_modified: Timestamp,
 }
 
 /// All functions and mappings.

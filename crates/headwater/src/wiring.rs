@@ -1,10 +1,12 @@
 //! The wiring table: the only place where services meet. It holds no meaning of its own.
 
+mod inbox;
+
 use crate::cli::{Durability, LimitsMode};
 use crate::config::Settings;
 use crate::serve;
 use anyhow::{Result, ensure};
-use consume::{Checkpoints, Source};
+use consume::{Checkpoints, Inbox, Source};
 use delivery::Delivery;
 use functions::runtime::SessionCredentials;
 use functions::{Functions, Neighbours};
@@ -70,7 +72,7 @@ impl House {
             secret_access_key: settings.credentials.secret_access_key.clone(),
         };
         let identity = identity::Identity::open(world.clone(), home.clone(), &store, &settings.data_dir, root).await?;
-        let rooms = Rooms { streams: streams.clone(), identity: identity.clone() };
+        let rooms = Rooms { streams: streams.clone(), queues: queues.clone(), identity: identity.clone() };
         let functions = open_functions(&world, settings, &store, &delivery, rooms).await?;
         for (service, prefix, target) in [
             ("kinesis", "stream/", streams.target()),
@@ -220,8 +222,7 @@ async fn open_topics(
     store: &Store,
     delivery: &Arc<Delivery>,
 ) -> Result<Arc<topics::Topics>> {
-    let matcher: Arc<dyn topics::Matcher> = Arc::new(FilterPolicies);
-    let options = topics::TopicsOptions { sms: settings.sms.clone(), public_url: None, matcher: Some(matcher) };
+    let options = topics::TopicsOptions { sms: settings.sms.clone(), public_url: None };
     Ok(topics::Topics::open(world.clone(), settings.home.clone(), store.clone(), delivery.clone(), options).await?)
 }
 
@@ -245,25 +246,19 @@ async fn open_functions(
     Ok(functions.await?)
 }
 
-/// SNS's filter policies are read by the pattern matcher of the event rules.
-struct FilterPolicies;
-
-impl topics::Matcher for FilterPolicies {
-    fn compile(&self, policy: &str) -> Result<topics::Filter, String> {
-        let pattern = patterns::Pattern::parse(policy).map_err(|error| error.to_string())?;
-        Ok(Box::new(move |seen| patterns::Event::parse(&seen.to_string()).is_ok_and(|event| pattern.matches(&event))))
-    }
-}
-
 /// What functions need of other rooms.
 struct Rooms {
     streams: Arc<streams::Streams>,
+    queues: Arc<queues::Queues>,
     identity: Arc<identity::Identity>,
 }
 
 impl Neighbours for Rooms {
     fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>> {
         self.streams.source(arn)
+    }
+    fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>> {
+        Some(Arc::new(inbox::QueueInbox(self.queues.source(arn)?)))
     }
     fn trusts(&self, role: &Arn, service: &str) -> bool {
         self.identity.trusts(role, service)

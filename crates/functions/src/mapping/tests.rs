@@ -1,63 +1,191 @@
-//! Mappings between a stream and a target that the test holds in its hands.
+//! Mappings between streams, queues and a function that the test holds in its hands.
+
+mod queues;
+mod streams;
 
 use super::*;
 use crate::functions::{Neighbours, Options};
 use crate::runtime::SessionCredentials;
 use crate::state::{Change, Function};
 use bytes::Bytes;
-use consume::{Chunk, ReadLimit, Record, ShardInfo, SourceError};
-use delivery::{Delivery, Target, Verdict};
-use names::{Arn, Home};
+use consume::{Chunk, Inbox, InboxError, Message, ReadLimit, Record, ShardInfo, SourceError};
+use delivery::{Delivery, Envelope, Target, Verdict};
+use names::{Arn, Home, Timestamp};
+use serde_json::{Value, json};
 use std::path::Path;
 use store::{Store, StoreError, StoreOptions, Writer};
 use world::{BoxFuture, World};
 
 const UUID: &str = "mapping-1";
 
-/// One shard with one record.
-struct Stream;
+/// A stream of shards that the test writes to.
+struct Stream {
+    shards: Mutex<BTreeMap<String, Vec<Record>>>,
+    closed: Mutex<Vec<String>>,
+    version: watch::Sender<u64>,
+    since: Mutex<Timestamp>,
+    /// Older positions are no longer kept.
+    oldest: Mutex<u64>,
+    gone: Mutex<bool>,
+}
 
-impl Source for Stream {
-    fn arn(&self) -> Arn {
-        Home::default().arn("kinesis", "stream/s")
+fn stream_arn() -> Arn {
+    Home::default().arn("kinesis", "stream/s")
+}
+
+fn queue_arn() -> Arn {
+    Home::default().arn("sqs", "q")
+}
+
+impl Stream {
+    fn put(&self, shard: &str, key: &str, data: &str, at: Timestamp) {
+        let mut shards = self.shards.lock().unwrap();
+        let records = shards.entry(shard.to_owned()).or_default();
+        let position = records.len() as u64;
+        let data = Bytes::from(data.to_owned());
+        records.push(Record { position, sequence: format!("{position:05}"), key: key.to_owned(), at, data });
+        drop(shards);
+        self.version.send_modify(|v| *v += 1);
     }
-    fn since(&self) -> Timestamp {
-        Timestamp::default()
+
+    fn close(&self, shard: &str) {
+        self.closed.lock().unwrap().push(shard.to_owned());
+        self.version.send_modify(|v| *v += 1);
     }
-    fn shards(&self) -> Result<Vec<ShardInfo>, SourceError> {
-        Ok(vec![ShardInfo { id: "shard".into(), parents: vec![] }])
+
+    fn remove(&self) {
+        *self.gone.lock().unwrap() = true;
+        self.version.send_modify(|v| *v += 1);
     }
-    fn start_at(&self, _: &str, _: Start) -> Result<u64, SourceError> {
-        Ok(0)
+
+    fn check(&self) -> Result<(), SourceError> {
+        if *self.gone.lock().unwrap() { Err(SourceError::Gone("s".into())) } else { Ok(()) }
     }
-    fn read(&self, _: &str, from: u64, _: ReadLimit) -> Result<Chunk, SourceError> {
-        let record = || Record {
-            position: 0,
-            sequence: "1".into(),
-            key: "k".into(),
-            at: Timestamp::default(),
-            data: Bytes::from_static(b"hello"),
-        };
-        let records: Vec<Record> = (from == 0).then(record).into_iter().collect();
-        Ok(Chunk { records, next: 1, ..Chunk::default() })
-    }
-    fn changed<'a>(&'a self, _: &'a str, from: u64) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            if from > 0 {
-                std::future::pending::<()>().await;
-            }
-        })
-    }
-    fn reshaped<'a>(&'a self, _: Option<&'a str>) -> BoxFuture<'a, ()> {
-        Box::pin(std::future::pending())
+
+    async fn wait(&self, holds: impl Fn() -> bool) {
+        let mut version = self.version.subscribe();
+        while !holds() {
+            version.changed().await.unwrap();
+        }
     }
 }
 
-struct Rooms;
+impl Source for Stream {
+    fn arn(&self) -> Arn {
+        stream_arn()
+    }
+    fn since(&self) -> Timestamp {
+        *self.since.lock().unwrap()
+    }
+    fn shards(&self) -> Result<Vec<ShardInfo>, SourceError> {
+        self.check()?;
+        let shards = self.shards.lock().unwrap();
+        Ok(shards.keys().map(|id| ShardInfo { id: id.clone(), parents: vec![] }).collect())
+    }
+    fn start_at(&self, shard: &str, start: Start) -> Result<u64, SourceError> {
+        let next = self.shards.lock().unwrap().get(shard).map_or(0, |records| records.len() as u64);
+        Ok(if start == Start::Latest { next } else { *self.oldest.lock().unwrap() })
+    }
+    fn read(&self, shard: &str, from: u64, limit: ReadLimit) -> Result<Chunk, SourceError> {
+        self.check()?;
+        let shards = self.shards.lock().unwrap();
+        let records = &shards.get(shard).ok_or_else(|| SourceError::NoShard(shard.to_owned()))?[from as usize..];
+        let records: Vec<Record> = records.iter().take(limit.records).cloned().collect();
+        let next = from + records.len() as u64;
+        let closed = self.closed.lock().unwrap().iter().any(|id| id == shard);
+        Ok(Chunk { ended: closed && next == shards[shard].len() as u64, next, records, behind: Duration::ZERO })
+    }
+    fn changed<'a>(&'a self, shard: &'a str, from: u64) -> BoxFuture<'a, ()> {
+        let more = move || self.shards.lock().unwrap().get(shard).is_some_and(|records| records.len() as u64 > from);
+        let ended = move || self.check().is_err() || self.closed.lock().unwrap().iter().any(|id| id == shard);
+        Box::pin(self.wait(move || more() || ended()))
+    }
+    fn reshaped<'a>(&'a self, last: Option<&'a str>) -> BoxFuture<'a, ()> {
+        Box::pin(self.wait(move || self.shards().map_or(true, |all| all.last().map(|s| s.id.as_str()) != last)))
+    }
+}
+
+/// A queue that the test fills: visible messages, and those that were taken with when they come back.
+struct Queue {
+    clock: Arc<dyn world::Clock>,
+    visible: Mutex<Vec<Message>>,
+    taken: Mutex<Vec<(Duration, Message)>>,
+    deleted: Mutex<Vec<String>>,
+    bell: tokio::sync::Notify,
+    fifo: bool,
+}
+
+impl Queue {
+    fn send(&self, body: &str) {
+        let id = format!("id-{body}");
+        let message = Message { handle: format!("handle-{body}"), body: body.to_owned(), id, ..Message::default() };
+        self.visible.lock().unwrap().push(message);
+        self.bell.notify_one();
+    }
+}
+
+impl Inbox for Queue {
+    fn arn(&self) -> Arn {
+        queue_arn()
+    }
+    fn is_fifo(&self) -> bool {
+        self.fifo
+    }
+    fn visibility(&self) -> Result<Duration, InboxError> {
+        Ok(Duration::from_secs(30))
+    }
+    fn receive(&self, limit: ReadLimit, visibility: Duration) -> BoxFuture<'_, Result<Vec<Message>, InboxError>> {
+        Box::pin(async move {
+            let now = self.clock.monotonic();
+            let (mut visible, mut taken) = (self.visible.lock().unwrap(), self.taken.lock().unwrap());
+            let back = taken.extract_if(.., |(until, _)| *until <= now).map(|(_, message)| message);
+            visible.extend(back);
+            let count = visible.len().min(limit.records);
+            let out: Vec<Message> = visible.drain(..count).collect();
+            taken.extend(out.iter().map(|message| (now + visibility, message.clone())));
+            Ok(out)
+        })
+    }
+    fn arrival(&self) -> BoxFuture<'_, ()> {
+        let next = self.taken.lock().unwrap().iter().map(|(until, _)| *until).min();
+        let left = next.map_or(Duration::from_secs(1 << 30), |until| until.saturating_sub(self.clock.monotonic()));
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                () = self.bell.notified() => {}
+                () = self.clock.sleep(left) => {}
+            }
+        })
+    }
+    fn delete<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<(), InboxError>> {
+        Box::pin(async move {
+            self.taken.lock().unwrap().retain(|(_, message)| !handles.contains(&message.handle));
+            self.deleted.lock().unwrap().extend(handles.iter().map(|h| h.replace("handle-", "")));
+            Ok(())
+        })
+    }
+    fn give_back<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<(), InboxError>> {
+        Box::pin(async move {
+            let mut taken = self.taken.lock().unwrap();
+            let back = taken.extract_if(.., |(_, message)| handles.contains(&message.handle));
+            self.visible.lock().unwrap().extend(back.map(|(_, message)| message));
+            self.bell.notify_one();
+            Ok(())
+        })
+    }
+}
+
+struct Rooms {
+    stream: Arc<Stream>,
+    queue: Arc<Queue>,
+}
 
 impl Neighbours for Rooms {
     fn source(&self, _: &Arn) -> Option<Arc<dyn Source>> {
-        Some(Arc::new(Stream))
+        self.stream.check().ok().map(|()| self.stream.clone() as Arc<dyn Source>)
+    }
+    fn inbox(&self, _: &Arn) -> Option<Arc<dyn Inbox>> {
+        Some(self.queue.clone())
     }
     fn trusts(&self, _: &Arn, _: &str) -> bool {
         true
@@ -67,54 +195,172 @@ impl Neighbours for Rooms {
     }
 }
 
-/// A function that answers where it exists.
-struct Lambda(Arc<Functions>, Mutex<u32>);
+type Script = dyn Fn(usize, &Value) -> Verdict + Send + Sync;
+
+/// A function that does what the test says, and remembers each event with the second it came.
+struct Lambda {
+    functions: Arc<Functions>,
+    script: Mutex<Arc<Script>>,
+    events: Mutex<Vec<(u64, Value)>>,
+    /// How long an invocation takes.
+    takes: Mutex<Duration>,
+    letters: Mutex<Vec<Value>>,
+}
 
 impl Target for Lambda {
-    fn deliver<'a>(&'a self, _: &'a Envelope) -> BoxFuture<'a, Verdict> {
+    fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
-            if !self.0.catalog.read(|state| state.functions.contains_key("f")) {
+            let event: Value = serde_json::from_slice(&envelope.body).unwrap();
+            if envelope.to.service() == "sqs" {
+                self.letters.lock().unwrap().push(event);
+                return Verdict::Accepted(Bytes::new());
+            }
+            if !self.functions.catalog.read(|state| state.functions.contains_key("f")) {
                 return Verdict::Refused { code: "ResourceNotFoundException".into(), why: "gone".into() };
             }
-            *self.1.lock().unwrap() += 1;
-            Verdict::Accepted(Bytes::new())
+            let clock = self.functions.world.clock.clone();
+            let number = {
+                let mut events = self.events.lock().unwrap();
+                events.push((clock.monotonic().as_secs(), event.clone()));
+                events.len() - 1
+            };
+            let takes = *self.takes.lock().unwrap();
+            clock.sleep(takes).await;
+            let script = self.script.lock().unwrap().clone();
+            script(number, &event)
         })
     }
 }
 
-async fn house() -> (World, Arc<Functions>, Arc<Lambda>) {
-    let (world, _) = World::simulated(1);
-    let options = StoreOptions { writer: Writer::Inline, ..StoreOptions::default() };
-    let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
-    let delivery = Delivery::open(&world, &store).await.unwrap();
-    let checkpoints = Checkpoints::open(&store).await.unwrap();
-    // Code and scratch directories are on the real disk.
-    let dir = tempfile::tempdir().unwrap();
-    let (data_dir, runtimes) = (dir.path().to_owned(), dir.path().join("runtimes"));
-    let options = Options { data_dir, runtimes, environment: vec![], memory_mb: 128 };
-    let (home, rooms) = (Home::default(), Arc::new(Rooms));
-    let functions = Functions::open(world.clone(), home, store, delivery.clone(), checkpoints, rooms, options);
-    let functions = functions.await.unwrap();
-    let lambda = Arc::new(Lambda(functions.clone(), Mutex::new(0)));
-    delivery.register("lambda", "function:", lambda.clone());
-    (world, functions, lambda)
+fn ok() -> Verdict {
+    Verdict::Accepted(Bytes::new())
 }
 
-async fn change(functions: &Functions, change: Change) {
-    functions.catalog.change(|_| Ok::<_, StoreError>((vec![change], ()))).await.unwrap();
+fn fails() -> Verdict {
+    Verdict::Again { code: "FunctionError".into(), why: "it raised".into(), after: None }
 }
 
-fn mapping(enabled: bool) -> Change {
-    Change::PutMapping(Box::new(Mapping {
-        uuid: UUID.into(),
-        function: "f".into(),
-        source: Stream.arn(),
-        batch_size: 10,
-        window_s: 0,
-        from: From::TrimHorizon,
-        enabled,
-        last_modified: Timestamp::default(),
-    }))
+fn answers(value: Value) -> Verdict {
+    Verdict::Accepted(value.to_string().into())
+}
+
+/// The payloads of an event, decoded.
+fn data(event: &Value) -> Vec<String> {
+    use base64::Engine;
+    let one = |record: &Value| match record["body"].as_str() {
+        Some(body) => body.to_owned(),
+        None => {
+            let data = record["kinesis"]["data"].as_str().unwrap();
+            String::from_utf8(base64::engine::general_purpose::STANDARD.decode(data).unwrap()).unwrap()
+        }
+    };
+    event["Records"].as_array().unwrap().iter().map(one).collect()
+}
+
+struct House {
+    world: World,
+    functions: Arc<Functions>,
+    lambda: Arc<Lambda>,
+    stream: Arc<Stream>,
+    queue: Arc<Queue>,
+}
+
+impl House {
+    async fn new() -> House {
+        let (world, _) = World::simulated(1);
+        let options = StoreOptions { writer: Writer::Inline, ..StoreOptions::default() };
+        let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
+        let delivery = Delivery::open(&world, &store).await.unwrap();
+        let checkpoints = Checkpoints::open(&store).await.unwrap();
+        // Code and scratch directories are on the real disk.
+        let dir = tempfile::tempdir().unwrap();
+        let (data_dir, runtimes) = (dir.path().to_owned(), dir.path().join("runtimes"));
+        let options = Options { data_dir, runtimes, environment: vec![], memory_mb: 128 };
+        let stream = Arc::new(Stream {
+            shards: Mutex::new([("shard".to_owned(), vec![])].into()),
+            closed: Mutex::default(),
+            version: watch::Sender::new(0),
+            since: Mutex::new(world.now()),
+            oldest: Mutex::default(),
+            gone: Mutex::default(),
+        });
+        let queue = Arc::new(Queue {
+            clock: world.clock.clone(),
+            visible: Mutex::default(),
+            taken: Mutex::default(),
+            deleted: Mutex::default(),
+            bell: tokio::sync::Notify::new(),
+            fifo: false,
+        });
+        let rooms = Arc::new(Rooms { stream: stream.clone(), queue: queue.clone() });
+        let home = Home::default();
+        let functions =
+            Functions::open(world.clone(), home, store, delivery.clone(), checkpoints, rooms, options).await.unwrap();
+        let lambda = Arc::new(Lambda {
+            functions: functions.clone(),
+            script: Mutex::new(Arc::new(|_, _| ok())),
+            events: Mutex::default(),
+            takes: Mutex::new(Duration::ZERO),
+            letters: Mutex::default(),
+        });
+        delivery.register("lambda", "function:", lambda.clone());
+        delivery.register("sqs", "", lambda.clone());
+        delivery.start();
+        let house = House { world, functions, lambda, stream, queue };
+        house.change(function()).await;
+        house
+    }
+
+    async fn change(&self, change: Change) {
+        self.functions.catalog.change(|_| Ok::<_, StoreError>((vec![change], ()))).await.unwrap();
+    }
+
+    /// Starts a mapping of these settings.
+    async fn map(&self, set: impl FnOnce(&mut Mapping)) -> Mapping {
+        let mut mapping = mapping();
+        set(&mut mapping);
+        self.change(Change::PutMapping(Box::new(mapping.clone()))).await;
+        self.functions.settle_mapping(UUID, Phase::Creating, None);
+        mapping
+    }
+
+    fn script(&self, script: impl Fn(usize, &Value) -> Verdict + Send + Sync + 'static) {
+        *self.lambda.script.lock().unwrap() = Arc::new(script);
+    }
+
+    fn put(&self, data: &[&str]) {
+        data.iter().for_each(|data| self.stream.put("shard", "k", data, self.world.now()));
+    }
+
+    async fn pass(&self, seconds: u64) {
+        self.world.clock.sleep(Duration::from_secs(seconds)).await;
+    }
+
+    /// What each invocation got.
+    fn batches(&self) -> Vec<Vec<String>> {
+        self.lambda.events.lock().unwrap().iter().map(|(_, event)| data(event)).collect()
+    }
+
+    fn position(&self) -> Option<u64> {
+        self.functions.mappings.checkpoints.position(UUID, "shard")
+    }
+
+    fn seen(&self) -> Seen {
+        self.functions.mappings.seen(UUID).unwrap()
+    }
+
+    fn counted(&self, name: &str) -> u64 {
+        let samples = self.world.meter.samples();
+        samples.iter().find(|(signal, _, _)| signal.name == name).map_or(0, |(_, _, sample)| sample.sum)
+    }
+}
+
+fn mapping() -> Mapping {
+    let json = json!({
+        "uuid": UUID, "function": "f", "source": stream_arn(), "batch_size": 10, "window_s": 0, "from": "TrimHorizon",
+        "enabled": true, "last_modified": 0,
+    });
+    serde_json::from_value(json).expect("what version 1 wrote is read")
 }
 
 fn function() -> Change {
@@ -139,43 +385,4 @@ fn function() -> Change {
         tags: BTreeMap::new(),
         permissions: BTreeMap::new(),
     }))
-}
-
-fn result(functions: &Functions) -> Option<String> {
-    functions.mappings.get(UUID).map(|running| running.seen.lock().unwrap().result.clone())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_mapping_waits_for_a_function_that_is_gone() {
-    let (world, functions, lambda) = house().await;
-    change(&functions, mapping(true)).await;
-    functions.settle_mapping(UUID);
-    world.clock.sleep(Duration::from_secs(10)).await;
-    assert_eq!(result(&functions).as_deref(), Some("PROBLEM: The function does not exist."));
-    assert_eq!(*lambda.1.lock().unwrap(), 0);
-    change(&functions, function()).await;
-    world.clock.sleep(limits::RETRY_CAP).await;
-    assert_eq!(result(&functions).as_deref(), Some("OK"));
-    assert_eq!(*lambda.1.lock().unwrap(), 1, "no record was lost meanwhile");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_runs_is_what_the_catalog_says_whatever_the_order_of_calls() {
-    let (world, functions, lambda) = house().await;
-    change(&functions, function()).await;
-    // Two calls changed the mapping, and the one that enabled it comes last to here.
-    change(&functions, mapping(true)).await;
-    change(&functions, mapping(false)).await;
-    functions.settle_mapping(UUID);
-    functions.settle_mapping(UUID);
-    assert!(functions.mappings.get(UUID).is_none());
-    world.clock.sleep(Duration::from_secs(10)).await;
-    assert_eq!(*lambda.1.lock().unwrap(), 0);
-    change(&functions, mapping(true)).await;
-    functions.settle_mapping(UUID);
-    change(&functions, Change::DeleteMapping(UUID.into())).await;
-    functions.settle_mapping(UUID);
-    assert!(functions.mappings.get(UUID).is_none());
-    world.clock.sleep(Duration::from_secs(10)).await;
-    assert!(world.tasks.running().iter().all(|name| !name.starts_with("mapping")), "{:?}", world.tasks.running());
 }

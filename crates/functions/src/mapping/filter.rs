@@ -1,0 +1,152 @@
+//! `FilterCriteria`: which records reach the function. Pure.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis-filtering.html>,
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html>
+
+use super::settings::Kind;
+use crate::event::{self, Data, Origin};
+use consume::{Message, Record};
+use patterns::{Dialect, Event, Pattern};
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+/// Patterns, one of which has to match; without any, everything does.
+pub(crate) struct Filters(Vec<Filter>);
+
+struct Filter {
+    pattern: Pattern,
+    /// What it says of the payload (`data` or `body`).
+    payload: Payload,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Payload {
+    /// Nothing: payloads of any form pass.
+    Any,
+    /// It asks for fields: a payload that is no JSON does not match.
+    Json,
+    /// It asks for a text: a payload that is a JSON object does not match.
+    Text,
+}
+
+/// Why filters cannot be had. The text is Lambda's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Invalid filter pattern definition.")]
+pub(crate) struct InvalidFilter;
+
+impl Filters {
+    pub(crate) fn compile(patterns: &[String], kind: Kind) -> Result<Filters, InvalidFilter> {
+        let compile = |text: &String| {
+            let pattern = Pattern::parse_as(Dialect::EventSource, text).map_err(|_| InvalidFilter)?;
+            let value: Value = serde_json::from_str(text).map_err(|_| InvalidFilter)?;
+            let key = if kind == Kind::Stream { "data" } else { "body" };
+            let payload = match (value.get(key), kind) {
+                (None, _) => Payload::Any,
+                (Some(Value::Array(_)), Kind::Queue) => Payload::Text,
+                // Patterns on the data of a stream are on its fields.
+                (Some(Value::Array(_)), Kind::Stream) => return Err(InvalidFilter),
+                (Some(_), _) => Payload::Json,
+            };
+            Ok(Filter { pattern, payload })
+        };
+        Ok(Filters(patterns.iter().map(compile).collect::<Result<_, _>>()?))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a record of a stream reaches the function.
+    pub(crate) fn pass_record(&self, origin: &Origin<'_>, record: &Record) -> bool {
+        if self.0.is_empty() {
+            return true;
+        }
+        let json =
+            std::str::from_utf8(&record.data).ok().filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
+        let mut text = Vec::with_capacity(record.data.len() + 512);
+        event::filtered_record(&mut text, origin, record, &json.map_or(Data::None, Data::Json));
+        let seen = std::str::from_utf8(&text).ok().and_then(|text| Event::parse(text).ok());
+        let Some(seen) = seen else { return false };
+        self.pass(&seen, json.is_some())
+    }
+
+    /// Whether a message of a queue reaches the function.
+    pub(crate) fn pass_message(&self, origin: &Origin<'_>, message: &Message) -> bool {
+        if self.0.is_empty() {
+            return true;
+        }
+        let object = Some(message.body.trim_start()).filter(|body| body.starts_with('{'));
+        let body = object.and_then(|body| serde_json::from_str::<Value>(body).ok());
+        let json = body.is_some();
+        let body = body.unwrap_or_else(|| message.body.clone().into());
+        let Ok(seen) = Event::of(&event::message_value(origin, message, body)) else { return false };
+        self.pass(&seen, json)
+    }
+
+    fn pass(&self, seen: &Event, json: bool) -> bool {
+        self.0.iter().any(|filter| {
+            let fits = match filter.payload {
+                Payload::Any => true,
+                Payload::Json => json,
+                Payload::Text => !json,
+            };
+            fits && filter.pattern.matches(seen)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use names::{Arn, Timestamp};
+
+    fn passes(pattern: &str, data: &str) -> bool {
+        let source: Arn = "arn:aws:kinesis:us-east-1:000000000000:stream/s".parse().unwrap();
+        let origin = Origin { source: &source, shard: "shardId-000000000000", role: "r" };
+        let record = Record {
+            position: 0,
+            sequence: "1".into(),
+            key: "k".into(),
+            at: Timestamp::default(),
+            data: data.to_owned().into(),
+        };
+        Filters::compile(&[pattern.to_owned()], Kind::Stream).unwrap().pass_record(&origin, &record)
+    }
+
+    #[test]
+    fn data_is_matched_by_its_fields() {
+        let pattern = r#"{"data":{"order":{"type":["buy"]},"n":[{"numeric":[">",3]}]}}"#;
+        assert!(passes(pattern, r#"{"order":{"type":"buy"},"n":4}"#));
+        assert!(!passes(pattern, r#"{"order":{"type":"buy"},"n":3}"#));
+        assert!(!passes(pattern, "buy"), "what is no JSON matches no pattern on its fields");
+        assert!(!passes(r#"{"data":{"x":[{"exists":false}]}}"#, "\u{1}"), "not even that a field is not there");
+    }
+
+    #[test]
+    fn metadata_is_matched_whatever_the_data() {
+        assert!(passes(r#"{"partitionKey":["k"]}"#, "no JSON"));
+        assert!(passes(r#"{"partitionKey":["k"]}"#, r#"{"a":1}"#));
+        assert!(!passes(r#"{"partitionKey":["l"]}"#, "no JSON"));
+        assert!(!passes(r#"{"partitionKey":["l"]}"#, r#"1,"partitionKey":"l""#), "data stay data");
+    }
+
+    #[test]
+    fn one_of_several_is_enough_and_none_lets_all_pass() {
+        let source: Arn = "arn:aws:sqs:us-east-1:000000000000:q".parse().unwrap();
+        let origin = Origin { source: &source, shard: "", role: "r" };
+        let message = |body: &str| Message { body: body.to_owned(), ..Message::default() };
+        let two = [r#"{"body":["plain"]}"#.to_owned(), r#"{"body":{"a":[1]}}"#.to_owned()];
+        let filters = Filters::compile(&two, Kind::Queue).unwrap();
+        assert!(filters.pass_message(&origin, &message("plain")));
+        assert!(filters.pass_message(&origin, &message(r#" {"a":1}"#)));
+        assert!(!filters.pass_message(&origin, &message(r#"{"a":2}"#)));
+        assert!(!filters.pass_message(&origin, &message("other")));
+        assert!(Filters::compile(&[], Kind::Queue).unwrap().pass_message(&origin, &message("other")));
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for text in ["", "[]", r#"{"data":"x"}"#, r#"{"data":["x"]}"#, r#"{"data":{"x":[{"wildcard":"a*"}]}}"#] {
+            assert_eq!(Filters::compile(&[text.to_owned()], Kind::Stream).err(), Some(InvalidFilter), "{text}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a running mapping has at hand, whatever it reads.
+
+use super::filter::{Filters, InvalidFilter};
+use super::settings::Mapping;
+use super::signals::Signals;
+use super::{Running, answer};
+use crate::api::invoke::PRINCIPAL;
+use crate::functions::Functions;
+use crate::limits;
+use bytes::Bytes;
+use delivery::{Backoff, Envelope, RetryPolicy, Verdict, attribute};
+use names::{Arn, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use world::Stop;
+
+/// Tells a mapping to finish what it has in hand: the house closes, or its settings changed.
+#[derive(Clone)]
+pub(super) struct Cease {
+    stop: Stop,
+    nudged: watch::Receiver<u64>,
+}
+
+impl Cease {
+    pub(super) fn new(stop: Stop, nudged: watch::Receiver<u64>) -> Cease {
+        Cease { stop, nudged }
+    }
+
+    /// Whether that is so.
+    pub(super) fn is_set(&self) -> bool {
+        self.stop.is_set() || self.nudged.has_changed().unwrap_or(true)
+    }
+
+    /// Resolves when that is so.
+    pub(super) fn wait(&self) -> impl Future<Output = ()> + Send + 'static {
+        let Cease { mut stop, mut nudged } = self.clone();
+        async move {
+            tokio::select! {
+                biased;
+                () = stop.wait() => {}
+                // Its sender is the registry's; it is never dropped before this.
+                _ = nudged.changed() => {}
+            }
+        }
+    }
+}
+
+/// A mapping, its function and what is told of them.
+pub(super) struct Live {
+    pub(super) functions: Arc<Functions>,
+    pub(super) mapping: Mapping,
+    pub(super) filters: Filters,
+    pub(super) signals: Signals,
+    pub(super) cease: Cease,
+    running: Arc<Running>,
+}
+
+/// What an invocation came to, as far as its batch is concerned.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// The function answered.
+    Answer(answer::Answer),
+    /// The function failed, or its answer is none; whether the former.
+    Failed { error: bool },
+    /// It was not reached.
+    Unreached,
+}
+
+impl Live {
+    pub(super) fn new(
+        functions: &Arc<Functions>,
+        mapping: &Mapping,
+        running: &Arc<Running>,
+        cease: Cease,
+    ) -> Result<Arc<Live>, InvalidFilter> {
+        Ok(Arc::new(Live {
+            filters: Filters::compile(&mapping.filters, mapping.kind())?,
+            signals: Signals::new(&functions.world, mapping),
+            functions: functions.clone(),
+            mapping: mapping.clone(),
+            cease,
+            running: running.clone(),
+        }))
+    }
+
+    /// The function's ARN.
+    pub(super) fn function(&self) -> Arn {
+        self.functions.home.arn("lambda", &format!("function:{}", self.mapping.function))
+    }
+
+    /// The function's role, or nothing where there is no function. Looked up for every batch: what becomes of the function
+    /// takes effect at once.
+    pub(super) fn role(&self) -> String {
+        let role =
+            |state: &crate::state::State| state.functions.get(&self.mapping.function).map(|f| f.role.to_string());
+        self.functions.catalog.read(role).unwrap_or_default()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.functions.world.now()
+    }
+
+    /// A synchronous invocation, tried until whoever sends it has enough, or until `max_age` after `created`.
+    pub(super) fn envelope(&self, body: Bytes, created: Timestamp, max_age: Duration) -> Envelope {
+        let world = &self.functions.world;
+        let id = world.uuid();
+        let attributes = [(attribute::INVOCATION, "RequestResponse"), (attribute::REQUEST_ID, id.as_str())];
+        Envelope {
+            to: self.function(),
+            body,
+            attributes: attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            from: Some(self.mapping.source.clone()),
+            principal: PRINCIPAL.to_owned(),
+            role: None,
+            policy: RetryPolicy {
+                max_attempts: u32::MAX,
+                max_age,
+                backoff: Backoff { first: limits::RETRY_FIRST, factor: 2.0, cap: limits::RETRY_CAP, jitter: true },
+            },
+            dead_letter: None,
+            trace: None,
+            not_before: None,
+            created,
+            id,
+        }
+    }
+
+    /// A message for the on-failure destination.
+    pub(super) fn letter(&self, to: &Arn, body: String) -> Envelope {
+        let policy = RetryPolicy::default();
+        let function = Some(self.function());
+        let envelope = self.envelope(body.into(), self.now(), Duration::ZERO);
+        Envelope { to: to.clone(), attributes: BTreeMap::new(), from: function, policy, ..envelope }
+    }
+
+    /// Reads a try's verdict, and tells of it.
+    pub(super) fn reply(&self, verdict: &Verdict, wanted: answer::Wanted, tries: u32) -> Reply {
+        let (reply, code, why) = match verdict {
+            Verdict::Accepted(body) => match answer::read(body, wanted) {
+                Ok(answer) => return Reply::Answer(answer),
+                Err(why) => (Reply::Failed { error: false }, "InvalidAnswer", why),
+            },
+            Verdict::Again { code, why, .. } if code == "FunctionError" => {
+                (Reply::Failed { error: true }, code.as_str(), why.as_str())
+            }
+            Verdict::Again { code, why, .. } | Verdict::Refused { code, why } => {
+                (Reply::Unreached, code.as_str(), why.as_str())
+            }
+        };
+        tracing::debug!(mapping = %self.mapping.uuid, code, why, tries, "a batch failed");
+        let exists = self.functions.catalog.read(|state| state.functions.contains_key(&self.mapping.function));
+        // The batch waits for a function that is gone: one that is made anew goes on where the old one stopped.
+        self.tell(if exists { "PROBLEM: Function call failed" } else { "PROBLEM: The function does not exist." });
+        reply
+    }
+
+    /// `LastProcessingResult`.
+    pub(super) fn tell(&self, result: &str) {
+        let mut seen = self.running.seen();
+        if seen.result != result {
+            tracing::info!(mapping = %self.mapping.uuid, result, "an event source mapping's result changed");
+            seen.result = result.to_owned();
+        }
+    }
+
+    /// The function is through with a batch whose last record arrived then.
+    pub(super) fn through(&self, last: Timestamp) {
+        let age = self.now().since(last);
+        self.tell("OK");
+        self.running.seen().lag = age;
+        if let Some(series) = &self.signals.age_ms {
+            series.record(age.as_millis() as u64);
+        }
+    }
+}

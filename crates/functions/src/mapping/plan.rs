@@ -1,0 +1,163 @@
+//! What is left to do of a batch of stream records: which part is invoked next, and what is dropped. Pure.
+//!
+//! <https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html>: a function's error counts against
+//! the retries, halving a batch does not, and neither does what kept the batch from reaching the function.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html>: what comes before the
+//! lowest failed record is done; with both settings the batch is cut there, and only then halved.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// How a mapping deals with errors.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rules {
+    /// Retries after the first try; `None` for no limit.
+    pub(crate) retries: Option<u32>,
+    /// Whether a batch that failed is halved.
+    pub(crate) bisect: bool,
+}
+
+/// Records that are invoked or dropped together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Which of the batch.
+    pub(crate) range: Range<usize>,
+    /// Failures that count against the retries.
+    pub(crate) failures: u32,
+    /// How often they were handed to the function, in this piece or a larger one.
+    pub(crate) invokes: u32,
+}
+
+/// Why records are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// They failed too often.
+    Retries,
+    /// They are too old.
+    Age,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Invoke the function with these.
+    Invoke(Piece),
+    /// Drop these.
+    Drop(Piece, Why),
+    /// All is dealt with.
+    Done,
+}
+
+/// What became of an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All records of the piece are dealt with.
+    Success,
+    /// The function failed on this record of the batch, or on all from the piece's first.
+    FailedAt(usize),
+    /// The function was not reached.
+    Unreached,
+}
+
+/// What to do after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follow {
+    /// The same invocation again, after a pause.
+    Again,
+    /// Whatever [`Plan::next`] says.
+    Next,
+}
+
+/// A batch on its way.
+pub(crate) struct Plan {
+    rules: Rules,
+    /// In order and without gaps; the first is next.
+    pieces: VecDeque<Piece>,
+    /// Everything before this is dealt with.
+    done: usize,
+}
+
+impl Plan {
+    pub(crate) fn new(count: usize, rules: Rules) -> Plan {
+        let whole = (count > 0).then_some(Piece { range: 0..count, failures: 0, invokes: 0 });
+        Plan { rules, pieces: whole.into_iter().collect(), done: 0 }
+    }
+
+    /// How many records, from the first, are dealt with.
+    pub(crate) fn done(&self) -> usize {
+        self.done
+    }
+
+    /// Whether the next piece was tried before.
+    pub(crate) fn is_retry(&self) -> bool {
+        self.pieces.front().is_some_and(|piece| piece.invokes > 0)
+    }
+
+    /// The next step. `expired` says which records are too old. What is dropped counts as dealt with from here on.
+    pub(crate) fn next(&mut self, expired: impl Fn(usize) -> bool) -> Step {
+        let exhausted = |piece: &Piece| self.rules.retries.is_some_and(|retries| piece.failures > retries);
+        let Some(piece) = self.pieces.front() else { return Step::Done };
+        if exhausted(piece) {
+            return self.drop_first(piece.range.len(), Why::Retries);
+        }
+        // Records are in the order of their arrival.
+        let old = piece.range.clone().take_while(|i| expired(*i)).count();
+        if old > 0 {
+            return self.drop_first(old, Why::Age);
+        }
+        Step::Invoke(piece.clone())
+    }
+
+    fn drop_first(&mut self, count: usize, why: Why) -> Step {
+        self.cut(count);
+        let Some(piece) = self.pieces.pop_front() else { return Step::Done };
+        self.done = piece.range.end;
+        Step::Drop(piece, why)
+    }
+
+    /// The next piece is only its first `count` records; the others follow it.
+    pub(crate) fn cut(&mut self, count: usize) {
+        let Some(piece) = self.pieces.front_mut().filter(|piece| count < piece.range.len()) else { return };
+        let at = piece.range.start + count;
+        let rest = Piece { range: at..piece.range.end, ..piece.clone() };
+        piece.range.end = at;
+        self.pieces.insert(1, rest);
+    }
+
+    /// The next piece was invoked.
+    pub(crate) fn after(&mut self, outcome: Outcome) -> Follow {
+        let bisect = self.rules.bisect;
+        let Some(piece) = self.pieces.front_mut() else { return Follow::Next };
+        let failed_at = match outcome {
+            Outcome::Unreached => return Follow::Again,
+            Outcome::Success => piece.range.end,
+            Outcome::FailedAt(lowest) => lowest.clamp(piece.range.start, piece.range.end - 1),
+        };
+        piece.invokes += 1;
+        self.done = failed_at;
+        if failed_at == piece.range.end {
+            self.pieces.pop_front();
+            return Follow::Next;
+        }
+        let progressed = failed_at > piece.range.start;
+        piece.range.start = failed_at;
+        let halves = bisect && piece.range.len() > 1;
+        let is_cut = halves || (bisect && progressed);
+        if !is_cut {
+            piece.failures += 1;
+        }
+        if progressed {
+            return Follow::Next;
+        }
+        if halves {
+            let half = piece.range.len().div_ceil(2);
+            self.cut(half);
+            return Follow::Next;
+        }
+        let exhausted = self.rules.retries.is_some_and(|retries| piece.failures > retries);
+        if exhausted { Follow::Next } else { Follow::Again }
+    }
+}
+
+#[cfg(test)]
+mod tests;
