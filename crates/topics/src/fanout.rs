@@ -13,6 +13,7 @@ use crate::{Topics, attribute, phone, signals};
 use bytes::Bytes;
 use delivery::{Envelope, RetryPolicy};
 use names::Arn;
+use patterns::Event;
 use std::collections::BTreeMap;
 use wire::ApiError;
 
@@ -76,13 +77,14 @@ impl Topics {
     /// Whether the subscription's filter policy lets the message through.
     fn passes(&self, subscription: &Subscription, post: &Post) -> Result<bool, ApiError> {
         let Some(policy) = &subscription.settings.filter else { return Ok(true) };
-        let filter = self.filters.get(policy).map_err(ApiError::fault)?;
-        Ok(match subscription.settings.scope {
-            Scope::MessageAttributes => filter(&attribute::for_filter(&post.attributes)),
-            // A body that is no JSON object passes no policy.
-            Scope::MessageBody => serde_json::from_str::<serde_json::Value>(post.text.to(subscription.protocol))
-                .is_ok_and(|body| body.is_object() && filter(&body)),
-        })
+        let scope = subscription.settings.scope;
+        let filter = self.filters.get(scope, policy).map_err(ApiError::fault)?;
+        let seen = match scope {
+            Scope::MessageAttributes => Event::of(&attribute::for_filter(&post.attributes)),
+            Scope::MessageBody => Event::parse(post.text.to(subscription.protocol)),
+        };
+        // A body that is no JSON object passes no policy.
+        Ok(seen.is_ok_and(|seen| filter.matches(&seen)))
     }
 
     fn envelope(

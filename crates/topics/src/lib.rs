@@ -31,6 +31,5 @@ mod tasks;
 mod topics;
 
 pub use channel::SmsProvider;
-pub use filter::{Filter, Matcher};
 pub use outbox::{Notification, Status};
 pub use topics::{Topics, TopicsOptions};

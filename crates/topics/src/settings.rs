@@ -38,7 +38,7 @@ pub(crate) struct SubscriptionSettings {
 }
 
 /// What a filter policy looks at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Scope {
     /// The message's attributes.
     #[default]
@@ -141,7 +141,7 @@ impl SubscriptionSettings {
             }
             "FilterPolicy" if value.is_empty() || value == "{}" => self.filter = None,
             "FilterPolicy" => {
-                filters.get(value).map_err(|why| wrong(name, why))?;
+                filters.get(self.scope, value).map_err(|why| wrong(name, why))?;
                 self.filter = Some(value.to_owned());
             }
             "FilterPolicyScope" => {
@@ -155,6 +155,9 @@ impl SubscriptionSettings {
                         ));
                     }
                 };
+                if let Some(policy) = &self.filter {
+                    filters.get(self.scope, policy).map_err(|why| wrong("FilterPolicy", why))?;
+                }
             }
             "RedrivePolicy" => self.dead_letter = dead_letter(value).map_err(|why| wrong(name, why))?,
             "DeliveryPolicy" => {
@@ -182,7 +185,10 @@ impl SubscriptionSettings {
         attributes: &BTreeMap<String, String>,
     ) -> Result<SubscriptionSettings, SettingError> {
         let mut settings = SubscriptionSettings::default();
-        for (name, value) in attributes {
+        // What a filter policy may say depends on its scope.
+        let is_scope = |name: &str| name == "FilterPolicyScope";
+        let (scope, others): (Vec<_>, Vec<_>) = attributes.iter().partition(|(name, _)| is_scope(name));
+        for (name, value) in scope.into_iter().chain(others) {
             settings.set(protocol, filters, name, value)?;
         }
         Ok(settings)
@@ -192,16 +198,6 @@ impl SubscriptionSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::{Filter, Matcher};
-    use std::sync::Arc;
-
-    struct Any;
-    impl Matcher for Any {
-        fn compile(&self, policy: &str) -> Result<Filter, String> {
-            serde_json::from_str::<Value>(policy).map_err(|error| error.to_string())?;
-            Ok(Box::new(|_| true))
-        }
-    }
 
     #[test]
     fn topics() {
@@ -225,17 +221,25 @@ mod tests {
 
     #[test]
     fn subscriptions() {
-        let (none, some) = (Filters::new(None), Filters::new(Some(Arc::new(Any))));
+        let filters = Filters::default();
         let mut settings = SubscriptionSettings::default();
-        settings.set(Protocol::Sqs, &none, "RawMessageDelivery", "true").unwrap();
+        settings.set(Protocol::Sqs, &filters, "RawMessageDelivery", "true").unwrap();
         assert!(settings.raw);
-        assert!(settings.set(Protocol::Lambda, &none, "RawMessageDelivery", "true").is_err());
-        assert!(settings.set(Protocol::Sqs, &none, "FilterPolicy", r#"{"a":["b"]}"#).is_err());
-        settings.set(Protocol::Sqs, &some, "FilterPolicy", r#"{"a":["b"]}"#).unwrap();
-        assert!(settings.set(Protocol::Sqs, &some, "FilterPolicy", "{").is_err());
-        settings.set(Protocol::Sqs, &some, "FilterPolicyScope", "MessageBody").unwrap();
+        assert!(settings.set(Protocol::Lambda, &filters, "RawMessageDelivery", "true").is_err());
+        settings.set(Protocol::Sqs, &filters, "FilterPolicy", r#"{"a":["b"]}"#).unwrap();
+        assert!(settings.set(Protocol::Sqs, &filters, "FilterPolicy", "{").is_err());
+        settings.set(Protocol::Sqs, &filters, "FilterPolicyScope", "MessageBody").unwrap();
+        settings.set(Protocol::Sqs, &filters, "FilterPolicy", r#"{"a":{"b":["c"]}}"#).unwrap();
+        let nested = settings.set(Protocol::Sqs, &filters, "FilterPolicyScope", "MessageAttributes").unwrap_err();
+        assert!(nested.to_string().contains("does not support nested filter policy"), "{nested}");
+        let both = [("FilterPolicy", r#"{"a":{"b":["c"]}}"#), ("FilterPolicyScope", "MessageBody")];
+        let both = both.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert!(SubscriptionSettings::from(Protocol::Sqs, &filters, &both.clone().into()).is_ok());
+        assert!(SubscriptionSettings::from(Protocol::Sqs, &filters, &both[..1].iter().cloned().collect()).is_err());
+        settings.set(Protocol::Sqs, &filters, "FilterPolicyScope", "MessageBody").unwrap();
+        settings.set(Protocol::Sqs, &filters, "FilterPolicy", r#"{"a":["b"]}"#).unwrap();
         assert_eq!((settings.filter.as_deref(), settings.scope), (Some(r#"{"a":["b"]}"#), Scope::MessageBody));
-        assert!(settings.set(Protocol::Sqs, &some, "DeliveryPolicy", r#"{"healthyRetryPolicy":{}}"#).is_err());
-        assert_eq!(settings.set(Protocol::Sqs, &some, "Colour", "red"), Err(SettingError::Unknown));
+        assert!(settings.set(Protocol::Sqs, &filters, "DeliveryPolicy", r#"{"healthyRetryPolicy":{}}"#).is_err());
+        assert_eq!(settings.set(Protocol::Sqs, &filters, "Colour", "red"), Err(SettingError::Unknown));
     }
 }

@@ -1,6 +1,6 @@
 use crate::channel::{HttpTarget, MailTarget, SmsProvider, SmsTarget, Way};
 use crate::error::{invalid_because, no_topic};
-use crate::filter::{Filters, Matcher};
+use crate::filter::Filters;
 use crate::outbox::{Notification, Outbox};
 use crate::state::State;
 use crate::target::TopicTarget;
@@ -32,8 +32,6 @@ pub struct TopicsOptions {
     /// Scheme and authority under which subscribers outside reach the house, for the links in notifications. Without it
     /// the authority that the subscriber's client used is taken.
     pub public_url: Option<String>,
-    /// Who reads filter policies; without one they are refused.
-    pub matcher: Option<Arc<dyn Matcher>>,
 }
 
 impl Topics {
@@ -48,7 +46,7 @@ impl Topics {
         let catalog = Catalog::open(&store, "topics").await?;
         let outbox = Arc::new(Outbox::open(&store).await?);
         let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
-        let filters = Filters::new(options.matcher);
+        let filters = Filters::default();
         Ok(Arc::new(Topics { world, home, delivery, catalog, filters, outbox, sms: options.sms, public_url }))
     }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Durability, Store, StoreOptions, Writer};
-use topics::{Filter, Matcher, SmsProvider, Topics, TopicsOptions};
+use topics::{SmsProvider, Topics, TopicsOptions};
 use wire::{ApiError, Call, Protocol, Request};
 use world::disk::SimDisk;
 use world::net::SimNet;
@@ -25,17 +25,6 @@ impl Target for Kept {
     fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         self.0.lock().unwrap().push(envelope.clone());
         Box::pin(async { Verdict::Accepted(Default::default()) })
-    }
-}
-
-/// A matcher for tests: `{"key":["value", ...]}`, all keys must have one of their values.
-struct Plain;
-
-impl Matcher for Plain {
-    fn compile(&self, policy: &str) -> Result<Filter, String> {
-        let policy: Value = serde_json::from_str(policy).map_err(|error| error.to_string())?;
-        let policy = policy.as_object().ok_or("not an object")?.clone();
-        Ok(Box::new(move |seen| policy.iter().all(|(key, values)| values.as_array().unwrap().contains(&seen[key]))))
     }
 }
 
@@ -58,7 +47,7 @@ async fn open(world: &World, kept: &Arc<Kept>, sms: Option<SmsProvider>) -> (Sto
     let options = StoreOptions { segment_bytes: 4 << 20, durability: Durability::Fsync, writer: Writer::Inline };
     let store = Store::open(world, Path::new("/data"), options).await.unwrap();
     let delivery = Delivery::open(world, &store).await.unwrap();
-    let options = TopicsOptions { sms, public_url: None, matcher: Some(Arc::new(Plain)) };
+    let options = TopicsOptions { sms, public_url: None };
     let topics = Topics::open(world.clone(), Home::default(), store.clone(), delivery.clone(), options).await.unwrap();
     for (service, prefix, target) in topics.targets() {
         delivery.register(service, prefix, target);
