@@ -259,6 +259,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_removed_or_rests_is_taken_out_of_a_copied_automaton() {
+        let (home, meter, mut state) = (Home::default(), Meter::default(), state());
+        for number in 0..100 {
+            put(&mut state, &format!("r{number:02}"), r#"{"source":["x"]}"#, Status::Enabled);
+        }
+        let mut table = Table::build(&state, &Table::default(), &home, &meter);
+        let mut wanted: Vec<String> = (0..100).map(|number| format!("r{number:02}")).collect();
+        for number in (0..100).step_by(3) {
+            let name = format!("r{number:02}");
+            wanted.retain(|other| *other != name);
+            match number % 2 {
+                0 => state.apply(&Change::RuleDeleted { bus: "default".into(), rule: name }),
+                _ => put(&mut state, &name, r#"{"source":["x"]}"#, Status::Disabled),
+            }
+            table = Table::build(&state, &table, &home, &meter);
+            assert_eq!(names(&table, r#"{"source":"x"}"#, false), wanted);
+        }
+        put(&mut state, "r03", r#"{"source":["y"]}"#, Status::Enabled);
+        table = Table::build(&state, &table, &home, &meter);
+        assert_eq!(names(&table, r#"{"source":"y"}"#, false), ["r03"]);
+        assert_eq!(names(&table, r#"{"source":"x"}"#, false), wanted);
+    }
+
+    #[test]
     fn a_rules_status_says_what_it_sees() {
         let (home, meter, mut state) = (Home::default(), Meter::default(), state());
         for (name, status) in [("off", Status::Disabled), ("on", Status::Enabled), ("all", Status::EnabledWithReadOnly)]

@@ -202,3 +202,52 @@ fn events_are_json_objects() {
         assert!(matches!(Event::parse(text), Err(EventError::Json(_) | EventError::NotObject)), "{text}");
     }
 }
+
+#[test]
+fn each_service_allows_its_own_part_of_the_language() {
+    use Dialect::{EventBus, EventSource, MessageAttributes, MessageBody};
+    let five = r#""a":[1],"b":[1],"c":[1],"d":[1],"e":[1]"#;
+    let values = |count: usize| vec!["1"; count].join(",");
+    let nested = "Filter policy scope MessageAttributes does not support nested filter policy";
+    let (keys, complex) = ("Filter policy can not have more than 5 keys", "Filter policy is too complex");
+    for (dialect, text, reason) in [
+        (
+            EventBus,
+            r#"{"a":[{"cidr":"10.0.0.0/8"},{"wildcard":"*"},{"anything-but":{"prefix":"a"}}]}"#.to_owned(),
+            None,
+        ),
+        (
+            EventSource,
+            r#"{"a":["",{"anything-but":["a"]},{"suffix":"b"},{"exists":false}],"$or":[{"b":[1]},{"c":[2]}]}"#
+                .to_owned(),
+            None,
+        ),
+        (EventSource, r#"{"a":[{"cidr":"10.0.0.0/8"}]}"#.to_owned(), Some("Unrecognized match type cidr")),
+        (EventSource, r#"{"a":[{"wildcard":"*"}]}"#.to_owned(), Some("Unrecognized match type wildcard")),
+        (
+            EventSource,
+            r#"{"a":[{"anything-but":{"prefix":"a"}}]}"#.to_owned(),
+            Some("Unsupported anything-but pattern: prefix"),
+        ),
+        (MessageAttributes, r#"{"a":{"b":["c"]}}"#.to_owned(), Some(nested)),
+        (MessageBody, r#"{"a":{"b":["c"]}}"#.to_owned(), None),
+        (MessageAttributes, format!("{{{five}}}"), None),
+        (MessageAttributes, format!(r#"{{{five},"f":[1]}}"#), Some(keys)),
+        (EventBus, format!(r#"{{{five},"f":[1]}}"#), None),
+        (MessageAttributes, format!(r#"{{"a":[{}]}}"#, values(150)), None),
+        (MessageAttributes, format!(r#"{{"a":[{}]}}"#, values(151)), Some(complex)),
+        // Deeper keys count for more: 3 x 4 and 2 x 3 make 72.
+        (MessageBody, format!(r#"{{"a":{{"b":{{"c":[{}]}}}},"d":{{"e":[{}]}}}}"#, values(4), values(3)), None),
+        (MessageBody, format!(r#"{{"a":{{"b":{{"c":[{}]}}}},"d":{{"e":[{}]}}}}"#, values(4), values(7)), Some(complex)),
+        (MessageBody, format!(r#"{{"$or":[{{"a":[{0}]}},{{"b":[{0}]}}]}}"#, values(75)), None),
+        (MessageBody, format!(r#"{{"$or":[{{"a":[{0}]}},{{"b":[{0}]}}]}}"#, values(76)), Some(complex)),
+    ] {
+        let refused = Pattern::parse_as(dialect, &text).err();
+        assert_eq!(refused.as_ref().map(|error| error.reason.as_str()), reason, "{dialect:?} {text}");
+    }
+    let shown = |dialect| Pattern::parse_as(dialect, r#"{"a":[[]]}"#).expect_err("refused").to_string();
+    assert_eq!(shown(EventSource), "Invalid filter pattern definition.");
+    assert!(
+        shown(MessageBody).starts_with("FilterPolicy: Match value must be String, number, true, false, or null\n at ")
+    );
+}
