@@ -152,17 +152,20 @@ pub async fn run(binary: &Path, dir: &Path, time: Duration) -> Result<()> {
     for name in ["standard", "ordered.fifo"] {
         let server = Server::headwater(binary, dir, &["--limits", "off"]).await?;
         let url = create(server.address, name).await?;
+        let before = server.processor_time()?;
         let (rate, latencies) = cycle(server.address, &url, time).await?;
+        let spent = (server.processor_time()? - before).as_secs_f64();
         rows.push(vec![
             format!("{name}: send, receive, delete 10 x {BODY} B, {CONNECTIONS} connections"),
             format!("{rate:.0} messages/s"),
             format!("all three p50 {}", stats::ms(stats::percentile(&latencies, 0.5))),
             format!("p99 {}", stats::ms(stats::percentile(&latencies, 0.99))),
+            format!("{:.0} us of processor a message", spent * 1e6 / (rate * time.as_secs_f64())),
             "20000/s".into(),
         ]);
     }
     let title = "Queues over HTTP, durable (fsync on), two cores shared with the load generator";
-    stats::table(title, &["", "headwater", "", "", "goal"], rows);
+    stats::table(title, &["", "headwater", "", "", "server", "goal"], rows);
     Ok(())
 }
 

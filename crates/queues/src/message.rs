@@ -182,7 +182,7 @@ impl Message {
 
     /// The body as text.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
+        std::str::from_utf8(&self.body).expect("what is sent and what is decoded is UTF-8").to_owned()
     }
 
     /// The id in its usual form.
@@ -268,10 +268,12 @@ impl Attribute {
 
 /// Whether XML could carry the text: SQS still promises that.
 pub(crate) fn is_text(text: &str) -> bool {
-    text.chars().all(|c| match c {
-        '\t' | '\n' | '\r' => true,
-        c => c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'),
-    })
+    // Most texts are plain.
+    text.bytes().all(|b| matches!(b, b' '..=b'~'))
+        || text.chars().all(|c| match c {
+            '\t' | '\n' | '\r' => true,
+            c => c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'),
+        })
 }
 
 fn group(bytes: &mut Bytes) -> Result<Group, Undecodable> {
