@@ -106,6 +106,16 @@ async fn sweep(catalog: &Catalog<State>, code_dir: PathBuf) {
     }
 }
 
+/// Forgets where mappings were that are no more: a crash came between the end of one and this.
+async fn sweep_checkpoints(catalog: &Catalog<State>, checkpoints: &Checkpoints) -> Result<(), StoreError> {
+    for consumer in checkpoints.consumers() {
+        if catalog.read(|state| !state.mappings.contains_key(&consumer)) {
+            checkpoints.forget(&consumer).await?;
+        }
+    }
+    Ok(())
+}
+
 impl Functions {
     /// Opens the room. Functions run once [`Functions::start`] was called.
     pub async fn open(
@@ -123,6 +133,7 @@ impl Functions {
         let catalog = Catalog::open(&store, "functions").await?;
         let code_dir = options.data_dir.join("functions");
         sweep(&catalog, code_dir.clone()).await;
+        sweep_checkpoints(&catalog, &checkpoints).await?;
         let executor_options = runtime::Options::new(options.data_dir.join("scratch"), options.memory_mb);
         Ok(Arc::new(Functions {
             executor: Executor::new(world.clone(), executor_options, python.clone(), sink),

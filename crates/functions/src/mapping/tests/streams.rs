@@ -326,3 +326,27 @@ async fn a_stream_made_again_under_its_name_is_not_read_by_the_old_positions() {
     assert_eq!(house.batches(), [["a", "b"]]);
     assert!(!house.functions.find_mapping(UUID).unwrap().enabled, "whoever enables it says that it begins anew");
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_mappings_of_a_stream_read_all_of_it_each() {
+    let house = House::new().await;
+    house.put(&["a", "b"]);
+    house.map(|_| ()).await;
+    let second = Mapping { uuid: "mapping-2".into(), ..mapping() };
+    house.change(Change::PutMapping(Box::new(second))).await;
+    house.functions.settle_mapping("mapping-2", Phase::Creating, None);
+    house.pass(1).await;
+    assert_eq!(house.batches(), [["a", "b"], ["a", "b"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_shard_delays_no_other() {
+    let house = House::new().await;
+    house.script(|_, event| if data(event).contains(&"bad".to_owned()) { fails() } else { ok() });
+    house.put(&["bad"]);
+    house.stream.put("other", "k", "good", house.world.now());
+    house.map(|_| ()).await;
+    house.pass(1).await;
+    assert_eq!(house.functions.mappings.checkpoints.position(UUID, "other"), Some(1));
+    assert_eq!(house.position(), Some(0));
+}
