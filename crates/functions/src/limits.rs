@@ -31,9 +31,11 @@ pub(crate) const RECORD_AGE_S: i32 = 60;
 /// Filters of a mapping.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html>
 pub(crate) const FILTERS: usize = 5;
-/// Invocations at once for a queue without `MaximumConcurrency`: what AWS begins with.
+/// Invocations at once that a queue begins with, and how many more there may be
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
-pub(crate) const QUEUE_CONCURRENCY: u32 = 5;
+pub(crate) const QUEUE_CONCURRENCY: usize = 5;
+/// ... after each such time in which all of them were at work: 300 a minute.
+pub(crate) const QUEUE_SCALE_AFTER: Duration = Duration::from_secs(1);
 /// Bytes of a tumbling window's state: 1 MB.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-windows.html>
 pub(crate) const WINDOW_STATE: usize = 1 << 20;

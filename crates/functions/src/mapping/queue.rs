@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) async fn run(live: Arc<Live>, inbox: Arc<dyn Inbox>) -> End {
-    let most = live.mapping.concurrency.unwrap_or(limits::QUEUE_CONCURRENCY) as usize;
+    let mut scale = Scale::new(live.mapping.concurrency, live.functions.world.clock.monotonic());
     let desk = QueueDesk { live, inbox };
     let mut flights: Set<'_, ()> = Set::new();
     let mut batch = Batch::default();
     let end = loop {
-        match desk.step(&mut flights, &mut batch, most).await {
+        match desk.step(&mut flights, &mut batch, &mut scale).await {
             Ok(false) => {}
             Ok(true) => break End::Asked,
             Err(InboxError::Gone(_)) => break End::Gone,
@@ -45,11 +45,47 @@ struct Batch {
     due: Option<Duration>,
 }
 
+/// How many invocations there may be at once: more from second to second while all of them are at work, as with AWS.
+struct Scale {
+    now: usize,
+    most: usize,
+    /// By the monotonic clock: since when it is so many.
+    since: Duration,
+}
+
+impl Scale {
+    fn new(most: Option<u32>, now: Duration) -> Scale {
+        let most = most.map_or(limits::CONCURRENCY, |most| most as usize);
+        Scale { now: limits::QUEUE_CONCURRENCY.min(most), most, since: now }
+    }
+
+    /// Whether there may be one more than `busy`.
+    fn has_room(&mut self, busy: usize, now: Duration) -> bool {
+        if busy == 0 {
+            (self.now, self.since) = (limits::QUEUE_CONCURRENCY.min(self.most), now);
+        }
+        if busy >= self.now && self.next().is_some_and(|next| now >= next) {
+            (self.now, self.since) = ((self.now + limits::QUEUE_CONCURRENCY).min(self.most), now);
+        }
+        busy < self.now
+    }
+
+    /// When there may be more.
+    fn next(&self) -> Option<Duration> {
+        (self.now < self.most).then(|| self.since.saturating_add(limits::QUEUE_SCALE_AFTER))
+    }
+}
+
 impl QueueDesk {
     /// Takes what there is, sends off what is due, and waits for the next thing to happen; whether that was the end.
-    async fn step<'a>(&'a self, flights: &mut Set<'a, ()>, batch: &mut Batch, most: usize) -> Result<bool, InboxError> {
+    async fn step<'a>(
+        &'a self,
+        flights: &mut Set<'a, ()>,
+        batch: &mut Batch,
+        scale: &mut Scale,
+    ) -> Result<bool, InboxError> {
         let clock = &self.live.functions.world.clock;
-        let free = flights.len() < most;
+        let free = scale.has_room(flights.len(), clock.monotonic());
         let room = self.room(batch);
         let took = free && room.is_some_and(|room| room.records > 0) && self.take(batch, room).await?;
         let now = clock.monotonic();
@@ -58,8 +94,9 @@ impl QueueDesk {
             let messages = std::mem::take(batch).messages;
             flights.push(Box::pin(self.process(messages)));
         }
-        let free = flights.len() < most;
-        let left = batch.due.map(|due| due.saturating_sub(now)).filter(|_| free);
+        let free = scale.has_room(flights.len(), now);
+        let due = if free { batch.due } else { scale.next() };
+        let left = due.map(|due| due.saturating_sub(now));
         tokio::select! {
             biased;
             () = self.live.cease.wait() => return Ok(true),

@@ -108,3 +108,20 @@ async fn a_mapping_that_ends_gives_back_what_it_gathered_and_finishes_what_runs(
     assert_eq!(deleted(&house), ["a", "b"]);
     assert_eq!(house.seen().phase, Phase::Disabled);
 }
+
+#[tokio::test(start_paused = true)]
+async fn more_run_at_once_while_there_is_more_to_do() {
+    let house = House::new().await;
+    *house.lambda.takes.lock().unwrap() = Duration::from_secs(20);
+    (0..40).for_each(|i| house.queue.send(&i.to_string()));
+    map(&house, |mapping| mapping.batch_size = 1).await;
+    let mut running = Vec::new();
+    for _ in 0..4 {
+        house.world.clock.sleep(Duration::from_millis(500)).await;
+        running.push(house.batches().len());
+        house.world.clock.sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(running, [5, 10, 15, 20]);
+    house.pass(60).await;
+    assert_eq!(deleted(&house).len(), 40);
+}
