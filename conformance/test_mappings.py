@@ -137,6 +137,8 @@ def test_what_does_not_go_is_refused_by_name(server, name, until):
         'Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10'
     assert create(EventSourceArn=queue, BisectBatchOnFunctionError=True)['Message'] == \
         'Unsupported BisectBatchOnFunctionError parameter for given event source mapping type.'
+    nobody = stage.source + '/consumer/nobody:1'
+    assert nobody in create(EventSourceArn=nobody, StartingPosition='LATEST')['Message']
     twin = create(EventSourceArn=stage.source, StartingPosition='LATEST')
     assert twin['Code'] == 'ResourceConflictException' and stage.uuid in twin['Message']
 
