@@ -170,11 +170,12 @@ def handler(event, context):
 def test_partial_failures_go_on_where_they_failed(server, name, until):
     stage = Stage(server, name, until, '''
 import os.path
+ONCE = '/tmp/' + os.environ['AWS_LAMBDA_FUNCTION_NAME']
 def handler(event, context):
     tell(texts(event))
     for record in event['Records']:
-        if base64.b64decode(record['kinesis']['data']) == b'c' and not os.path.exists('/tmp/failed'):
-            open('/tmp/failed', 'w').close()
+        if base64.b64decode(record['kinesis']['data']) == b'c' and not os.path.exists(ONCE):
+            open(ONCE, 'w').close()
             return {'batchItemFailures': [{'itemIdentifier': record['kinesis']['sequenceNumber']}]}
     return {'batchItemFailures': []}
 ''', FunctionResponseTypes=['ReportBatchItemFailures'], MaximumBatchingWindowInSeconds=1)
