@@ -1,11 +1,11 @@
 use crate::attempt::{attempt, caught};
-use crate::letter::{Failure, letter};
+use crate::letter::{Failure, letter, shown};
 use crate::limits::{LANE_IDLE, MAX_CONCURRENCY, OUT_FOR, READ_AHEAD, STORE_PAUSE, UNREADABLE_PAUSE};
-use crate::retry::{Next, next};
+use crate::retry::{Count, Next, next};
 use crate::signals::LaneSignals;
 use crate::{Delivery, Envelope, Verdict, codec};
 use names::Timestamp;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use store::{Queue, QueueCounts, Received, StoreError};
@@ -44,6 +44,8 @@ struct State {
     running: bool,
     last_error: Option<String>,
     retry_at: Option<Timestamp>,
+    /// By message, how often its target was too busy to begin. Known to this process only, as the tries are.
+    busy: BTreeMap<u64, u32>,
 }
 
 impl Lane {
@@ -95,7 +97,23 @@ impl Lane {
 
     fn went_wrong(&self, code: &str, why: &str, retry_at: Option<Timestamp>) {
         let mut state = self.state();
-        (state.last_error, state.retry_at) = (Some(format!("{code}: {why}")), retry_at);
+        (state.last_error, state.retry_at) = (Some(format!("{code}: {}", shown(why))), retry_at);
+    }
+
+    /// Counts one more time that a message was handed to its target, the `received`th.
+    fn count(&self, id: u64, received: u32, verdict: &Verdict) -> Count {
+        let mut state = self.state();
+        let busy = state.busy.get(&id).copied().unwrap_or(0);
+        let count = Count { tries: received.saturating_sub(busy + 1), busy }.after(verdict);
+        if count.busy > busy {
+            state.busy.insert(id, count.busy);
+        }
+        count
+    }
+
+    async fn done(&self, id: u64) -> Result<(), StoreError> {
+        self.state().busy.remove(&id);
+        self.queue.ack(id).await.map(|_| ())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -203,64 +221,68 @@ async fn carry_once(
     delivery: &Delivery,
     lane: &Lane,
     id: u64,
-    tries: u32,
+    received: u32,
     envelope: Envelope,
 ) -> Result<(), StoreError> {
     lane.signals.invocations.record(1);
-    if tries > 1 {
+    if received > 1 {
         lane.signals.retries.record(1);
     }
     let verdict = attempt(&delivery.world, &delivery.targets, &envelope).await;
     let now = delivery.world.now();
+    let count = lane.count(id, received, &verdict);
+    let tries = count.tries;
     let failure = match &verdict {
         Verdict::Accepted(_) => {
             lane.signals.latency_ms.record(now.since(envelope.created).as_millis() as u64);
             lane.went_well();
-            lane.queue.ack(id).await?;
-            return Ok(());
+            return lane.done(id).await;
         }
         Verdict::Refused { code, why } => Failure { code: code.clone(), why: why.clone(), tries, exhausted: None },
-        Verdict::Again { code, why, .. } => match next(&envelope, tries, &verdict, now, delivery.world.entropy.u64()) {
-            Next::Pause(pause) => {
-                lane.went_wrong(code, why, Some(now.plus(pause)));
-                tracing::debug!(lane = lane.name, id = envelope.id, tries, code, why, ?pause, "a delivery waits");
-                lane.queue.postpone(id, now.plus(pause)).await?;
-                return Ok(());
+        Verdict::Again { code, why, .. } | Verdict::Busy { code, why, .. } => {
+            match next(&envelope, count, &verdict, now, delivery.world.entropy.u64()) {
+                Next::Pause(pause) => {
+                    lane.went_wrong(code, why, Some(now.plus(pause)));
+                    let why = shown(why);
+                    tracing::debug!(lane = lane.name, id = envelope.id, tries, code, why, ?pause, "a delivery waits");
+                    lane.queue.postpone(id, now.plus(pause)).await?;
+                    return Ok(());
+                }
+                Next::Over(exhausted) => {
+                    Failure { code: code.clone(), why: why.clone(), tries, exhausted: Some(exhausted) }
+                }
             }
-            Next::Over(exhausted) => {
-                Failure { code: code.clone(), why: why.clone(), tries, exhausted: Some(exhausted) }
-            }
-        },
+        }
     };
     lane.went_wrong(&failure.code, &failure.why, None);
     give_up(delivery, lane, envelope, failure).await?;
-    lane.queue.ack(id).await?;
-    Ok(())
+    lane.done(id).await
 }
 
 /// Moves an envelope on: durable elsewhere when it returns.
 async fn give_up(delivery: &Delivery, lane: &Lane, envelope: Envelope, failure: Failure) -> Result<(), StoreError> {
     lane.signals.failed.record(1);
-    let Failure { code, why, tries, .. } = &failure;
+    let now = delivery.world.now();
     tracing::warn!(
         lane = lane.name,
         id = envelope.id,
-        tries,
-        code,
-        why,
+        tries = failure.tries,
+        code = failure.code,
+        why = shown(&failure.why),
         dead_letter = envelope.dead_letter.as_ref().map(tracing::field::display),
         "a delivery was given up"
     );
-    match &envelope.dead_letter {
-        Some(queue) => {
-            let letter = letter(&envelope, queue, &failure, delivery.world.now());
-            delivery.send(vec![letter]).await?;
-            lane.signals.to_dead_letter.record(1);
-        }
-        None => {
-            delivery.dead.keep(envelope, failure).await?;
-            lane.signals.kept.record(1);
-        }
+    let target = delivery.targets.find(&envelope.to);
+    let mut letters = target.map_or_else(Vec::new, |target| target.given_up(&envelope, &failure, now));
+    if let Some(queue) = envelope.dead_letter.as_ref().filter(|_| letters.is_empty()) {
+        letters.push(letter(&envelope, queue, &failure, now));
+    }
+    if letters.is_empty() {
+        delivery.dead.keep(envelope, failure).await?;
+        lane.signals.kept.record(1);
+    } else {
+        delivery.send(letters).await?;
+        lane.signals.to_dead_letter.record(1);
     }
     Ok(())
 }

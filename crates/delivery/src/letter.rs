@@ -8,12 +8,15 @@ use serde_json::{Map, Value, json};
 
 /// Why an envelope was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) code: String,
-    pub(crate) why: String,
-    pub(crate) tries: u32,
+pub struct Failure {
+    /// The last error's code.
+    pub code: String,
+    /// The last error's reason.
+    pub why: String,
+    /// How often it was tried.
+    pub tries: u32,
     /// `None` where the target refused.
-    pub(crate) exhausted: Option<Exhausted>,
+    pub exhausted: Option<Exhausted>,
 }
 
 /// The envelope that tells `queue` of another's failure: the same body, with the attributes EventBridge gives it.
@@ -41,9 +44,14 @@ pub(crate) fn letter(envelope: &Envelope, queue: &Arn, failure: &Failure, now: T
     }
 }
 
+/// As much of a reason as is shown to people: a target's may be a whole document.
+pub(crate) fn shown(why: &str) -> String {
+    why.chars().take(MAX_ERROR_CHARS).collect()
+}
+
 fn explain(given: Option<&str>, envelope: &Envelope, failure: &Failure) -> String {
     let mut all: Map<String, Value> = given.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let why: String = failure.why.chars().take(MAX_ERROR_CHARS).collect();
+    let why = shown(&failure.why);
     // SQS takes no empty value.
     let text = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     // The most telling first: what does not fit beside the message's own attributes is left out.

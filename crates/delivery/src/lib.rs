@@ -24,6 +24,8 @@ mod target;
 pub use dead::DeadLetter;
 pub use envelope::{Backoff, Envelope, RetryPolicy, attribute, code};
 pub use lane::LaneStatus;
+pub use letter::Failure;
 pub use ordered::Ordered;
 pub use outbox::Delivery;
+pub use retry::Exhausted;
 pub use target::{Target, Verdict};

@@ -1,4 +1,4 @@
-use crate::retry::{Next, next};
+use crate::retry::{Count, Next, next};
 use crate::{Delivery, Envelope, Verdict};
 use bytes::Bytes;
 use std::future::Future;
@@ -39,7 +39,7 @@ impl Delivery {
         mut again: impl FnMut(u32, &Verdict) -> bool + Send,
     ) -> Ordered {
         let mut stop = pin!(stop);
-        let mut tries: u32 = 0;
+        let mut count = Count::default();
         let mut pause = Duration::ZERO;
         loop {
             tokio::select! {
@@ -49,13 +49,17 @@ impl Delivery {
                 () = std::future::ready(()), if pause.is_zero() => {}
             }
             let verdict = self.attempt(envelope).await;
-            tries = tries.saturating_add(1);
+            count = count.after(&verdict);
+            let tries = count.tries;
             let again = again(tries, &verdict);
             let (now, random) = (self.world.now(), self.world.entropy.u64());
-            pause = match (next(envelope, tries, &verdict, now, random), verdict) {
+            pause = match (next(envelope, count, &verdict, now, random), verdict) {
                 (Next::Pause(pause), _) if again => pause,
                 (_, Verdict::Accepted(answer)) => return Ordered::Accepted(answer),
-                (_, Verdict::Again { code, why, .. } | Verdict::Refused { code, why }) => {
+                (
+                    _,
+                    Verdict::Again { code, why, .. } | Verdict::Busy { code, why, .. } | Verdict::Refused { code, why },
+                ) => {
                     return Ordered::GaveUp { code, why, tries };
                 }
             };

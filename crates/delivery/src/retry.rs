@@ -7,8 +7,10 @@ use std::time::Duration;
 
 /// Why there is no further try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exhausted {
+pub enum Exhausted {
+    /// It was tried as often as its policy allows.
     Attempts,
+    /// It is as old as its policy allows.
     Age,
 }
 
@@ -30,10 +32,31 @@ pub(crate) enum Next {
     Over(Exhausted),
 }
 
-/// What follows on try number `tries` (from one), which failed at `now`. `random` decides the jitter.
-pub(crate) fn next(envelope: &Envelope, tries: u32, failed: &Verdict, now: Timestamp, random: u64) -> Next {
+/// How often an envelope was handed to its target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Tries that count.
+    pub(crate) tries: u32,
+    /// Times that the target was too busy to begin.
+    pub(crate) busy: u32,
+}
+
+impl Count {
+    /// One more, which came to this.
+    pub(crate) fn after(self, verdict: &Verdict) -> Count {
+        match verdict {
+            Verdict::Busy { .. } => Count { busy: self.busy.saturating_add(1), ..self },
+            _ => Count { tries: self.tries.saturating_add(1), ..self },
+        }
+    }
+}
+
+/// What follows on a try that failed at `now`; it is counted in `count`. `random` decides the jitter.
+pub(crate) fn next(envelope: &Envelope, count: Count, failed: &Verdict, now: Timestamp, random: u64) -> Next {
     let policy = &envelope.policy;
-    if policy.max_attempts != u32::MAX && tries >= policy.max_attempts {
+    let Count { tries, busy } = count;
+    let is_busy = matches!(failed, Verdict::Busy { .. });
+    if !is_busy && policy.max_attempts != u32::MAX && tries >= policy.max_attempts {
         return Next::Over(Exhausted::Attempts);
     }
     let start = envelope.not_before.map_or(envelope.created, |at| at.max(envelope.created));
@@ -41,11 +64,12 @@ pub(crate) fn next(envelope: &Envelope, tries: u32, failed: &Verdict, now: Times
     if now >= deadline {
         return Next::Over(Exhausted::Age);
     }
-    let after = match failed {
-        Verdict::Again { after: Some(after), .. } => *after,
-        _ => Duration::ZERO,
+    let pause = match failed {
+        Verdict::Busy { pace, .. } => pace.pause(busy, random),
+        Verdict::Again { after: Some(after), .. } => policy.backoff.pause(tries, random).max(*after),
+        _ => policy.backoff.pause(tries, random),
     };
-    let pause = policy.backoff.pause(tries, random).max(after).max(MIN_PAUSE);
+    let pause = pause.max(MIN_PAUSE);
     // The last try is made at the deadline, not skipped because a pause would step over it.
     Next::Pause(pause.min(deadline.since(now)).max(MIN_PAUSE))
 }
@@ -74,11 +98,37 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RetryPolicy;
     use crate::codec::tests::envelope;
     use proptest::prelude::*;
 
     fn again(after: Option<Duration>) -> Verdict {
         Verdict::Again { code: "C".into(), why: "w".into(), after }
+    }
+
+    fn tried(tries: u32) -> Count {
+        Count { tries, busy: 0 }
+    }
+
+    #[test]
+    fn what_did_not_begin_is_no_try_and_has_its_own_pace() {
+        let mut e = envelope();
+        e.policy = RetryPolicy { max_attempts: 1, max_age: Duration::from_secs(3600), ..e.policy };
+        let pace = Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(300), jitter: false };
+        let busy = Verdict::Busy { code: "C".into(), why: "w".into(), pace };
+        let mut count = Count::default();
+        let pauses: Vec<Next> = (0..10)
+            .map(|_| {
+                count = count.after(&busy);
+                next(&e, count, &busy, e.created, 0)
+            })
+            .collect();
+        let expected = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300].map(|s| Next::Pause(Duration::from_secs(s)));
+        assert_eq!(pauses, expected);
+        let late = e.created.plus(Duration::from_secs(3600));
+        assert_eq!(next(&e, count, &busy, late, 0), Next::Over(Exhausted::Age));
+        count = count.after(&again(None));
+        assert_eq!(next(&e, count, &again(None), e.created, 0), Next::Over(Exhausted::Attempts));
     }
 
     #[test]
@@ -96,8 +146,8 @@ mod tests {
         e.policy.max_age = Duration::from_secs(10);
         e.policy.backoff = Backoff { first: Duration::from_secs(60), factor: 1.0, cap: Duration::MAX, jitter: false };
         let at = |secs| e.created.plus(Duration::from_secs(secs));
-        assert_eq!(next(&e, 1, &again(None), at(4), 0), Next::Pause(Duration::from_secs(6)));
-        assert_eq!(next(&e, 2, &again(None), at(10), 0), Next::Over(Exhausted::Age));
+        assert_eq!(next(&e, tried(1), &again(None), at(4), 0), Next::Pause(Duration::from_secs(6)));
+        assert_eq!(next(&e, tried(2), &again(None), at(10), 0), Next::Over(Exhausted::Age));
     }
 
     #[test]
@@ -106,7 +156,7 @@ mod tests {
         e.policy.max_age = Duration::from_secs(10);
         e.not_before = Some(e.created.plus(Duration::from_secs(3600)));
         let now = e.created.plus(Duration::from_secs(3601));
-        assert!(matches!(next(&e, 1, &again(None), now, 0), Next::Pause(_)));
+        assert!(matches!(next(&e, tried(1), &again(None), now, 0), Next::Pause(_)));
     }
 
     #[test]
@@ -115,7 +165,7 @@ mod tests {
         e.policy.max_attempts = u32::MAX;
         e.policy.max_age = Duration::MAX;
         let now = e.created.plus(Duration::from_secs(1 << 40));
-        assert!(matches!(next(&e, u32::MAX, &again(None), now, 7), Next::Pause(_)));
+        assert!(matches!(next(&e, tried(u32::MAX), &again(None), now, 7), Next::Pause(_)));
     }
 
     proptest! {
@@ -131,7 +181,7 @@ mod tests {
                 first: Duration::from_millis(first), factor, cap: Duration::from_millis(cap), jitter,
             };
             let after = Duration::from_millis(after);
-            let Next::Pause(pause) = next(&e, tries, &again(Some(after)), e.created, random) else {
+            let Next::Pause(pause) = next(&e, tried(tries), &again(Some(after)), e.created, random) else {
                 return Err(TestCaseError::fail("there are tries left"));
             };
             prop_assert!(pause >= after.max(MIN_PAUSE));

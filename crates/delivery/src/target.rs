@@ -1,12 +1,12 @@
-use crate::Envelope;
+use crate::{Backoff, Envelope, Failure};
 use bytes::Bytes;
-use names::Arn;
+use names::{Arn, Timestamp};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use world::BoxFuture;
 
 /// What became of one try. The target decides; nobody reads meaning out of the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// The target has it; its answer, where there is one.
     Accepted(Bytes),
@@ -18,6 +18,15 @@ pub enum Verdict {
         why: String,
         /// The least time to wait, where the target knows.
         after: Option<Duration>,
+    },
+    /// The target is at its limits and did not begin: this counts as no try, and only age ends it.
+    Busy {
+        /// A short code for machines.
+        code: String,
+        /// The reason for people.
+        why: String,
+        /// At which pace to come again.
+        pace: Backoff,
     },
     /// Not ever: trying again cannot help.
     Refused {
@@ -45,6 +54,12 @@ pub trait Target: Send + Sync {
     fn time_limit(&self, to: &Arn) -> Duration {
         let _ = to;
         Duration::from_secs(60)
+    }
+    /// An envelope that was sent here is given up: what to send instead of the usual dead letter, where the target's
+    /// service tells of failures in its own way. Nothing: it is dead as any other.
+    fn given_up(&self, envelope: &Envelope, failure: &Failure, now: Timestamp) -> Vec<Envelope> {
+        let _ = (envelope, failure, now);
+        Vec::new()
     }
 }
 

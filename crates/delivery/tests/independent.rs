@@ -4,12 +4,12 @@
 
 mod support;
 
-use delivery::{Delivery, Envelope, attribute, code};
-use names::Arn;
+use delivery::{Backoff, Delivery, Envelope, Failure, Target, Verdict, attribute, code};
+use names::{Arn, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Scripted, accepted, again, arn, envelope, house, is_empty, refused, until};
-use world::World;
+use world::{BoxFuture, World};
 
 /// A house whose function target answers as told, and whose queues take everything.
 async fn two(
@@ -237,4 +237,48 @@ async fn a_drain_lets_what_is_under_way_end_and_starts_nothing() {
     assert_eq!(aborted, [] as [&str; 0]);
     assert_eq!(slow.tries(), 1);
     assert_eq!(delivery.status()[0].waiting, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_target_costs_no_try() {
+    let pace = Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(300), jitter: false };
+    let busy = move || Verdict::Busy { code: "TOO_MANY".into(), why: "later".into(), pace: pace.clone() };
+    // Busy twelve times, then it fails as often as the policy allows.
+    let (world, delivery, target, queue) = two(move |_, n| Some(if n < 12 { busy() } else { again() })).await;
+    let mut e = envelope(&world, "e", function());
+    e.policy.max_attempts = 2;
+    e.dead_letter = Some(arn("sqs", "dead"));
+    delivery.send(vec![e]).await.unwrap();
+    until(&world, || queue.tries() == 1).await;
+    assert_eq!(target.pauses(), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 1]);
+    let letter = queue.seen.lock().unwrap()[0].1.clone();
+    assert_eq!(letter_attributes(&letter)["RETRY_ATTEMPTS"], "1");
+}
+
+/// A target that tells of what is given up in its own way.
+struct Teller(Arc<Scripted>);
+
+impl Target for Teller {
+    fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
+        self.0.deliver(envelope)
+    }
+    fn given_up(&self, envelope: &Envelope, failure: &Failure, now: Timestamp) -> Vec<Envelope> {
+        let body = format!("{} {:?}", failure.tries, failure.exhausted);
+        let to =
+            |name: &str| Envelope { to: arn("sqs", name), body: body.clone().into(), created: now, ..envelope.clone() };
+        vec![to("one"), to("two")]
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_may_tell_of_what_is_given_up_in_its_own_way() {
+    let (world, delivery, function_target, queue) = two(|_, _| Some(again())).await;
+    delivery.register("lambda", "function:", Arc::new(Teller(function_target)));
+    let e = Envelope { dead_letter: Some(arn("sqs", "dead")), ..envelope(&world, "e", function()) };
+    delivery.send(vec![e]).await.unwrap();
+    until(&world, || queue.tries() == 2).await;
+    let told: Vec<_> = queue.seen.lock().unwrap().iter().map(|(_, e)| (e.to.clone(), e.body.clone())).collect();
+    let body = bytes::Bytes::from("5 Some(Attempts)");
+    assert_eq!(told, [(arn("sqs", "one"), body.clone()), (arn("sqs", "two"), body)]);
+    assert!(is_empty(&delivery) && delivery.dead(10).is_empty());
 }

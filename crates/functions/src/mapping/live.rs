@@ -145,7 +145,7 @@ impl Live {
             Verdict::Again { code, why, .. } if code == "FunctionError" => {
                 (Reply::Failed { error: true }, code.as_str(), why.as_str())
             }
-            Verdict::Again { code, why, .. } | Verdict::Refused { code, why } => {
+            Verdict::Again { code, why, .. } | Verdict::Busy { code, why, .. } | Verdict::Refused { code, why } => {
                 (Reply::Unreached, code.as_str(), why.as_str())
             }
         };

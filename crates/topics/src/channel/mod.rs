@@ -39,13 +39,15 @@ impl Way {
         let status = match &verdict {
             Verdict::Accepted(_) if stays => Status::NoProvider,
             Verdict::Accepted(_) => Status::Sent,
-            Verdict::Again { why, .. } | Verdict::Refused { why, .. } => Status::Failed(why.clone()),
+            Verdict::Again { why, .. } | Verdict::Busy { why, .. } | Verdict::Refused { why, .. } => {
+                Status::Failed(why.clone())
+            }
         };
         let topic = envelope.from.as_ref().map_or(signals::DIRECT, Arn::resource);
         let signal = match &verdict {
             Verdict::Accepted(_) => Some(&signals::DELIVERED),
             Verdict::Refused { .. } => Some(&signals::FAILED),
-            Verdict::Again { .. } => None,
+            Verdict::Again { .. } | Verdict::Busy { .. } => None,
         };
         if let Some(signal) = signal {
             self.world.meter.record(signal, &[topic], 1);
