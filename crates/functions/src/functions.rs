@@ -240,6 +240,7 @@ impl Functions {
             timeout: Duration::from_secs(u64::from(function.timeout_s)),
             env: function.environment.clone().into_iter().collect(),
             code_dir: self.code_path(&function.code_id),
+            layers_dir: None,
             code_sha: function.code_sha256.clone(),
             credentials: Arc::new(credentials),
             endpoint: self.endpoint.get().cloned().unwrap_or_default(),

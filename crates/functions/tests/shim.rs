@@ -35,6 +35,7 @@ fn shell(script: &str) -> Spawn {
         cwd: "/tmp".into(),
         scratch: None,
         limits: Limits { open_files: Some(33), memory: Some(64 << 20), ..Limits::default() },
+        confinement: None,
     }
 }
 

@@ -2,10 +2,11 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 
 use super::python::PythonEnv;
+use super::view::{self, View};
 use super::{FunctionSpec, Runtime, SessionCredentials, limits};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use world::processes::{Limits, Spawn};
+use std::path::{Path, PathBuf};
+use world::processes::{Confinement, Limits, Reach, Spawn};
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/bin";
 
@@ -44,13 +45,19 @@ pub(super) struct Start<'a> {
     pub(super) credentials: &'a SessionCredentials,
     pub(super) api: SocketAddr,
     pub(super) log_stream: &'a str,
+    /// Its temporary directory, where it has no root of its own.
     pub(super) scratch: PathBuf,
     pub(super) max_processes: u64,
+    /// Whether it gets a root of its own.
+    pub(super) rooted: bool,
+    /// Whom it may talk to; `None`: it is not confined at all.
+    pub(super) reach: Option<Reach>,
 }
 
 impl Start<'_> {
     /// What to start.
     pub(super) fn spawn(self) -> Spawn {
+        let view = self.view();
         let (program, args) = match self.python {
             Some(python) => {
                 let args = ["-m", "awslambdaric", &self.spec.handler].map(str::to_owned).to_vec();
@@ -58,25 +65,47 @@ impl Start<'_> {
             }
             None => (self.spec.code_dir.join("bootstrap"), Vec::new()),
         };
+        let tmp = self.spec.ephemeral_mb << 20;
         let limits = Limits {
             memory: Some(self.spec.memory_mb << 20),
             processes: Some(self.max_processes),
-            file_size: Some(self.spec.ephemeral_mb << 20),
+            file_size: Some(tmp),
             open_files: Some(limits::MAX_OPEN_FILES),
         };
-        let env = self.env();
-        let cwd = self.spec.code_dir.clone();
-        Spawn { program, args, env, cwd, scratch: Some(self.scratch), limits }
+        Spawn {
+            program: view.of(&program),
+            args,
+            env: self.env(&view),
+            cwd: view.of(&self.spec.code_dir),
+            scratch: (!view.rooted()).then(|| self.scratch.clone()),
+            limits,
+            confinement: self.reach.map(|reach| Confinement { sees: view.into_sees(), tmp, reach }),
+        }
     }
 
-    fn env(&self) -> Vec<(String, String)> {
+    /// What it sees of this machine.
+    fn view(&self) -> View {
+        let mut view = View::new(self.rooted);
+        view.show(&self.spec.code_dir, view::TASK);
+        if let Some(layers) = &self.spec.layers_dir {
+            view.show(layers, view::LAYERS);
+        }
+        if let Some(python) = self.python {
+            view.show(&python.dir, view::LANG);
+            view.show_program(&python.python);
+        }
+        view
+    }
+
+    fn env(&self, view: &View) -> Vec<(String, String)> {
         let spec = self.spec;
         let mut env: Vec<(String, String)> = Vec::new();
         let mut set = |name: &str, value: &str| env.push((name.to_owned(), value.to_owned()));
-        let code_dir = spec.code_dir.display().to_string();
-        let scratch = self.scratch.display().to_string();
+        let seen = |path: &Path| view.of(path).display().to_string();
+        let code_dir = seen(&spec.code_dir);
+        let tmp = if view.rooted() { view::TMP.to_owned() } else { self.scratch.display().to_string() };
         let (runtime_dir, path) = match self.python {
-            Some(python) => (python.site.display().to_string(), format!("{}:{PATH}", python.bin().display())),
+            Some(python) => (seen(&python.site), format!("{}:{PATH}", seen(python.bin()))),
             None => (code_dir.clone(), PATH.to_owned()),
         };
         set("_HANDLER", &spec.handler);
@@ -100,8 +129,8 @@ impl Start<'_> {
         set("TZ", ":UTC");
         set("LANG", "en_US.UTF-8");
         set("PATH", &path);
-        set("HOME", &scratch);
-        set("TMPDIR", &scratch);
+        set("HOME", &tmp);
+        set("TMPDIR", &tmp);
         if let Runtime::Python(name) = &spec.runtime {
             set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{name}"));
             set("PYTHONPATH", &runtime_dir);

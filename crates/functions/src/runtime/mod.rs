@@ -9,6 +9,7 @@ mod pool;
 pub mod python;
 mod report;
 mod sandbox;
+mod view;
 
 pub use executor::{Executor, Options};
 pub use limits::{IDLE, LOG_TAIL, MAX_CONCURRENCY, MAX_PROCESSES, MAX_RESPONSE};
@@ -105,6 +106,8 @@ pub struct FunctionSpec {
     pub env: Vec<(String, String)>,
     /// Where its code lies, unpacked.
     pub code_dir: PathBuf,
+    /// Where its layers lie, merged into one directory, if it has any.
+    pub layers_dir: Option<PathBuf>,
     /// Which code that is.
     pub code_sha: String,
     /// Its role's keys.
@@ -113,7 +116,7 @@ pub struct FunctionSpec {
     pub endpoint: String,
     /// Its region.
     pub region: Region,
-    /// The largest file it may write to its temporary directory, in MB.
+    /// What its temporary directory may hold, in MB; where it has no root of its own, the largest file in there.
     pub ephemeral_mb: u64,
     /// How many of it may run at once, where it has its own limit.
     pub reserved_concurrency: Option<usize>,
@@ -122,7 +125,9 @@ pub struct FunctionSpec {
 impl FunctionSpec {
     /// Whether a process started for `other` may run this.
     fn runs_like(&self, other: &FunctionSpec) -> bool {
-        let code = |s: &FunctionSpec| (s.code_sha.clone(), s.code_dir.clone(), s.runtime.clone(), s.handler.clone());
+        let code = |s: &FunctionSpec| {
+            (s.code_sha.clone(), s.code_dir.clone(), s.layers_dir.clone(), s.runtime.clone(), s.handler.clone())
+        };
         let place = |s: &FunctionSpec| (s.endpoint.clone(), s.region.clone(), s.memory_mb, s.ephemeral_mb);
         code(self) == code(other)
             && place(self) == place(other)

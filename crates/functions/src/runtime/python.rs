@@ -71,6 +71,8 @@ impl From<io::Error> for PrepareError {
 /// An environment that is ready.
 #[derive(Clone, Debug)]
 pub struct PythonEnv {
+    /// The directory that holds all of it.
+    pub dir: PathBuf,
     /// Its interpreter.
     pub python: PathBuf,
     /// Its packages.
@@ -82,7 +84,7 @@ pub struct PythonEnv {
 impl PythonEnv {
     fn at(dir: &Path, version: &str) -> PythonEnv {
         let site = dir.join(format!("lib/python{version}/site-packages"));
-        PythonEnv { python: dir.join("bin/python"), site, version: version.to_owned() }
+        PythonEnv { dir: dir.to_owned(), python: dir.join("bin/python"), site, version: version.to_owned() }
     }
 
     pub(super) fn bin(&self) -> &Path {
@@ -225,6 +227,7 @@ impl PythonRuntime {
             cwd: self.runtimes.clone(),
             scratch: None,
             limits: Limits::default(),
+            confinement: None,
         })?;
         let mut output = child.output();
         let mut lines = Vec::new();

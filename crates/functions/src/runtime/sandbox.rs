@@ -115,6 +115,8 @@ impl Sandbox {
             log_stream: &log_stream,
             scratch: house.options.scratch_dir.join(world.hex_id(16)),
             max_processes: house.options.max_processes,
+            rooted: false,
+            reach: None,
         };
         let started = world.clock.monotonic();
         let mut child = world.processes.spawn(start.spawn())?;

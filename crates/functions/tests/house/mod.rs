@@ -96,6 +96,7 @@ impl House {
             timeout: Duration::from_secs(30),
             env: Vec::new(),
             code_dir: package.unpack(&self.dir.path().join("functions")).unwrap(),
+            layers_dir: None,
             code_sha: package.code_sha256(),
             credentials: Arc::new(Keys(Duration::from_secs(3600), self.world.clone())),
             endpoint: "http://127.0.0.1:4566".to_owned(),

@@ -38,6 +38,38 @@ pub struct Spawn {
     pub scratch: Option<PathBuf>,
     /// What it may use.
     pub limits: Limits,
+    /// Who is not trusted is confined. `None`: it sees what this process sees.
+    pub confinement: Option<Confinement>,
+}
+
+/// What a confined child sees and reaches; nothing else of the machine, as far as the kernel offers it
+/// ([`Processes::layers`]). With a root of its own its program, working directory and environment are told in the
+/// paths it sees, and so are those here; without one, everything lies where it lies.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Confinement {
+    /// Files and directories it may read: where they are, and where it sees them. The system's own programs and
+    /// libraries (`/usr` and the like) are always there.
+    pub sees: Vec<(PathBuf, PathBuf)>,
+    /// Bytes its own `/tmp` may hold, all files together.
+    pub tmp: u64,
+    /// Whom it reaches.
+    pub reach: Reach,
+}
+
+/// Whom a confined child can talk to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// Everybody whom this process reaches.
+    All,
+    /// These TCP ports. Where it has a network of its own they are sockets in there, which this process serves
+    /// ([`Child::listeners`]); otherwise they are this machine's.
+    Ports(Vec<u16>),
+}
+
+impl Default for Reach {
+    fn default() -> Reach {
+        Reach::Ports(Vec::new())
+    }
 }
 
 /// Limits of one child and all it forks. `None`: not limited.
