@@ -3,15 +3,15 @@
 use anyhow::Result;
 use bytes::Bytes;
 use std::sync::Arc;
-use world::net::{Asked, HttpService, Listen};
+use world::net::{Asked, Body, HttpService, Listen};
 use world::{BoxFuture, Stage, World};
 
 struct Discard;
 
 impl HttpService for Discard {
-    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, http::Response<Bytes>> {
+    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, http::Response<Body>> {
         drop(asked);
-        Box::pin(async { http::Response::new(Bytes::from_static(b"{}")) })
+        Box::pin(async { http::Response::new(Bytes::from_static(b"{}").into()) })
     }
     fn body_limit(&self, _: &http::request::Parts) -> usize {
         64 << 20

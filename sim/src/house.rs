@@ -80,7 +80,7 @@ impl House {
         let protocol = if service.model().json_version == "1.0" { Protocol::AwsJson10 } else { Protocol::AwsJson11 };
         let request = Request { protocol, head: Arc::new(head), body: Bytes::from(body.to_string()), observed: false };
         let answer = handler.handle(Arc::new(call), request).await.result.map_err(|error| anyhow!("{error}"))?;
-        let body = answer.into_body();
+        let body = answer.body().whole().cloned().unwrap_or_default();
         Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? })
     }
 

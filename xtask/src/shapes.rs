@@ -111,7 +111,11 @@ impl<'a> Service<'a> {
             next.extend(shape[part]["shape"].as_str().map(str::to_owned));
         }
         for member in shape["members"].as_object().into_iter().flat_map(|m| m.values()) {
-            next.extend(member["shape"].as_str().map(str::to_owned));
+            let target = member["shape"].as_str().unwrap_or_default();
+            if shape["eventstream"] == true && self.shapes[target]["exception"] == true {
+                continue;
+            }
+            next.push(target.to_owned());
         }
         for name in next {
             self.reach(&name);
@@ -134,7 +138,7 @@ impl<'a> Service<'a> {
             out.push_str(&self.error(name)?);
         }
         out.push_str("}\n\n/// The schemas.\npub mod schema {\n    use super::*;\n");
-        for name in &self.used {
+        for name in self.used.iter().filter(|name| self.shapes[name.as_str()]["eventstream"] != true) {
             out.push_str(&self.schema(name)?);
         }
         out.push_str("}\n");
@@ -217,8 +221,12 @@ impl<'a> Service<'a> {
         let operation = &self.model["operations"][name];
         let end = |key: &str| operation[key]["shape"].as_str().map_or_else(|| "Nothing".to_owned(), pascal);
         let struct_name = format!("{name}Op");
+        let output = operation["output"]["shape"].as_str();
+        let stream = output.and_then(|output| self.event_stream(output)).map_or_else(String::new, |stream| {
+            format!("impl wire::EventOperation for {struct_name} {{ type Event = {}; }}\n", pascal(stream))
+        });
         Ok(format!(
-            "/// The operation {name}.\npub struct {struct_name};\nimpl wire::Operation for {struct_name} {{\n    type Input = {};\n    \
+            "{stream}/// The operation {name}.\npub struct {struct_name};\nimpl wire::Operation for {struct_name} {{\n    type Input = {};\n    \
              type Output = {};\n    const MODEL: &'static OperationModel = &operations::{};\n}}\n",
             end("input"),
             end("output"),
@@ -235,6 +243,31 @@ impl<'a> Service<'a> {
         Ok(format!(
             "    pub static {}: ErrorModel = ErrorModel {{ name: {name:?}, code: {code:?}, status: {status}, fault: {fault} }};\n",
             screaming(name),
+        ))
+    }
+
+    /// The member of a structure that is a stream of events, by its shape.
+    fn event_stream(&self, name: &str) -> Option<&'a str> {
+        let members = self.shapes[name]["members"].as_object()?;
+        let mut targets = members.values().filter_map(|member| member["shape"].as_str());
+        targets.find(|target| self.shapes[*target]["eventstream"] == true)
+    }
+
+    /// The events of a stream and the errors it may end with.
+    fn events(&self, name: &str) -> Result<String> {
+        let (mut events, mut exceptions) = (String::new(), String::new());
+        for (member, use_, _) in self.members(name) {
+            let target = use_["shape"].as_str().context("a member has a shape")?;
+            if self.shapes[target]["exception"] == true {
+                write!(exceptions, "{target:?}, ")?;
+            } else {
+                write!(events, "{member}: {}, ", pascal(target))?;
+            }
+        }
+        let name = (pascal(name), name);
+        Ok(format!(
+            "wire::events! {{\n    /// `{}`\n    {} {{ {events} }} except {{ {exceptions} }}\n}}\n",
+            name.1, name.0
         ))
     }
 
@@ -284,8 +317,10 @@ impl<'a> Service<'a> {
         let shape = &self.shapes[name];
         let required: Vec<&str> =
             shape["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let members = shape["members"].as_object();
-        members.into_iter().flatten().map(|(n, m)| (n, m, required.contains(&n.as_str()))).collect()
+        let members = shape["members"].as_object().into_iter().flatten();
+        // A stream of events stands beside its structure, not in it.
+        let members = members.filter(|(_, m)| self.shapes[m["shape"].as_str().unwrap_or("")]["eventstream"] != true);
+        members.map(|(n, m)| (n, m, required.contains(&n.as_str()))).collect()
     }
 
     fn rust_type(&self, name: &str) -> Result<String> {
@@ -302,6 +337,8 @@ impl<'a> Service<'a> {
                 writeln!(out, "        {variant} {value:?},")?;
             }
             out.push_str("    }\n}\n");
+        } else if shape["eventstream"] == true {
+            out.push_str(&self.events(name)?);
         } else if shape["type"] == "structure" {
             writeln!(out, "wire::shape! {{\n    /// `{name}`\n    {}: schema::{} {{", pascal(name), screaming(name))?;
             for (member, use_, required) in self.members(name) {
@@ -354,7 +391,13 @@ impl<'a> Service<'a> {
                 for (member, use_, required) in self.members(name) {
                     members.push_str(&self.schema_member(member, use_, required)?);
                 }
-                format!("Kind::Structure {{ members: &[{members}], payload: {} }}", opt(&shape["payload"]))
+                let event = shape["members"].as_object().into_iter().flatten().find(|(_, m)| m["eventpayload"] == true);
+                let payload = match event {
+                    Some((member, _)) => format!("Some({member:?})"),
+                    None if self.event_stream(name).is_some() => "None".to_owned(),
+                    None => opt(&shape["payload"]),
+                };
+                format!("Kind::Structure {{ members: &[{members}], payload: {payload} }}")
             }
         };
         Ok(format!(
@@ -375,6 +418,7 @@ impl<'a> Service<'a> {
             Some("statusCode") => "Status",
             Some(other) => bail!("{name}: unknown location {other}"),
         };
+        ensure!(use_["eventheader"].is_null(), "{name}: members in the headers of events are not encoded yet");
         Ok(format!(
             "Member {{ name: {name:?}, wire: {:?}, query_name: {:?}, place: Place::{place}, required: {required}, schema: &{} }},",
             use_["locationName"].as_str().unwrap_or(name),

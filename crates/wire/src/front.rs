@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use world::net::Asked;
+use world::net::{Asked, Body};
 use world::{BoxFuture, Series, Stage, World};
 
 /// Whoever must know of calls before they are answered (audit).
@@ -121,7 +121,7 @@ impl Front {
     }
 
     /// Answers a request.
-    pub async fn answer(&self, asked: Asked) -> http::Response<Bytes> {
+    pub async fn answer(&self, asked: Asked) -> http::Response<Body> {
         let passage =
             Passage { request_id: self.world.uuid(), at: self.world.now(), started: self.world.clock.monotonic() };
         let scope = scope_service(&asked.head);
@@ -129,13 +129,14 @@ impl Front {
             Ok(routed) => routed,
             Err(Unrouted { service, protocol, error }) => {
                 let model = service.map(|i| self.services[i].model());
-                return codec::encode_error(model, None, protocol, &passage.request_id, &error);
+                let answer = codec::encode_error(model, None, protocol, &passage.request_id, &error);
+                return answer.map(Body::from);
             }
         };
         drop(scope);
         let caller = match self.authenticate(&asked, &routed, passage.at) {
             Ok(caller) => caller,
-            Err(error) => return self.refuse(&passage.request_id, &routed, &error),
+            Err(error) => return self.refuse(&passage.request_id, &routed, &error).map(Body::from),
         };
         let service = &self.services[routed.service];
         let (Some(operation), Some(handler)) = (routed.entry.model, service.handler(routed.entry.name)) else {
@@ -143,7 +144,7 @@ impl Front {
             let error = common::NOT_IMPLEMENTED.because(format!(
                 "Headwater does not serve {service} {operation} yet. See docs/coverage.md for what it serves."
             ));
-            return self.refuse(&passage.request_id, &routed, &error);
+            return self.refuse(&passage.request_id, &routed, &error).map(Body::from);
         };
         let call = Arc::new(Call {
             service: service.model(),
@@ -165,7 +166,7 @@ impl Front {
                 service.decorate(&self.world, &mut answer);
                 answer
             }
-            Err(error) => self.refuse(&call.request_id, &routed, &error),
+            Err(error) => self.refuse(&call.request_id, &routed, &error).map(Body::from),
         };
         self.meter(&routed, passage.started, &answer);
         answer
@@ -214,7 +215,7 @@ impl Front {
         answer
     }
 
-    fn meter(&self, routed: &Routed, started: Duration, answer: &http::Response<Bytes>) {
+    fn meter(&self, routed: &Routed, started: Duration, answer: &http::Response<Body>) {
         if let Some(meters) = self.meters[routed.service].get(routed.entry.name) {
             let took = self.world.clock.monotonic().saturating_sub(started);
             meters.micros.record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
@@ -238,7 +239,7 @@ fn host(head: &Parts) -> String {
     header(head, "host").or_else(from_target).unwrap_or_default().to_owned()
 }
 
-type Answered = Result<http::Response<Bytes>, ApiError>;
+type Answered = Result<http::Response<Body>, ApiError>;
 
 /// Runs a handler to its end or its panic. What it had built is dropped with it; the house behind it stays usable, because
 /// its locks are never held over what may panic ("no panic holds this lock").

@@ -8,6 +8,7 @@ pub mod auth;
 mod call;
 pub mod codec;
 mod error;
+mod events;
 mod front;
 mod route;
 mod schema;
@@ -20,6 +21,7 @@ mod value;
 
 pub use call::Call;
 pub use error::{ApiError, ErrorModel, Fault, common};
+pub use events::{Event, EventAnswer, EventOperation, EventSink, Gone, Opened};
 pub use front::{Front, FrontOptions, Observer, Outcome};
 pub use route::{Protocol, Routed};
 pub use schema::{Kind, Limits, Member, OperationEntry, OperationModel, Place, Schema, ServiceModel, TimeFormat};

@@ -1,10 +1,14 @@
 use crate::sigv4::SigningRules;
-use crate::{ApiError, Call, FromValue, IntoValue, Operation, Protocol, ServiceModel, Shape, Value, codec, validate};
+use crate::{
+    ApiError, Call, EventAnswer, EventOperation, FromValue, IntoValue, Opened, Operation, Protocol, ServiceModel,
+    Shape, Value, codec, validate,
+};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use world::net::Body;
 use world::{BoxFuture, World};
 
 const EXTENDED_ID: http::HeaderName = http::HeaderName::from_static("x-amz-id-2");
@@ -24,7 +28,7 @@ pub struct Request {
 /// What a handler gives back: the encoded answer, and what audit may want to know.
 pub struct Handled {
     /// The answer or the error, encoded by the front.
-    pub result: Result<http::Response<Bytes>, ApiError>,
+    pub result: Result<http::Response<Body>, ApiError>,
     /// The input as decoded; `None` where it could not be, or where a hot codec skipped this form.
     pub input: Option<Value>,
     /// The output; `None` on errors and where a hot codec skipped this form.
@@ -128,7 +132,7 @@ impl Service {
     }
 
     /// Adds the headers that all answers of the service carry.
-    pub(crate) fn decorate(&self, world: &World, answer: &mut http::Response<Bytes>) {
+    pub(crate) fn decorate<B>(&self, world: &World, answer: &mut http::Response<B>) {
         if self.extended_ids {
             let mut random = [0; 72];
             world.entropy.fill(&mut random);
@@ -160,6 +164,20 @@ impl Service {
         Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
     {
         self.register::<O, S, F, Fut>(state, handler, Some(Arc::new(codec)))
+    }
+
+    /// Registers a handler whose answer is a stream of events.
+    #[must_use]
+    pub fn on_events<O, S, F, Fut>(mut self, state: &Arc<S>, handler: F) -> Service
+    where
+        O: EventOperation,
+        S: Send + Sync + 'static,
+        F: Fn(Arc<S>, Arc<Call>, O::Input, EventAnswer<O>) -> Fut + Send + Sync + Clone + 'static,
+        Fut: Future<Output = Result<Opened, ApiError>> + Send + 'static,
+    {
+        let bound = BoundEvents::<O, S, F> { state: state.clone(), handler, operation: PhantomData };
+        self.handlers.insert(O::MODEL.name, Arc::new(bound));
+        self
     }
 
     fn register<O, S, F, Fut>(mut self, state: &Arc<S>, handler: F, hot: Option<Arc<dyn HotCodec<O>>>) -> Service
@@ -220,8 +238,10 @@ where
             {
                 let result = match handler(state, call.clone(), input).await {
                     Ok(output) => match hot.encode(request.protocol, &output) {
-                        Some(body) => Ok(codec::success(&call, request.protocol, body)),
-                        None => generic_answer(&call, request.protocol, output).map(|(answer, _)| answer),
+                        Some(body) => Ok(codec::success(&call, request.protocol, body).map(Body::from)),
+                        None => {
+                            generic_answer(&call, request.protocol, output).map(|(answer, _)| answer.map(Body::from))
+                        }
                     },
                     Err(error) => Err(error),
                 };
@@ -232,26 +252,61 @@ where
     }
 }
 
+struct BoundEvents<O, S, F> {
+    state: Arc<S>,
+    handler: F,
+    operation: PhantomData<fn() -> O>,
+}
+
+impl<O, S, F, Fut> Handler for BoundEvents<O, S, F>
+where
+    O: EventOperation,
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, Arc<Call>, O::Input, EventAnswer<O>) -> Fut + Send + Sync + Clone + 'static,
+    Fut: Future<Output = Result<Opened, ApiError>> + Send + 'static,
+{
+    fn handle(&self, call: Arc<Call>, request: Request) -> BoxFuture<'static, Handled> {
+        let (state, handler) = (self.state.clone(), self.handler.clone());
+        Box::pin(async move {
+            let (input, kept) = match decoded::<O>(&call, &request) {
+                Ok(decoded) => decoded,
+                Err(refused) => return *refused,
+            };
+            let answer = EventAnswer::new(call.clone(), request.protocol);
+            match handler(state, call, input, answer).await {
+                Ok(Opened { answer, output }) => Handled { result: Ok(answer), input: kept, output: Some(output) },
+                Err(error) => Handled { result: Err(error), input: kept, output: None },
+            }
+        })
+    }
+}
+
+/// The input, and a copy of it for whoever observes the call; or the refusal.
+fn decoded<O: Operation>(call: &Call, request: &Request) -> Result<(O::Input, Option<Value>), Box<Handled>> {
+    let refused = |error, input| Box::new(Handled { result: Err(error), input, output: None });
+    let value = codec::decode(call, request).map_err(|error| refused(error, None))?;
+    if let Err(error) = validate(call.service, O::Input::SCHEMA, &value) {
+        return Err(refused(error, Some(value)));
+    }
+    let kept = request.observed.then(|| value.clone());
+    match O::Input::from_value(value) {
+        Ok(input) => Ok((input, kept)),
+        Err(error) => Err(refused(crate::common::SERIALIZATION.because(error.to_string()), kept)),
+    }
+}
+
 async fn generic<O, S, F, Fut>(state: Arc<S>, handler: &F, call: Arc<Call>, request: Request) -> Handled
 where
     O: Operation,
     F: Fn(Arc<S>, Arc<Call>, O::Input) -> Fut,
     Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
 {
-    let value = match codec::decode(&call, &request) {
-        Ok(value) => value,
-        Err(error) => return Handled { result: Err(error), input: None, output: None },
+    let (input, kept) = match decoded::<O>(&call, &request) {
+        Ok(decoded) => decoded,
+        Err(refused) => return *refused,
     };
-    if let Err(error) = validate(call.service, O::Input::SCHEMA, &value) {
-        return Handled { result: Err(error), input: Some(value), output: None };
-    }
-    let kept = request.observed.then(|| value.clone());
-    let result = match O::Input::from_value(value) {
-        Ok(input) => handler(state, call.clone(), input).await,
-        Err(error) => Err(crate::common::SERIALIZATION.because(error.to_string())),
-    };
-    match result.and_then(|output| generic_answer(&call, request.protocol, output)) {
-        Ok((answer, output)) => Handled { result: Ok(answer), input: kept, output: Some(output) },
+    match handler(state, call.clone(), input).await.and_then(|output| generic_answer(&call, request.protocol, output)) {
+        Ok((answer, output)) => Handled { result: Ok(answer.map(Body::from)), input: kept, output: Some(output) },
         Err(error) => Handled { result: Err(error), input: kept, output: None },
     }
 }

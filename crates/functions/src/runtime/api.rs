@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use world::BoxFuture;
-use world::net::{Asked, HttpService};
+use world::net::{Asked, Body, HttpService};
 
 /// What a runtime asks.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,8 +41,8 @@ pub(super) struct RuntimeApi {
 }
 
 impl HttpService for RuntimeApi {
-    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, Response<Bytes>> {
-        Box::pin(async move {
+    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, Response<Body>> {
+        let answer = async move {
             let Some(ask) = parse(&asked.head) else {
                 return refusal(StatusCode::NOT_FOUND, "NotFound", "There is no such path in the Runtime API");
             };
@@ -53,7 +53,8 @@ impl HttpService for RuntimeApi {
                 return gone();
             }
             answered.await.unwrap_or_else(|_| gone())
-        })
+        };
+        Box::pin(async move { answer.await.map(Body::from) })
     }
 
     fn body_limit(&self, _: &Parts) -> usize {

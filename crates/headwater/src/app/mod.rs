@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use std::sync::Arc;
 use world::BoxFuture;
-use world::net::{Asked, HttpService};
+use world::net::{Asked, Body, HttpService};
 
 const OWN: &str = "/_headwater";
 /// Our own routes take no bodies.
@@ -54,10 +54,10 @@ fn own(head: &Parts) -> Option<&str> {
 }
 
 impl HttpService for App {
-    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, http::Response<Bytes>> {
+    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, http::Response<Body>> {
         Box::pin(async move {
             match own(&asked.head).map(str::to_owned) {
-                Some(route) => self.answer_own(&route, &asked).await,
+                Some(route) => self.answer_own(&route, &asked).await.map(Body::from),
                 None => self.house.front.answer(asked).await,
             }
         })

@@ -57,7 +57,14 @@ impl House {
             body: input.to_string().into(),
             observed: false,
         };
-        let body = handler.handle(self.call(operation), request).await.result?.into_body();
+        let body = handler
+            .handle(self.call(operation), request)
+            .await
+            .result?
+            .into_body()
+            .whole()
+            .cloned()
+            .unwrap_or_default();
         Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
     }
 

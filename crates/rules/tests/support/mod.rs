@@ -84,7 +84,14 @@ impl House {
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
         let body = input.to_string().into();
         let request = Request { protocol: Protocol::AwsJson11, head: Arc::new(head), body, observed: true };
-        let answer = handler.handle(self.call(operation), request).await.result?.into_body();
+        let answer = handler
+            .handle(self.call(operation), request)
+            .await
+            .result?
+            .into_body()
+            .whole()
+            .cloned()
+            .unwrap_or_default();
         Ok(if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).unwrap() })
     }
 

@@ -71,7 +71,11 @@ impl House {
         let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
         let request = Request { protocol, head: Arc::new(head), body, observed: false };
-        handler.handle(self.call(operation), request).await.result.map(|answer| answer.into_body())
+        handler
+            .handle(self.call(operation), request)
+            .await
+            .result
+            .map(|answer| answer.body().whole().cloned().unwrap_or_default())
     }
 
     /// Asks in JSON.

@@ -86,7 +86,14 @@ impl House {
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
         let body = input.to_string().into();
         let request = Request { protocol: Protocol::AwsJson10, head: Arc::new(head), body, observed: false };
-        let body = handler.handle(self.call(kind, operation), request).await.result?.into_body();
+        let body = handler
+            .handle(self.call(kind, operation), request)
+            .await
+            .result?
+            .into_body()
+            .whole()
+            .cloned()
+            .unwrap_or_default();
         Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
     }
 

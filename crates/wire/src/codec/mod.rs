@@ -2,6 +2,7 @@
 
 mod answer;
 mod cbor;
+pub(crate) mod eventstream;
 pub mod fast;
 mod json;
 mod plain;

@@ -5,6 +5,7 @@ use names::{Account, Caller, CallerKind, Timestamp};
 use std::sync::Arc;
 use wire::auth::{AuthError, Authenticator, Principal};
 use wire::{Call, Protocol, Request, ServiceModel, Value};
+use world::net::Body;
 
 pub(crate) const KEY: &str = "AKIDEXAMPLE";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -78,7 +79,24 @@ pub(crate) fn list<const N: usize>(items: [Value; N]) -> Value {
     Value::List(items.into())
 }
 
+/// A body in one piece.
+pub(crate) trait Whole {
+    fn bytes(&self) -> &[u8];
+}
+
+impl Whole for Bytes {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Whole for Body {
+    fn bytes(&self) -> &[u8] {
+        self.whole().unwrap()
+    }
+}
+
 /// The body of an answer as text.
-pub(crate) fn body(answer: &http::Response<Bytes>) -> &str {
-    std::str::from_utf8(answer.body()).unwrap()
+pub(crate) fn body<B: Whole>(answer: &http::Response<B>) -> &str {
+    std::str::from_utf8(answer.body().bytes()).unwrap()
 }

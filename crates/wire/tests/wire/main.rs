@@ -4,6 +4,7 @@
 
 mod answers;
 mod constraints;
+mod events;
 mod golden;
 mod house;
 mod properties;

@@ -1,9 +1,11 @@
 //! Sockets: an HTTP/1.1 and h2c server on one port (TLS where asked), and an HTTP client.
 
+mod body;
 mod client;
 mod server;
 mod simulated;
 
+pub use body::Body;
 pub use client::RealNet;
 pub use simulated::SimNet;
 
@@ -28,7 +30,7 @@ pub struct Asked {
 /// What answers requests.
 pub trait HttpService: Send + Sync + 'static {
     /// Answers one request.
-    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, http::Response<Bytes>>;
+    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, http::Response<Body>>;
     /// The largest body this request may have; a larger one is answered by [`HttpService::too_large`].
     fn body_limit(&self, head: &http::request::Parts) -> usize;
     /// Bytes of bodies held at once, finished or not; past it requests are refused, and clients try again.

@@ -1,8 +1,8 @@
-use super::{Asked, HttpService, Listen};
+use super::{Asked, Body, HttpService, Listen};
 use crate::{BoxFuture, Stop};
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -162,17 +162,17 @@ where
     }
 }
 
-async fn answer(request: http::Request<Incoming>, peer: SocketAddr, house: House) -> http::Response<Full<Bytes>> {
+async fn answer(request: http::Request<Incoming>, peer: SocketAddr, house: House) -> http::Response<Body> {
     let (head, body) = request.into_parts();
     let limit = house.service.body_limit(&head);
     let collected = tokio::time::timeout(BODY_TIMEOUT, collect(body, limit, &house.bodies)).await;
     match collected.unwrap_or(Err(Broken::Slow)) {
         // The room is given back with the answer: until then a handler may hold the body.
-        Ok((body, _room)) => house.service.call(Asked { head, body, peer }).await.map(Full::new),
-        Err(Broken::TooLarge) => closing(house.service.too_large(&head).map(Full::new)),
+        Ok((body, _room)) => house.service.call(Asked { head, body, peer }).await,
+        Err(Broken::TooLarge) => closing(house.service.too_large(&head).map(Body::from)),
         Err(broken) => {
             tracing::debug!(%peer, ?broken, "the body of a request was not taken");
-            let mut answer = http::Response::new(Full::default());
+            let mut answer = http::Response::new(Body::default());
             *answer.status_mut() = match broken {
                 Broken::NoRoom => http::StatusCode::SERVICE_UNAVAILABLE,
                 Broken::Slow => http::StatusCode::REQUEST_TIMEOUT,
@@ -184,7 +184,7 @@ async fn answer(request: http::Request<Incoming>, peer: SocketAddr, house: House
 }
 
 /// What is left of the body is not read.
-fn closing(mut answer: http::Response<Full<Bytes>>) -> http::Response<Full<Bytes>> {
+fn closing(mut answer: http::Response<Body>) -> http::Response<Body> {
     answer.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
     answer
 }
