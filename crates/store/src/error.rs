@@ -58,6 +58,13 @@ pub enum StoreError {
     /// The disk is full. Nothing was written; the same call works once there is room.
     #[error("the disk is full")]
     Full,
+    /// The journal could not go on in a new segment, for want of file handles for example. Nothing was written; the same
+    /// call may work a little later.
+    #[error("the journal is not ready for more: {why}")]
+    Unready {
+        /// What it lacks.
+        why: Arc<str>,
+    },
     /// No such log: never created, or dropped.
     #[error("there is no log {0:?}")]
     NoLog(LogId),
@@ -88,7 +95,7 @@ pub enum StoreError {
 
 impl world::Fault for StoreError {
     fn passes(&self) -> bool {
-        matches!(self, StoreError::Full | StoreError::Closed)
+        matches!(self, StoreError::Full | StoreError::Unready { .. } | StoreError::Closed)
     }
 }
 

@@ -185,7 +185,8 @@ impl Journal {
                 Err(_) => self.lead(),
             }
         }
-        result.await.map_err(|_| StoreError::Closed)?
+        // Who is not answered was dropped with the queue or with the writer.
+        result.await.unwrap_or_else(|_| Err(self.inbox().refusal().unwrap_or_else(died)))
     }
 
     /// Writes all that waits, in this thread.
@@ -220,6 +221,7 @@ impl Journal {
 
     /// The writer's thread.
     fn run(self: Arc<Self>, mut writer: Writer) {
+        let _death = Death(&self);
         loop {
             {
                 let mut inbox = self.inbox();
@@ -331,6 +333,26 @@ impl Journal {
             logs: index.logs.len() as u64,
         }
     }
+}
+
+/// Held by the writer's thread. Where that panics, nothing is written any more, and whoever waits is told so: an appender
+/// must not hang, and the next one must not be taken.
+struct Death<'a>(&'a Journal);
+
+impl Drop for Death<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let StoreError::Failed { why } = died() else { return };
+            self.0.fail(&why);
+            let waiting = std::mem::take(&mut self.0.inbox().queue);
+            waiting.into_iter().for_each(|request| request.refuse(&died()));
+            self.0.stopped.send_replace(true);
+        }
+    }
+}
+
+fn died() -> StoreError {
+    StoreError::Failed { why: "the thread that writes it panicked".into() }
 }
 
 /// Readies a call for the writer; the bytes it takes.

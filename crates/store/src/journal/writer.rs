@@ -2,7 +2,7 @@
 
 use super::Journal;
 use super::compact::Compaction;
-use super::frame::{BlockHead, Link, encode_head};
+use super::frame::{ALIGN, BlockHead, Link, Seed, encode_head};
 use super::index::runs;
 use super::meta::Meta;
 use super::plan::{Block, Group, Request, meta_block, plan};
@@ -11,7 +11,7 @@ use super::segment::{Blocks, Segment, index_path, segment_path, spare_path};
 use crate::store::Durability;
 use crate::{StoreError, Timestamp};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use world::{Clock, Disk, DiskFile};
 
@@ -47,18 +47,34 @@ pub(super) struct Writer {
     head: Vec<u8>,
 }
 
+/// A segment on a disk that has no room for a whole one is smaller, but not smaller than one part in so many.
+const SMALLEST_ONE_IN: u64 = 64;
+
 /// Why a group was not written.
 enum Trouble {
-    Full,
-    Failed(String),
+    /// Nothing happened. The next group may fare better.
+    Passing(StoreError),
+    /// Nobody knows what the disk has.
+    Lasting(String),
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Trouble {
     fn of(doing: &str, error: &io::Error) -> Trouble {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full,
-            _ => Trouble::Failed(format!("cannot {doing}: {error}")),
+        match is_full(error) {
+            true => Trouble::Passing(StoreError::Full),
+            false => Trouble::Lasting(format!("cannot {doing}: {error}")),
         }
+    }
+
+    /// What goes wrong before a byte of a group is written costs that group and not the journal: a process that is out of
+    /// file handles has some again a little later.
+    fn before_writing(doing: &str, error: &io::Error) -> Trouble {
+        let why = || StoreError::Unready { why: format!("cannot {doing}: {error}").into() };
+        Trouble::Passing(if is_full(error) { StoreError::Full } else { why() })
     }
 }
 
@@ -81,7 +97,11 @@ impl Writer {
     /// Bytes left in the segment for records. A little is kept back, so that on a full disk trims and drops, which
     /// make room, can still be written.
     pub(super) fn room(&self) -> u64 {
-        self.left().saturating_sub((self.segment_bytes / 16).min(64 << 10))
+        self.left().saturating_sub(self.kept_back())
+    }
+
+    fn kept_back(&self) -> u64 {
+        (self.segment_bytes / 16).min(64 << 10)
     }
 
     fn left(&self) -> u64 {
@@ -108,15 +128,15 @@ impl Writer {
         let group = self.plan(journal, requests, moved);
         match self.write(journal, &group) {
             Ok(offset) => self.publish(journal, group, offset),
-            Err(Trouble::Failed(why)) => Writer::fail(journal, group, &why),
-            Err(Trouble::Full) => {
+            Err(Trouble::Lasting(why)) => Writer::fail(journal, group, &why),
+            Err(Trouble::Passing(error)) => {
                 self.compaction = None;
-                let rest = group.refuse_appends(&StoreError::Full);
+                let rest = group.refuse_appends(&error);
                 let group = self.plan(journal, rest, Vec::new());
                 match self.write(journal, &group) {
                     Ok(offset) => self.publish(journal, group, offset),
-                    Err(Trouble::Failed(why)) => Writer::fail(journal, group, &why),
-                    Err(Trouble::Full) => group.refuse(&StoreError::Full),
+                    Err(Trouble::Lasting(why)) => Writer::fail(journal, group, &why),
+                    Err(Trouble::Passing(error)) => group.refuse(&error),
                 }
             }
         }
@@ -159,7 +179,7 @@ impl Writer {
         segment.file.write_vectored_at(&parts, *offset).map_err(|e| Trouble::of("write a group", &e))?;
         if self.durability == Durability::Fsync {
             // After a failed sync nobody knows what the disk has: not even a full disk is harmless then.
-            segment.file.sync().map_err(|e| Trouble::Failed(format!("cannot sync a group: {e}")))?;
+            segment.file.sync().map_err(|e| Trouble::Lasting(format!("cannot sync a group: {e}")))?;
             self.synced = link.group;
         }
         let mut at = *offset + self.head.len() as u64;
@@ -206,13 +226,12 @@ impl Writer {
             let index = journal.read_index();
             index.logs.values().map(|log| 40 + log.name.len() as u64).sum::<u64>()
         };
-        let size = self.segment_bytes.max((len + checkpoint + 128).next_multiple_of(8));
         let number = self.tail.next_segment;
-        let next = self.next_segment(number, size)?;
+        let next = self.next_segment_that_fits(number, len + checkpoint + 128)?;
         if let Some((old, end)) = self.tail.active.take() {
             if let Err(error) = self.sync(&old) {
                 self.tail.active = Some((old, end));
-                return Err(Trouble::Failed(format!("cannot sync a segment: {error}")));
+                return Err(Trouble::Lasting(format!("cannot sync a segment: {error}")));
             }
             self.seal(journal, &old, end);
         }
@@ -228,23 +247,35 @@ impl Writer {
         Ok(())
     }
 
+    /// The next segment, smaller than others where the disk has no room for a whole one: otherwise a disk that holds less
+    /// than two could never give one up, since what is written last cannot be.
+    fn next_segment_that_fits(&mut self, number: u64, needed: u64) -> Result<Arc<Segment>, Trouble> {
+        let needed = needed.next_multiple_of(ALIGN);
+        let least = (self.segment_bytes / SMALLEST_ONE_IN).max(needed + self.kept_back()).next_multiple_of(ALIGN);
+        let mut size = self.segment_bytes.max(needed);
+        loop {
+            match self.next_segment(number, size) {
+                Err(Trouble::Passing(StoreError::Full)) if size > least => {
+                    size = (size / 2).next_multiple_of(ALIGN).max(least);
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// A file for the next segment under its name: a spare one, or a new one.
     fn next_segment(&mut self, number: u64, size: u64) -> Result<Arc<Segment>, Trouble> {
         let path = segment_path(&self.tail.dir, number);
-        let make = || -> io::Result<Arc<dyn DiskFile>> {
-            if let Some((spare, _)) = self.tail.spares.last() {
-                self.disk.rename(&spare_path(&self.tail.dir, *spare), &path)?;
-            }
-            let file = self.disk.open(&path, world::disk::Open::Write)?;
-            file.allocate(size)?;
-            // The name must be durable before anything written under it is acknowledged.
-            self.disk.sync_dir(&self.tail.dir)?;
-            Ok(file)
-        };
-        let made = make();
         let spare = self.tail.spares.pop();
-        let file = match made {
-            Ok(file) => file,
+        match self.prepare(&path, spare, size) {
+            Ok((file, size)) => {
+                // The name must be durable before anything written under it is acknowledged. After a failed sync nobody
+                // knows whether it is, nor does a later sync that succeeds.
+                let synced = self.disk.sync_dir(&self.tail.dir);
+                synced.map_err(|e| Trouble::Lasting(format!("cannot sync the name of a segment: {e}")))?;
+                let seed = Seed::of(&self.tail.salt, number);
+                Ok(Arc::new(Segment { number, size, file, seed, blocks: OnceLock::new() }))
+            }
             Err(error) => {
                 // What is left under the name holds no group: either way it is taken again the next time.
                 let back = spare.filter(|(n, _)| self.disk.rename(&path, &spare_path(&self.tail.dir, *n)).is_ok());
@@ -252,12 +283,19 @@ impl Writer {
                 if back.is_none() {
                     let _ = self.disk.remove(&path);
                 }
-                return Err(Trouble::of("prepare a segment", &error));
+                Err(Trouble::before_writing("prepare a segment", &error))
             }
-        };
-        let size = file.len().map_err(|e| Trouble::of("measure a segment", &e))?;
-        let seed = super::frame::Seed::of(&self.tail.salt, number);
-        Ok(Arc::new(Segment { number, size, file, seed, blocks: OnceLock::new() }))
+        }
+    }
+
+    fn prepare(&self, path: &Path, spare: Option<(u64, u64)>, size: u64) -> io::Result<(Arc<dyn DiskFile>, u64)> {
+        if let Some((spare, _)) = spare {
+            self.disk.rename(&spare_path(&self.tail.dir, spare), path)?;
+        }
+        let file = self.disk.open(path, world::disk::Open::Write)?;
+        file.allocate(size)?;
+        let size = file.len()?;
+        Ok((file, size))
     }
 
     fn sync(&mut self, segment: &Segment) -> io::Result<()> {

@@ -1,0 +1,195 @@
+//! What the journal does when the machine is short of something, or when it is wrong itself.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use store::{Batch, Durability, LogId, ReadLimit, Store, StoreError, StoreOptions, Writer};
+use world::disk::{DiskFaults, Entry, Open, SimDisk};
+use world::{Disk, DiskFile, World};
+
+const ALL: ReadLimit = ReadLimit { records: usize::MAX, bytes: usize::MAX };
+const SEGMENT: u64 = 64 << 10;
+
+/// A disk that has no file handles for a while, or is programmed wrongly.
+struct Odd {
+    disk: Arc<SimDisk>,
+    no_handles: AtomicBool,
+    panics: Arc<AtomicBool>,
+}
+
+struct OddFile(Arc<dyn DiskFile>, Arc<AtomicBool>);
+
+impl Disk for Odd {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        const EMFILE: i32 = 24;
+        if self.no_handles.load(SeqCst) {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
+        Ok(Arc::new(OddFile(self.disk.open(path, how)?, self.panics.clone())))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        self.disk.list(dir)
+    }
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.create_dir(dir)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+    fn exists(&self, path: &Path) -> bool {
+        self.disk.exists(path)
+    }
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        self.disk.lock(path)
+    }
+}
+
+impl DiskFile for OddFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        assert!(!self.1.load(SeqCst), "a mistake in the disk's code, as this test wants it");
+        self.0.write_at(bytes, offset)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.0.allocate(len)
+    }
+}
+
+fn odd() -> (World, Arc<Odd>) {
+    let (mut world, disk) = World::simulated(1);
+    let odd = Arc::new(Odd { disk, no_handles: AtomicBool::default(), panics: Arc::default() });
+    world.disk = odd.clone();
+    (world, odd)
+}
+
+async fn open(world: &World, writer: Writer) -> Store {
+    let options = StoreOptions { segment_bytes: SEGMENT, durability: Durability::Fsync, writer };
+    Store::open(world, Path::new("/data"), options).await.unwrap()
+}
+
+async fn put(store: &Store, log: LogId, record: &[u8]) -> Result<u64, StoreError> {
+    let mut batch = Batch::new(log);
+    batch.push(record);
+    Ok(store.append(vec![batch]).await?[0].first)
+}
+
+/// Appends until the store refuses; why it does, and how many it took.
+async fn fill(store: &Store, log: LogId) -> (StoreError, u64) {
+    let mut taken = 0;
+    loop {
+        match put(store, log, &[1; 1000]).await {
+            Ok(_) => taken += 1,
+            Err(error) => return (error, taken),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_leaves_nobody_waiting() {
+    let (world, odd) = odd();
+    let store = open(&world, Writer::Thread).await;
+    let log = store.log("a").await.unwrap();
+    put(&store, log, b"kept").await.unwrap();
+    odd.panics.store(true, SeqCst);
+    assert!(matches!(put(&store, log, b"unknown").await, Err(StoreError::Failed { .. })));
+    assert!(matches!(put(&store, log, b"refused").await, Err(StoreError::Failed { .. })));
+    assert!(matches!(store.log("another").await, Err(StoreError::Failed { .. })));
+    store.close().await;
+    drop(store);
+    odd.panics.store(false, SeqCst);
+    let store = open(&world, Writer::Thread).await;
+    assert_eq!(store.read(log, 0, ALL).unwrap()[0].data, &b"kept"[..]);
+    put(&store, log, b"more").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_file_handles_the_journal_waits_for_some() {
+    let (world, odd) = odd();
+    let store = open(&world, Writer::Inline).await;
+    let log = store.log("a").await.unwrap();
+    odd.no_handles.store(true, SeqCst);
+    let (why, taken) = fill(&store, log).await;
+    assert!(matches!(&why, StoreError::Unready { .. }), "{why}");
+    assert!(taken > 40, "what is open is written on");
+    assert!(world::Fault::passes(&why), "whoever carries something may try again");
+    assert!(matches!(put(&store, log, &[1; 1000]).await, Err(StoreError::Unready { .. })));
+    odd.no_handles.store(false, SeqCst);
+    assert_eq!(put(&store, log, &[2; 1000]).await, Ok(taken));
+    // The same where a spare segment is to be used.
+    store.trim(log, taken).unwrap();
+    put(&store, log, b"and").await.unwrap();
+    assert_eq!(store.usage().spares, 1);
+    odd.no_handles.store(true, SeqCst);
+    assert!(matches!(fill(&store, log).await.0, StoreError::Unready { .. }));
+    assert_eq!(store.usage().spares, 1, "it is still a spare");
+    odd.no_handles.store(false, SeqCst);
+    let next = put(&store, log, &[3; 1000]).await.unwrap();
+    store.close().await;
+    drop(store);
+    let store = open(&world, Writer::Inline).await;
+    assert_eq!(store.read(log, next, ALL).unwrap()[0].data, &[3; 1000][..]);
+    assert_eq!(store.read(log, taken, ALL).unwrap()[0].data, &[2; 1000][..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_of_less_than_two_segments_recovers_when_its_records_are_trimmed() {
+    for capacity in [SEGMENT + SEGMENT / 4, SEGMENT + SEGMENT / 2, 2 * SEGMENT - 4096] {
+        let (world, disk) = World::simulated(1);
+        disk.set_faults(DiskFaults { capacity, ..DiskFaults::default() });
+        let store = open(&world, Writer::Inline).await;
+        let log = store.log("a").await.unwrap();
+        for round in 0..5 {
+            let before = store.extent(log);
+            let (why, taken) = fill(&store, log).await;
+            assert_eq!(why, StoreError::Full);
+            assert!(taken > 20, "round {round} on {capacity} bytes: {taken}");
+            assert_eq!(store.read(log, before.first, ALL).unwrap().len() as u64, before.next + taken - before.first);
+            store.trim(log, before.next + taken).unwrap();
+            // What was trimmed is forgotten with the next group, whether that is taken or not.
+            let _ = put(&store, log, &[1; 1000]).await;
+            assert!(disk.used() <= capacity);
+        }
+        put(&store, log, b"alive").await.unwrap();
+        store.close().await;
+        drop(store);
+        let store = open(&world, Writer::Inline).await;
+        assert_eq!(store.read(log, 0, ALL).unwrap()[0].data, &b"alive"[..]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_goes_on_as_soon_as_a_little_room_returns() {
+    let (world, disk) = World::simulated(1);
+    disk.set_faults(DiskFaults { capacity: SEGMENT + 200, ..DiskFaults::default() });
+    let store = open(&world, Writer::Inline).await;
+    let log = store.log("a").await.unwrap();
+    let (why, first) = fill(&store, log).await;
+    assert_eq!(why, StoreError::Full);
+    disk.set_faults(DiskFaults { capacity: SEGMENT + SEGMENT / 2, ..DiskFaults::default() });
+    let (why, more) = fill(&store, log).await;
+    assert_eq!(why, StoreError::Full);
+    assert!(more > 5, "{more}");
+    disk.set_faults(DiskFaults::default());
+    assert_eq!(put(&store, log, b"on").await, Ok(first + more));
+    assert_eq!(store.read(log, 0, ALL).unwrap().len() as u64, first + more + 1, "nothing was lost");
+}
