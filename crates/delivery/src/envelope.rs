@@ -51,7 +51,8 @@ pub struct RetryPolicy {
     pub backoff: Backoff,
 }
 
-/// The pause after try number n: up to `first * factor^(n-1)`, never more than `cap`.
+/// The pause after try number n: the nth of `steps`, and behind the last of them up to `first * factor^(m-1)`, m counted
+/// from there, never more than `cap`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Backoff {
     /// The pause after the first try.
@@ -62,6 +63,9 @@ pub struct Backoff {
     pub cap: Duration,
     /// Whether the pause is a random part of that, so that what failed together does not come back together.
     pub jitter: bool,
+    /// The first pauses one by one, in milliseconds, where no formula gives them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<u32>,
 }
 
 impl Default for RetryPolicy {
@@ -74,7 +78,13 @@ impl Default for RetryPolicy {
 
 impl Default for Backoff {
     fn default() -> Backoff {
-        Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(600), jitter: true }
+        Backoff {
+            first: Duration::from_secs(1),
+            factor: 2.0,
+            cap: Duration::from_secs(600),
+            jitter: true,
+            steps: Vec::new(),
+        }
     }
 }
 
@@ -88,6 +98,11 @@ pub mod attribute {
     pub const SUBJECT: &str = "subject";
     /// A JSON object of message attributes: `{"NAME":{"DataType":"String","StringValue":"..."}}`.
     pub const MESSAGE_ATTRIBUTES: &str = "message-attributes";
+    /// Envelopes of one lane that have the same value here are carried one after another, as they were sent: one that is
+    /// tried again holds up those behind it.
+    pub const ORDER: &str = "order";
+    /// There on dead letters.
+    pub const LETTER: &str = "letter";
     /// The group a FIFO target orders by.
     pub const MESSAGE_GROUP_ID: &str = "message-group-id";
     /// What tells a message from others where a FIFO target takes each once.

@@ -1,9 +1,9 @@
 use crate::attempt::{attempt, caught};
 use crate::letter::{Failure, letter, shown};
-use crate::limits::{LANE_IDLE, MAX_CONCURRENCY, OUT_FOR, READ_AHEAD, STORE_PAUSE, UNREADABLE_PAUSE};
+use crate::limits::{AHEAD, LANE_IDLE, MAX_CONCURRENCY, OUT_FOR, READ_AHEAD, STORE_PAUSE, UNREADABLE_PAUSE};
 use crate::retry::{Count, Next, next};
 use crate::signals::LaneSignals;
-use crate::{Delivery, Envelope, Verdict, codec};
+use crate::{Delivery, Envelope, Settled, Verdict, attribute, codec};
 use names::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -44,7 +44,7 @@ struct State {
     running: bool,
     last_error: Option<String>,
     retry_at: Option<Timestamp>,
-    /// By message, how often its target was too busy to begin. Known to this process only, as the tries are.
+    /// By message, how often its target was too busy to begin, or another before it had to come first. Known to this process only, as the tries are.
     busy: BTreeMap<u64, u32>,
 }
 
@@ -129,15 +129,15 @@ pub(crate) async fn run(delivery: Arc<Delivery>, lane: Arc<Lane>, mut stop: Stop
         if !stopping {
             work.set_out(&delivery, &lane).await;
         }
-        let free = work.on_way.len() < lane.width.load(Relaxed);
+        let room = work.on_way.len() < lane.width.load(Relaxed) && work.ahead.len() < AHEAD;
         tokio::select! {
             biased;
             () = stop.wait(), if !stopping => stopping = true,
             Some(done) = work.on_way.join_next() => {
                 lane.on_way.fetch_sub(1, Relaxed);
-                work.ids.remove(&done.expect("a carrier catches panics, and only dropping the set aborts it"));
+                work.end(&lane, done.expect("a carrier catches panics, and only dropping the set aborts it")).await;
             }
-            () = lane.queue.arrival(), if free && !stopping => {}
+            () = lane.queue.arrival(), if room && !stopping => {}
             () = delivery.world.clock.sleep(LANE_IDLE), if work.on_way.is_empty() => if lane.end() {
                 return;
             },
@@ -149,24 +149,72 @@ pub(crate) async fn run(delivery: Arc<Delivery>, lane: Arc<Lane>, mut stop: Stop
 #[derive(Default)]
 struct Work {
     /// The tries under way. The set is the task's: when that is aborted, so are they.
-    on_way: JoinSet<u64>,
+    on_way: JoinSet<Done>,
     /// Received, and waiting for a place: the journal is read in blocks, so one message costs as much as many.
-    ahead: VecDeque<(u64, u32, Envelope)>,
+    ahead: VecDeque<Ready>,
     /// Of all these.
     ids: BTreeSet<u64>,
+    /// The orders of those under way: no two of one are.
+    orders: BTreeSet<u64>,
+}
+
+/// An envelope in hand.
+struct Ready {
+    id: u64,
+    tries: u32,
+    order: Option<u64>,
+    envelope: Envelope,
+}
+
+/// A try that has ended.
+struct Done {
+    id: u64,
+    order: Option<u64>,
+    /// When it is tried again.
+    again: Option<Timestamp>,
+}
+
+/// What an envelope is ordered by, as a number.
+pub(crate) fn order(envelope: &Envelope) -> Option<u64> {
+    // FNV-1a: stands on disk, and so must never change.
+    let hash = |name: &String| {
+        name.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+    };
+    envelope.attributes.get(attribute::ORDER).map(hash)
 }
 
 impl Work {
     /// Starts what is due, as far as there are places.
     async fn set_out(&mut self, delivery: &Arc<Delivery>, lane: &Arc<Lane>) {
-        if self.ahead.is_empty() && self.on_way.len() < lane.width.load(Relaxed) {
+        if self.next().is_none() && self.ahead.len() < AHEAD && self.on_way.len() < lane.width.load(Relaxed) {
             self.receive(delivery, lane).await;
         }
         while self.on_way.len() < lane.width.load(Relaxed) {
-            let Some((id, tries, envelope)) = self.ahead.pop_front() else { return };
+            let Some(ready) = self.next().and_then(|at| self.ahead.remove(at)) else { return };
             lane.on_way.fetch_add(1, Relaxed);
-            self.on_way.spawn(carry(delivery.clone(), lane.clone(), id, tries, envelope));
+            self.orders.extend(ready.order);
+            self.on_way.spawn(carry(delivery.clone(), lane.clone(), ready));
         }
+    }
+
+    /// The first in hand that waits for no other.
+    fn next(&self) -> Option<usize> {
+        self.ahead.iter().position(|ready| ready.order.is_none_or(|order| !self.orders.contains(&order)))
+    }
+
+    /// A try has ended. Where it comes again, so do those in hand that are ordered behind it: together, and in order.
+    async fn end(&mut self, lane: &Lane, done: Done) {
+        self.ids.remove(&done.id);
+        let Some(order) = done.order else { return };
+        self.orders.remove(&order);
+        let Some(again) = done.again else { return };
+        for ready in self.ahead.iter().filter(|ready| ready.order == Some(order)) {
+            self.ids.remove(&ready.id);
+            // It was handed out and not tried.
+            *lane.state().busy.entry(ready.id).or_default() += 1;
+            postpone(lane, ready.id, again).await;
+        }
+        self.ahead.retain(|ready| ready.order != Some(order));
     }
 
     async fn receive(&mut self, delivery: &Delivery, lane: &Lane) {
@@ -187,43 +235,46 @@ impl Work {
                     let width = delivery.targets.find(&envelope.to).map_or(1, |t| t.concurrency(&envelope.to));
                     lane.width.store(width.clamp(1, MAX_CONCURRENCY), Relaxed);
                     self.ids.insert(id);
-                    self.ahead.push_back((id, receives, envelope));
+                    self.ahead.push_back(Ready { id, tries: receives, order: order(&envelope), envelope });
                 }
                 Err(why) => {
                     // Written by a newer program, perhaps: it stays until one comes that can read it.
                     tracing::error!(lane = lane.name, id, why, "an envelope cannot be read and stays where it is");
-                    postpone(delivery, lane, id, UNREADABLE_PAUSE).await;
+                    postpone(lane, id, delivery.world.now().plus(UNREADABLE_PAUSE)).await;
                 }
             }
         }
     }
 }
 
-/// Carries one envelope once, and settles what follows from it. Returns its id, whatever happens.
-async fn carry(delivery: Arc<Delivery>, lane: Arc<Lane>, id: u64, tries: u32, envelope: Envelope) -> u64 {
+/// Carries one envelope once, and settles what follows from it, whatever happens.
+async fn carry(delivery: Arc<Delivery>, lane: Arc<Lane>, ready: Ready) -> Done {
+    let Ready { id, tries, order, envelope } = ready;
     let why = match caught(carry_once(&delivery, &lane, id, tries, envelope)).await {
-        Ok(Ok(())) => return id,
+        Ok(Ok(again)) => return Done { id, order, again },
         Ok(Err(error)) => error.to_string(),
         Err(panic) => format!("panic: {panic}"),
     };
     tracing::error!(lane = lane.name, id, why, "a delivery was not settled and comes again");
-    postpone(&delivery, &lane, id, STORE_PAUSE).await;
-    id
+    let again = delivery.world.now().plus(STORE_PAUSE);
+    postpone(&lane, id, again).await;
+    Done { id, order, again: Some(again) }
 }
 
-async fn postpone(delivery: &Delivery, lane: &Lane, id: u64, by: std::time::Duration) {
-    if let Err(error) = lane.queue.postpone(id, delivery.world.now().plus(by)).await {
+async fn postpone(lane: &Lane, id: u64, until: Timestamp) {
+    if let Err(error) = lane.queue.postpone(id, until).await {
         tracing::error!(lane = lane.name, id, %error, "an envelope could not be postponed");
     }
 }
 
+/// Returns when it is tried again, if it is.
 async fn carry_once(
     delivery: &Delivery,
     lane: &Lane,
     id: u64,
     received: u32,
     envelope: Envelope,
-) -> Result<(), StoreError> {
+) -> Result<Option<Timestamp>, StoreError> {
     lane.signals.invocations.record(1);
     if received > 1 {
         lane.signals.retries.record(1);
@@ -233,20 +284,23 @@ async fn carry_once(
     let count = lane.count(id, received, &verdict);
     let tries = count.tries;
     let failure = match &verdict {
-        Verdict::Accepted(_) => {
+        Verdict::Accepted(answer) => {
             lane.signals.latency_ms.record(now.since(envelope.created).as_millis() as u64);
             lane.went_well();
-            return lane.done(id).await;
+            lane.done(id).await?;
+            delivery.tell(&envelope, &Settled::Accepted { answer, tries });
+            return Ok(None);
         }
         Verdict::Refused { code, why } => Failure { code: code.clone(), why: why.clone(), tries, exhausted: None },
         Verdict::Again { code, why, .. } | Verdict::Busy { code, why, .. } => {
             match next(&envelope, count, &verdict, now, delivery.world.entropy.u64()) {
                 Next::Pause(pause) => {
-                    lane.went_wrong(code, why, Some(now.plus(pause)));
+                    let again = now.plus(pause);
+                    lane.went_wrong(code, why, Some(again));
                     let why = shown(why);
                     tracing::debug!(lane = lane.name, id = envelope.id, tries, code, why, ?pause, "a delivery waits");
-                    lane.queue.postpone(id, now.plus(pause)).await?;
-                    return Ok(());
+                    lane.queue.postpone(id, again).await?;
+                    return Ok(Some(again));
                 }
                 Next::Over(exhausted) => {
                     Failure { code: code.clone(), why: why.clone(), tries, exhausted: Some(exhausted) }
@@ -256,7 +310,8 @@ async fn carry_once(
     };
     lane.went_wrong(&failure.code, &failure.why, None);
     give_up(delivery, lane, envelope, failure).await?;
-    lane.done(id).await
+    lane.done(id).await?;
+    Ok(None)
 }
 
 /// Moves an envelope on: durable elsewhere when it returns.
@@ -272,6 +327,7 @@ async fn give_up(delivery: &Delivery, lane: &Lane, envelope: Envelope, failure: 
         dead_letter = envelope.dead_letter.as_ref().map(tracing::field::display),
         "a delivery was given up"
     );
+    delivery.tell(&envelope, &Settled::GivenUp(&failure));
     let target = delivery.targets.find(&envelope.to);
     let mut letters = target.map_or_else(Vec::new, |target| target.given_up(&envelope, &failure, now));
     if let Some(queue) = envelope.dead_letter.as_ref().filter(|_| letters.is_empty()) {

@@ -28,6 +28,7 @@ pub(crate) fn letter(envelope: &Envelope, queue: &Arn, failure: &Failure, now: T
     let given = attributes.get(attribute::MESSAGE_ATTRIBUTES).map(String::as_str);
     attributes.insert(attribute::MESSAGE_ATTRIBUTES.to_owned(), explain(given, envelope, failure));
     attributes.remove(attribute::INVOCATION);
+    attributes.insert(attribute::LETTER.to_owned(), "true".to_owned());
     Envelope {
         id: envelope.id.clone(),
         to: queue.clone(),

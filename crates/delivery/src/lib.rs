@@ -3,8 +3,8 @@
 //! Invariants: an envelope is durable when [`Delivery::send`] returns, and leaves its lane only after its target accepted
 //! it, its dead-letter target's lane has it, or the kept list has it; all envelopes of one `send` survive a crash or none
 //! does; a lane's failures delay that lane only; a target that panics or hangs costs one attempt.
-//! What it is not: it knows no target's protocol, orders nothing across envelopes (that is [`Delivery::in_order`], one
-//! envelope at a time) and promises at-least-once, not exactly-once: a crash between acceptance and acknowledgement
+//! What it is not: it knows no target's protocol, orders envelopes only where they ask for it by [`attribute::ORDER`] (or
+//! one at a time by [`Delivery::in_order`]) and promises at-least-once, not exactly-once: a crash between acceptance and acknowledgement
 //! delivers again. How often an envelope was tried is known to this process only; after a crash its age still bounds it.
 //! Entry points: [`Delivery::open`], [`Delivery::register`], [`Delivery::start`], [`Delivery::send`].
 
@@ -18,6 +18,7 @@ mod limits;
 mod ordered;
 mod outbox;
 mod retry;
+mod settled;
 mod signals;
 mod target;
 
@@ -28,4 +29,5 @@ pub use letter::Failure;
 pub use ordered::Ordered;
 pub use outbox::Delivery;
 pub use retry::Exhausted;
+pub use settled::{Listener, Settled};
 pub use target::{Target, Verdict};

@@ -18,6 +18,8 @@ pub(crate) const LANE_IDLE: Duration = Duration::from_secs(60);
 pub(crate) const MAX_CONCURRENCY: usize = 1_000;
 /// Envelopes that a lane takes from its queue at once.
 pub(crate) const READ_AHEAD: usize = 64;
+/// Envelopes of one lane in hand that wait for others before them.
+pub(crate) const AHEAD: usize = 4 * READ_AHEAD;
 /// How long an envelope in hand is not handed out again. A try always ends by itself long before (functions may take 15
 /// minutes), and a restart forgets it, so this only matters after a bug.
 pub(crate) const OUT_FOR: Duration = Duration::from_secs(86_400);

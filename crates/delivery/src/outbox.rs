@@ -1,7 +1,8 @@
 use crate::attempt::attempt;
 use crate::dead::Dead;
-use crate::lane::{Lane, run};
+use crate::lane::{Lane, order, run};
 use crate::limits::{LANE_NAME_BYTES, LANES_FORGOTTEN_AT_ONCE, MAX_LANES, SEND_BYTES, SHARED_LANES};
+use crate::settled::{Listener, Listeners, Settled};
 use crate::target::Targets;
 use crate::{DeadLetter, Envelope, LaneStatus, Target, Verdict, codec, signals};
 use names::Arn;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, Weak};
-use store::{Message, Queue, Store, StoreError};
+use store::{Message, Order, Queue, Store, StoreError};
 use tokio::sync::Mutex;
 use world::{Stage, World};
 
@@ -27,6 +28,7 @@ pub struct Delivery {
     pub(crate) world: World,
     pub(crate) targets: Targets,
     pub(crate) dead: Dead,
+    listeners: Listeners,
     store: Store,
     lanes: RwLock<Lanes>,
     max_lanes: usize,
@@ -47,13 +49,14 @@ impl Delivery {
         let mut lanes = Lanes::new();
         for (log, _) in store.logs(PREFIX) {
             let Some(name) = log.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)) else { continue };
-            let queue = Queue::open(store, world, &format!("{PREFIX}{name}")).await?;
+            let queue = Queue::open_as(store, world, &format!("{PREFIX}{name}"), Order::Groups).await?;
             lanes.insert(name.to_owned(), Arc::new(Lane::new(world, name.to_owned(), queue)));
         }
         Ok(Arc::new_cyclic(|me| Delivery {
             world: world.clone(),
             targets: Targets::default(),
             dead,
+            listeners: Listeners::default(),
             store: store.clone(),
             lanes: lanes.into(),
             max_lanes,
@@ -67,6 +70,16 @@ impl Delivery {
     /// `("kinesis", "stream/")`. The longest prefix wins; a second registration of the same replaces the first.
     pub fn register(&self, service: &'static str, resource_prefix: &'static str, target: Arc<dyn Target>) {
         self.targets.register(service, resource_prefix, target);
+    }
+
+    /// Registers who is told what became of envelopes, dead letters included, that are sent in the name of a principal,
+    /// such as `sns.amazonaws.com`: once for each, but again after a crash right then.
+    pub fn listen(&self, principal: &'static str, listener: Listener) {
+        self.listeners.add(principal, listener);
+    }
+
+    pub(crate) fn tell(&self, envelope: &Envelope, settled: &Settled<'_>) {
+        self.listeners.tell(envelope, settled);
     }
 
     /// Whether someone takes what is sent there. Ask before accepting a configuration that names a target.
@@ -89,8 +102,8 @@ impl Delivery {
         let (mut sends, mut bytes) = (Sends::new(), 0);
         for envelope in envelopes {
             let lane = self.lane(&envelope.to).await?;
-            let message =
-                Message { not_before: envelope.not_before, body: codec::encode(envelope), ..Message::default() };
+            let (not_before, group) = (envelope.not_before, order(&envelope));
+            let message = Message { not_before, group, body: codec::encode(envelope) };
             bytes += message.body.len();
             sends.entry(lane.name.clone()).or_insert_with(|| (lane, Vec::new())).1.push(message);
             if bytes >= SEND_BYTES {
@@ -152,7 +165,7 @@ impl Delivery {
         if let Some(lane) = self.find_lane(&name) {
             return Ok(lane);
         }
-        let queue = Queue::open(&self.store, &self.world, &format!("{PREFIX}{name}")).await?;
+        let queue = Queue::open_as(&self.store, &self.world, &format!("{PREFIX}{name}"), Order::Groups).await?;
         let lane = Arc::new(Lane::new(&self.world, name.clone(), queue));
         self.lanes.write().expect("no panic holds this lock").insert(name, lane.clone());
         Ok(lane)

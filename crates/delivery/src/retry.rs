@@ -76,7 +76,12 @@ pub(crate) fn next(envelope: &Envelope, count: Count, failed: &Verdict, now: Tim
 
 impl Backoff {
     pub(crate) fn longest(&self, tries: u32) -> Duration {
-        let growth = self.factor().powi(i32::try_from(tries.saturating_sub(1)).unwrap_or(i32::MAX));
+        let done = tries.saturating_sub(1);
+        if let Some(ms) = usize::try_from(done).ok().and_then(|at| self.steps.get(at)) {
+            return Duration::from_millis(u64::from(*ms));
+        }
+        let done = done - u32::try_from(self.steps.len()).unwrap_or(done);
+        let growth = self.factor().powi(i32::try_from(done).unwrap_or(i32::MAX));
         // Past any cap the product may be infinite.
         Duration::try_from_secs_f64(self.first.as_secs_f64() * growth).unwrap_or(self.cap).min(self.cap)
     }
@@ -114,7 +119,13 @@ mod tests {
     fn what_did_not_begin_is_no_try_and_has_its_own_pace() {
         let mut e = envelope();
         e.policy = RetryPolicy { max_attempts: 1, max_age: Duration::from_secs(3600), ..e.policy };
-        let pace = Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(300), jitter: false };
+        let pace = Backoff {
+            first: Duration::from_secs(1),
+            factor: 2.0,
+            cap: Duration::from_secs(300),
+            jitter: false,
+            steps: vec![],
+        };
         let busy = Verdict::Busy { code: "C".into(), why: "w".into(), pace };
         let mut count = Count::default();
         let pauses: Vec<Next> = (0..10)
@@ -133,18 +144,32 @@ mod tests {
 
     #[test]
     fn the_pause_doubles_up_to_its_cap() {
-        let backoff =
-            Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(60), jitter: false };
+        let backoff = Backoff {
+            first: Duration::from_secs(1),
+            factor: 2.0,
+            cap: Duration::from_secs(60),
+            jitter: false,
+            steps: vec![],
+        };
         let pauses: Vec<u64> = (1..=8).map(|n| backoff.pause(n, 0).as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(backoff.pause(u32::MAX, 0), Duration::from_secs(60));
     }
 
     #[test]
+    fn steps_come_before_the_formula() {
+        let (first, cap) = (Duration::from_secs(5), Duration::from_secs(20));
+        let backoff = Backoff { first, factor: 2.0, cap, jitter: false, steps: vec![0, 1_500] };
+        let pauses: Vec<u128> = (1..=6).map(|n| backoff.pause(n, 0).as_millis()).collect();
+        assert_eq!(pauses, [0, 1_500, 5_000, 10_000, 20_000, 20_000]);
+    }
+
+    #[test]
     fn the_last_try_is_at_the_deadline() {
         let mut e = envelope();
         e.policy.max_age = Duration::from_secs(10);
-        e.policy.backoff = Backoff { first: Duration::from_secs(60), factor: 1.0, cap: Duration::MAX, jitter: false };
+        e.policy.backoff =
+            Backoff { first: Duration::from_secs(60), factor: 1.0, cap: Duration::MAX, jitter: false, steps: vec![] };
         let at = |secs| e.created.plus(Duration::from_secs(secs));
         assert_eq!(next(&e, tried(1), &again(None), at(4), 0), Next::Pause(Duration::from_secs(6)));
         assert_eq!(next(&e, tried(2), &again(None), at(10), 0), Next::Over(Exhausted::Age));
@@ -178,7 +203,7 @@ mod tests {
             e.policy.max_attempts = 1000;
             e.policy.max_age = Duration::MAX;
             e.policy.backoff = Backoff {
-                first: Duration::from_millis(first), factor, cap: Duration::from_millis(cap), jitter,
+                first: Duration::from_millis(first), factor, cap: Duration::from_millis(cap), jitter, steps: vec![],
             };
             let after = Duration::from_millis(after);
             let Next::Pause(pause) = next(&e, tried(tries), &again(Some(after)), e.created, random) else {

@@ -241,7 +241,13 @@ async fn a_drain_lets_what_is_under_way_end_and_starts_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_target_costs_no_try() {
-    let pace = Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(300), jitter: false };
+    let pace = Backoff {
+        first: Duration::from_secs(1),
+        factor: 2.0,
+        cap: Duration::from_secs(300),
+        jitter: false,
+        steps: vec![],
+    };
     let busy = move || Verdict::Busy { code: "TOO_MANY".into(), why: "later".into(), pace: pace.clone() };
     // Busy twelve times, then it fails as often as the policy allows.
     let (world, delivery, target, queue) = two(move |_, n| Some(if n < 12 { busy() } else { again() })).await;

@@ -19,8 +19,13 @@ fn arn(name: &str) -> Arn {
 }
 
 fn envelope(house: &House, to: Arn, body: &str, key: Option<&str>) -> Envelope {
-    let backoff =
-        Backoff { first: Duration::from_millis(100), factor: 2.0, cap: Duration::from_secs(1), jitter: false };
+    let backoff = Backoff {
+        first: Duration::from_millis(100),
+        factor: 2.0,
+        cap: Duration::from_secs(1),
+        jitter: false,
+        steps: vec![],
+    };
     Envelope {
         id: "event-1".into(),
         to,

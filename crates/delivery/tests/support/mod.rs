@@ -67,6 +67,7 @@ pub(crate) fn envelope(world: &World, id: &str, to: Arn) -> Envelope {
                 factor: 2.0,
                 cap: Duration::from_secs(60),
                 jitter: false,
+                steps: vec![],
             },
         },
         dead_letter: None,

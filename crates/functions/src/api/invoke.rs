@@ -117,7 +117,13 @@ pub(crate) fn async_policy() -> RetryPolicy {
     RetryPolicy {
         max_attempts: limits::ASYNC_TRIES,
         max_age: limits::ASYNC_AGE,
-        backoff: Backoff { first: limits::ASYNC_FIRST, factor: 2.0, cap: limits::ASYNC_FIRST * 2, jitter: false },
+        backoff: Backoff {
+            first: limits::ASYNC_FIRST,
+            factor: 2.0,
+            cap: limits::ASYNC_FIRST * 2,
+            jitter: false,
+            steps: Vec::new(),
+        },
     }
 }
 

@@ -117,7 +117,13 @@ impl Live {
             policy: RetryPolicy {
                 max_attempts: u32::MAX,
                 max_age,
-                backoff: Backoff { first: limits::RETRY_FIRST, factor: 2.0, cap: limits::RETRY_CAP, jitter: true },
+                backoff: Backoff {
+                    first: limits::RETRY_FIRST,
+                    factor: 2.0,
+                    cap: limits::RETRY_CAP,
+                    jitter: true,
+                    steps: Vec::new(),
+                },
             },
             dead_letter: None,
             trace: None,
