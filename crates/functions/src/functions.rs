@@ -318,7 +318,16 @@ impl Functions {
                 "state": seen.as_ref().map(|s| format!("{:?}", s.phase)),
                 "reason": m.reason,
                 "result": seen.as_ref().map(|s| s.result.clone()),
-                "lag_ms": seen.map(|s| s.lag.as_millis() as u64),
+                "lag_ms": seen.as_ref().map(|s| s.lag.as_millis() as u64),
+                "batch_size": m.batch_size,
+                "lanes": m.lanes,
+                "pace": seen.map(|s| serde_json::json!({
+                    "batches": s.pace.batches,
+                    "records": s.pace.records,
+                    "tries": s.pace.tries,
+                    "busy_ms": s.pace.busy.as_secs_f64() * 1000.0,
+                    "first_ms": s.pace.first.as_secs_f64() * 1000.0,
+                })),
             })
         });
         rows.collect()

@@ -44,8 +44,25 @@ pub(crate) struct Seen {
     pub(crate) result: String,
     /// Age of the last processed record when it was processed.
     pub(crate) lag: Duration,
+    /// How fast it works.
+    pub(crate) pace: Pace,
     /// What it was, where the catalog knows it no more.
     pub(crate) deleted: Option<Mapping>,
+}
+
+/// What batches of a stream cost since the mapping was started.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pace {
+    /// Batches that the function was through with, or that were given up.
+    pub(crate) batches: u64,
+    /// Their records.
+    pub(crate) records: u64,
+    /// Invocations.
+    pub(crate) tries: u64,
+    /// From the start of each batch's first try to its end: with all tries and the pauses between them.
+    pub(crate) busy: Duration,
+    /// What the first tries alone took.
+    pub(crate) first: Duration,
 }
 
 /// The states of a mapping, by Lambda's names.
@@ -145,7 +162,7 @@ impl Functions {
         let known = |state: &State| state.mappings.get(uuid).cloned();
         let Some(mapping) = self.catalog.read(known) else { return };
         let result = "No records processed".to_owned();
-        let seen = Seen { phase, result, lag: Duration::ZERO, deleted: None };
+        let seen = Seen { phase, result, lag: Duration::ZERO, pace: Pace::default(), deleted: None };
         let running = Arc::new(Running { nudge: watch::Sender::new(0), seen: Mutex::new(seen) });
         all.insert(uuid.to_owned(), running.clone());
         let functions = self.clone();

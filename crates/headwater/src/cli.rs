@@ -207,9 +207,24 @@ pub struct TlsArgs {
 /// Options of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
+    /// Read the figures of this stream as it runs, instead of those given here
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["records", "incoming", "outgoing", "batch_size", "duration", "shards"])]
+    pub stream: Option<String>,
+    /// With --stream: for how many seconds it is watched
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "stream")]
+    pub over: u64,
+    /// With --stream: reshard it where that is the cure
+    #[arg(long, requires = "stream")]
+    pub apply: bool,
     /// Records written per second
     #[arg(long, value_name = "N")]
-    pub records: f64,
+    pub records: Option<f64>,
+    /// KB written per second, in place of --records or beside it
+    #[arg(long, value_name = "KB")]
+    pub incoming: Option<f64>,
+    /// KB read per second by all consumers, in place of --consumers
+    #[arg(long, value_name = "KB")]
+    pub outgoing: Option<f64>,
     /// Average record size in KB
     #[arg(long, value_name = "KB", default_value_t = 1.0)]
     pub record_kb: f64,
@@ -225,7 +240,12 @@ pub struct PlanArgs {
     /// Tries until a batch succeeds
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     pub tries: f64,
+    /// Batches of one shard at once (ParallelizationFactor)
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub lanes: u32,
     /// Shards the stream has; the need is worked out without it
     #[arg(long, value_name = "N")]
     pub shards: Option<u32>,
+    #[command(flatten)]
+    pub client: ClientArgs,
 }

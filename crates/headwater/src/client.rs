@@ -1,4 +1,4 @@
-//! Asks a running server's own routes: what `tail` and `status` stand on.
+//! Asks a running server: its own routes, which `tail` and `status` stand on, and the operations that `plan` calls.
 
 use crate::cli::ClientArgs;
 use anyhow::{Context, Result, bail};
@@ -13,6 +13,9 @@ pub struct Client {
     world: world::World,
     endpoint: String,
     authorization: String,
+    access_key_id: String,
+    secret_access_key: String,
+    region: String,
 }
 
 impl Client {
@@ -22,6 +25,9 @@ impl Client {
             world: world::World::real(),
             endpoint: args.endpoint.trim_end_matches('/').to_owned(),
             authorization: format!("Basic {basic}"),
+            access_key_id: args.access_key_id.clone(),
+            secret_access_key: args.secret_access_key.clone(),
+            region: args.region.clone(),
         }
     }
 
@@ -32,18 +38,52 @@ impl Client {
             .header(http::header::AUTHORIZATION, &self.authorization)
             .body(Bytes::new())
             .with_context(|| format!("{url} is not an address"))?;
-        let answer = match self.world.net.send(request, patience).await {
-            Ok(answer) => answer,
-            Err(SendError::Connect(why)) => bail!(
-                "nothing answers at {} ({why}).\nStart a server with `headwater serve`, or say where one is with --endpoint URL.",
-                self.endpoint
-            ),
-            Err(error) => bail!("{url}: {error}"),
-        };
+        let answer = self.send(request, patience).await?;
         let body = answer.body();
         if !answer.status().is_success() {
             bail!("{url}: {} {}", answer.status(), String::from_utf8_lossy(body));
         }
         serde_json::from_slice(body).with_context(|| format!("{url} did not answer with JSON"))
+    }
+
+    /// Calls an operation of Kinesis, signed.
+    pub async fn kinesis(&self, operation: &str, input: &serde_json::Value) -> Result<serde_json::Value> {
+        let body = Bytes::from(input.to_string());
+        let request = http::Request::post(format!("{}/", self.endpoint))
+            .header(http::header::CONTENT_TYPE, "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("Kinesis_20131202.{operation}"))
+            .body(())
+            .with_context(|| format!("{} is not an address", self.endpoint))?;
+        let (mut head, ()) = request.into_parts();
+        let signer = wire::sigv4::Signer {
+            access_key_id: &self.access_key_id,
+            secret_access_key: &self.secret_access_key,
+            session_token: None,
+            region: &self.region,
+            service: "kinesis",
+        };
+        signer.sign(&mut head, &body, self.world.now())?;
+        let answer = self.send(http::Request::from_parts(head, body), Duration::from_secs(10)).await?;
+        let said: serde_json::Value = match answer.body().as_ref() {
+            b"" => serde_json::Value::Null,
+            body => serde_json::from_slice(body).with_context(|| format!("{operation} was not answered with JSON"))?,
+        };
+        if !answer.status().is_success() {
+            let text = |field: &str| said[field].as_str().unwrap_or_default().to_owned();
+            bail!("{operation}: {}: {}{}", text("__type"), text("message"), text("Message"));
+        }
+        Ok(said)
+    }
+
+    async fn send(&self, request: http::Request<Bytes>, patience: Duration) -> Result<http::Response<Bytes>> {
+        let url = request.uri().clone();
+        match self.world.net.send(request, patience).await {
+            Ok(answer) => Ok(answer),
+            Err(SendError::Connect(why)) => bail!(
+                "nothing answers at {} ({why}).\nStart a server with `headwater serve`, or say where one is with --endpoint URL.",
+                self.endpoint
+            ),
+            Err(error) => bail!("{url}: {error}"),
+        }
     }
 }

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             Command::Serve(args) => serve::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Env(args) => env::run(&args),
-            Command::Plan(args) => plan::run(&args),
+            Command::Plan(args) => plan::run(&args).await,
             Command::Tail(args) => tail::run(args).await,
             Command::Status(args) => status::run(args).await,
             Command::TlsInit(args) => tls::run(&args),

@@ -14,6 +14,9 @@ impl Streams {
                 "status": stream.def.status.as_str(),
                 "shards": stream.def.open_shards(),
                 "records": extents.iter().map(|e| e.next - e.first).sum::<u64>(),
+                "incoming_records": stream.intake.read().0,
+                "incoming_bytes": stream.intake.read().1,
+                "outgoing_bytes": stream.series.get_records.bytes.sample().sum,
                 "bytes": extents.iter().map(|e| e.bytes).sum::<u64>(),
             })
         });

@@ -180,4 +180,22 @@ impl Live {
             series.record(age.as_millis() as u64);
         }
     }
+
+    /// Tells how long ago it was made.
+    pub(super) fn stopwatch(&self) -> impl Fn() -> Duration + Send + use<> {
+        let clock = self.functions.world.clock.clone();
+        let begun = clock.monotonic();
+        move || clock.monotonic().saturating_sub(begun)
+    }
+
+    /// What a batch of so many records cost.
+    pub(super) fn paced(&self, records: usize, tries: u64, busy: Duration, first: Duration) {
+        let mut seen = self.running.seen();
+        let pace = &mut seen.pace;
+        pace.batches += 1;
+        pace.records += records as u64;
+        pace.tries += tries;
+        pace.busy += busy;
+        pace.first += first;
+    }
 }

@@ -148,15 +148,21 @@ impl Batches {
         let (body, count) = event::payload(rest, &tail, limits::SYNC_PAYLOAD, write);
         plan.cut(count);
         let piece = &records[piece.range.start..piece.range.start + count];
-        let (first, arrived) = (piece[0].at, piece[count - 1].at);
+        let (oldest, arrived) = (piece[0].at, piece[count - 1].at);
         // The last try is made when the first record is as old as it may be.
         let max_age = mapping.max_age_s.map_or(Duration::MAX, |s| Duration::from_secs(u64::from(s)));
-        let envelope = live.envelope(body, first, max_age);
+        let envelope = live.envelope(body, oldest, max_age);
         last.request_id.clone_from(&envelope.id);
         let wanted = Wanted { items: mapping.report, state: open.is_some() };
         let mut state = None;
+        let elapsed = live.stopwatch();
+        let (mut tried, mut first) = (0, Duration::ZERO);
         let again = |tries: u32, verdict: &Verdict| {
             live.signals.count(Count::Invoked, count);
+            tried += 1;
+            if tried == 1 {
+                first = elapsed();
+            }
             let reply = live.reply(verdict, wanted, tries);
             let (outcome, error) = judge(reply, records, plan, &mut state);
             last.error = error.or(last.error);
@@ -169,6 +175,7 @@ impl Batches {
             plan.after(outcome) == Follow::Again && !expired(plan.done())
         };
         let ordered = live.functions.delivery.in_order(&envelope, live.cease.wait(), again).await;
+        live.paced(count, tried, elapsed(), first);
         if let (Some(window), Some(state)) = (open.as_mut(), state)
             && window.carry(state)
         {

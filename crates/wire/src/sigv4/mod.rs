@@ -6,8 +6,10 @@
 mod canonical;
 mod claim;
 mod keys;
+mod sign;
 
 pub(crate) use claim::{is_signed, scope_service};
+pub use sign::{Signer, Unsignable};
 
 use crate::auth::{AuthError, Authenticator};
 use crate::{ApiError, common};

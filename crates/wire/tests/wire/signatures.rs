@@ -1,7 +1,7 @@
 //! The published test vectors of Signature Version 4, and what is said to those who sign badly.
 //! Source: the `aws-sig-v4-test-suite` of <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>
 
-use crate::house::{KEY, Keys};
+use crate::house::{KEY, Keys, SECRET};
 use names::Timestamp;
 use std::time::Duration;
 use wire::ApiError;
@@ -293,4 +293,38 @@ fn nonsense_is_refused_without_panic() {
         ask.headers[1].1 = date.to_owned();
         assert!(ask.verify().is_err(), "{date}");
     }
+}
+
+#[test]
+fn what_the_house_signs_it_takes() {
+    let signer = wire::sigv4::Signer {
+        access_key_id: KEY,
+        secret_access_key: SECRET,
+        session_token: None,
+        region: "us-east-1",
+        service: "service",
+    };
+    let head = || {
+        let request = http::Request::get("http://example.amazonaws.com/");
+        request.body(()).unwrap().into_parts().0
+    };
+    let mut vanilla = head();
+    signer.sign(&mut vanilla, b"", NOW).unwrap();
+    let text = vanilla.headers[http::header::AUTHORIZATION].to_str().unwrap();
+    assert!(
+        text.ends_with(&format!("SignedHeaders=host;x-amz-date, Signature={VANILLA}")),
+        "the published vector: {text}"
+    );
+    let verify = |head: &http::request::Parts, body: &[u8]| {
+        let rules = SigningRules::default();
+        let signed = Signed { head, body, service: "service", regions: &["us-east-1"], rules, now: NOW };
+        Verifier::new(Duration::from_secs(300)).verify(&signed, &Keys).map(drop)
+    };
+    let mut full = head();
+    full.method = http::Method::POST;
+    full.uri = "http://127.0.0.1:4566/a%20b/?x=1&a=%2f".parse().unwrap();
+    full.headers.insert("x-amz-target", http::HeaderValue::from_static("Kinesis_20131202.UpdateShardCount"));
+    signer.sign(&mut full, b"{}", NOW).unwrap();
+    assert!(verify(&full, b"{}").is_ok());
+    assert!(verify(&full, b"{ }").is_err(), "another body");
 }
