@@ -26,7 +26,7 @@ pub use dead::DeadLetter;
 pub use envelope::{Backoff, Envelope, RetryPolicy, attribute, code};
 pub use lane::LaneStatus;
 pub use letter::Failure;
-pub use ordered::Ordered;
+pub use ordered::{Ordered, Try};
 pub use outbox::Delivery;
 pub use retry::Exhausted;
 pub use settled::{Listener, Settled};

@@ -23,11 +23,20 @@ pub enum Ordered {
     Stopped,
 }
 
+/// One try of the ordered lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Try {
+    /// Its number, from 1.
+    pub number: u32,
+    /// How long it took.
+    pub took: Duration,
+}
+
 impl Delivery {
     /// The ordered lane: tries one envelope until it is accepted, the policy is exhausted, `again` says no or `stop`
     /// resolves, and lets the caller wait meanwhile, so that nothing overtakes it.
     ///
-    /// `again` is asked after each try, with the number of tries so far: whether there is to be another. It may say so of
+    /// `again` is asked after each try: whether there is to be another. It may say so of
     /// an accepted one, too, whose answer tells that it failed. A refusal is final only if `again` says so: a shard blocks
     /// behind a batch that its function fails on until the batch expires, as with Lambda. Nothing is sent to a dead-letter
     /// target: what remains of a batch is the caller's to decide. A stop lets a try under way end; dropping the future
@@ -36,7 +45,7 @@ impl Delivery {
         &self,
         envelope: &Envelope,
         stop: impl Future<Output = ()> + Send,
-        mut again: impl FnMut(u32, &Verdict) -> bool + Send,
+        mut again: impl FnMut(Try, &Verdict) -> bool + Send,
     ) -> Ordered {
         let mut stop = pin!(stop);
         let mut count = Count::default();
@@ -48,10 +57,12 @@ impl Delivery {
                 () = self.world.clock.sleep(pause), if !pause.is_zero() => {}
                 () = std::future::ready(()), if pause.is_zero() => {}
             }
+            let begun = self.world.clock.monotonic();
             let verdict = self.attempt(envelope).await;
+            let took = self.world.clock.monotonic().saturating_sub(begun);
             count = count.after(&verdict);
             let tries = count.tries;
-            let again = again(tries, &verdict);
+            let again = again(Try { number: tries, took }, &verdict);
             let (now, random) = (self.world.now(), self.world.entropy.u64());
             pause = match (next(envelope, count, &verdict, now, random), verdict) {
                 (Next::Pause(pause), _) if again => pause,

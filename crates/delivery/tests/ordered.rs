@@ -4,7 +4,7 @@
 
 mod support;
 
-use delivery::{Delivery, Ordered, Verdict};
+use delivery::{Delivery, Ordered, Try, Verdict};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ async fn it_tries_until_accepted_even_after_a_refusal() {
 async fn the_caller_may_give_up() {
     let (world, delivery, target) = one(|_| Some(refused())).await;
     let e = envelope(&world, "e", arn("lambda", "function:f"));
-    let again = |tries: u32, verdict: &Verdict| tries != 2 || *verdict != refused();
+    let again = |this: Try, verdict: &Verdict| this.number != 2 || *verdict != refused();
     let ordered = delivery.in_order(&e, pending(), again).await;
     assert_eq!(ordered, Ordered::GaveUp { code: "NO_PERMISSIONS".into(), why: "you may not".into(), tries: 2 });
     assert_eq!(target.tries(), 2);
@@ -70,7 +70,7 @@ async fn a_stop_ends_the_wait() {
 async fn an_answer_that_tells_of_a_failure_is_no_success() {
     let (world, delivery, target) = one(|_| Some(accepted())).await;
     let e = envelope(&world, "e", arn("lambda", "function:f"));
-    let ordered = delivery.in_order(&e, pending(), |tries, _| tries < 3).await;
+    let ordered = delivery.in_order(&e, pending(), |this, _| this.number < 3).await;
     assert_eq!(ordered, Ordered::Accepted("thanks".into()));
     assert_eq!(target.pauses(), [1, 2], "with the pauses of any failure");
 }

@@ -326,7 +326,7 @@ impl Functions {
                     "records": s.pace.records,
                     "tries": s.pace.tries,
                     "busy_ms": s.pace.busy.as_secs_f64() * 1000.0,
-                    "first_ms": s.pace.first.as_secs_f64() * 1000.0,
+                    "last_ms": s.pace.last.as_secs_f64() * 1000.0,
                 })),
             })
         });

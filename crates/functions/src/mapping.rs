@@ -61,8 +61,8 @@ pub(crate) struct Pace {
     pub(crate) tries: u64,
     /// From the start of each batch's first try to its end: with all tries and the pauses between them.
     pub(crate) busy: Duration,
-    /// What the first tries alone took.
-    pub(crate) first: Duration,
+    /// What the last tries alone took.
+    pub(crate) last: Duration,
 }
 
 /// The states of a mapping, by Lambda's names.

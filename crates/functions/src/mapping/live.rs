@@ -8,7 +8,7 @@ use crate::api::invoke::PRINCIPAL;
 use crate::functions::Functions;
 use crate::limits;
 use bytes::Bytes;
-use delivery::{Backoff, Envelope, RetryPolicy, Verdict, attribute};
+use delivery::{Backoff, Envelope, RetryPolicy, Try, Verdict, attribute};
 use names::{Arn, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -188,14 +188,14 @@ impl Live {
         move || clock.monotonic().saturating_sub(begun)
     }
 
-    /// What a batch of so many records cost.
-    pub(super) fn paced(&self, records: usize, tries: u64, busy: Duration, first: Duration) {
+    /// What a batch of so many records cost, and its last try.
+    pub(super) fn paced(&self, records: usize, last: Try, busy: Duration) {
         let mut seen = self.running.seen();
         let pace = &mut seen.pace;
         pace.batches += 1;
         pace.records += records as u64;
-        pace.tries += tries;
+        pace.tries += u64::from(last.number);
         pace.busy += busy;
-        pace.first += first;
+        pace.last += last.took;
     }
 }

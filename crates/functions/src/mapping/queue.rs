@@ -8,7 +8,7 @@ use super::supervise::End;
 use crate::event::{self, Origin};
 use crate::limits;
 use consume::{Inbox, InboxError, Message, ReadLimit, Set};
-use delivery::{Ordered, Verdict};
+use delivery::{Ordered, Try, Verdict};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,9 +164,9 @@ impl QueueDesk {
         let envelope = live.envelope(body, live.now(), max_age);
         let wanted = Wanted { items: live.mapping.report, state: false };
         let mut failed: Option<Vec<String>> = None;
-        let again = |tries: u32, verdict: &Verdict| {
+        let again = |this: Try, verdict: &Verdict| {
             live.signals.count(Count::Invoked, count);
-            let reply = live.reply(verdict, wanted, tries);
+            let reply = live.reply(verdict, wanted, this.number);
             let unreached = reply == Reply::Unreached;
             if let Reply::Answer(answer) = reply {
                 live.tell("OK");

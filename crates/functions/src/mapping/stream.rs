@@ -11,7 +11,7 @@ use super::window::{self, Part, Window};
 use crate::event::{self, Origin};
 use crate::limits;
 use consume::{Gather, Handler, Progress, Record, Source, SourceError, Start, Turn, WalkError};
-use delivery::{Ordered, Verdict};
+use delivery::{Ordered, Try, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
 use world::BoxFuture;
@@ -156,14 +156,11 @@ impl Batches {
         let wanted = Wanted { items: mapping.report, state: open.is_some() };
         let mut state = None;
         let elapsed = live.stopwatch();
-        let (mut tried, mut first) = (0, Duration::ZERO);
-        let again = |tries: u32, verdict: &Verdict| {
+        let mut tried = None;
+        let again = |this: Try, verdict: &Verdict| {
             live.signals.count(Count::Invoked, count);
-            tried += 1;
-            if tried == 1 {
-                first = elapsed();
-            }
-            let reply = live.reply(verdict, wanted, tries);
+            tried = Some(this);
+            let reply = live.reply(verdict, wanted, this.number);
             let (outcome, error) = judge(reply, records, plan, &mut state);
             last.error = error.or(last.error);
             if outcome == Outcome::Success {
@@ -175,7 +172,9 @@ impl Batches {
             plan.after(outcome) == Follow::Again && !expired(plan.done())
         };
         let ordered = live.functions.delivery.in_order(&envelope, live.cease.wait(), again).await;
-        live.paced(count, tried, elapsed(), first);
+        if let Some(last) = tried {
+            live.paced(count, last, elapsed());
+        }
         if let (Some(window), Some(state)) = (open.as_mut(), state)
             && window.carry(state)
         {
@@ -191,8 +190,8 @@ impl Batches {
         let tail = window.tail(part, &turn.shard, &live.mapping.source);
         let (body, _) = event::payload(&[], &tail, limits::SYNC_PAYLOAD, |_, (): &()| ());
         let envelope = live.envelope(body, live.now(), Duration::MAX);
-        let again = |tries: u32, verdict: &Verdict| {
-            let reply = live.reply(verdict, Wanted::default(), tries);
+        let again = |this: Try, verdict: &Verdict| {
+            let reply = live.reply(verdict, Wanted::default(), this.number);
             let failed = !matches!(reply, Reply::Answer(_));
             if !failed {
                 live.tell("OK");

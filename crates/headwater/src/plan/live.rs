@@ -91,9 +91,13 @@ fn tell_consumer(reading: &Reading, consumer: &Consumer) {
             consumer.seconds(),
         );
         let tries = consumer.tries / consumer.batches;
-        if tries > 1.005 && consumer.first_s > 0.0 {
-            let (ideal, slower) = (consumer.first_s / consumer.batches, consumer.busy_s / consumer.first_s);
-            println!("  {tries:.2} tries a batch: {ideal:.3} s without retries, {slower:.2} x with them");
+        if tries > 1.005 && consumer.last_s > 0.0 {
+            let (last, all) = (consumer.last_s / consumer.batches, consumer.seconds());
+            println!(
+                "  {tries:.2} tries a batch: the last one took {last:.3} s, all {all:.3} s with the pauses between them, \
+                 {:.2} x",
+                all / last
+            );
         }
         println!(
             "  per minute: {:.0} written, {:.0} worked off; the last record was {} ms old when it was through",

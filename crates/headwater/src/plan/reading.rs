@@ -33,7 +33,7 @@ pub struct Consumer {
     pub records: f64,
     pub tries: f64,
     pub busy_s: f64,
-    pub first_s: f64,
+    pub last_s: f64,
 }
 
 /// What becomes of a consumer.
@@ -88,7 +88,7 @@ impl Reading {
                 records: grown("records"),
                 tries: grown("tries"),
                 busy_s: grown("busy_ms") / 1000.0,
-                first_s: grown("first_ms") / 1000.0,
+                last_s: grown("last_ms") / 1000.0,
             }
         });
         Some(Reading {
@@ -170,7 +170,7 @@ mod tests {
                 {"uuid": "u", "function": "f", "source": "arn:aws:kinesis:us-east-1:0:stream/s", "state": "Enabled",
                  "result": "OK", "lag_ms": 7, "lanes": 1, "batch_size": 1000,
                  "pace": {"batches": batches, "records": batches * 1000, "tries": tries, "busy_ms": busy_ms,
-                          "first_ms": batches as f64 * 1700.0}},
+                          "last_ms": batches as f64 * 1700.0}},
                 {"uuid": "v", "function": "g", "source": "arn:aws:kinesis:us-east-1:0:stream/s2", "state": "Enabled"},
             ],
         })
@@ -197,7 +197,7 @@ mod tests {
         let reading = Reading::between(&status(0, 0, 0, 0.0), &status(10_000, 10, 60, 46_240.0), "s", 10.0).unwrap();
         let consumer = &reading.consumers[0];
         assert_eq!(
-            (consumer.tries / consumer.batches, (consumer.busy_s / consumer.first_s * 100.0).round()),
+            (consumer.tries / consumer.batches, (consumer.busy_s / consumer.last_s * 100.0).round()),
             (6.0, 272.0)
         );
     }
