@@ -66,14 +66,25 @@ pub(crate) const FILTERS_KEPT: usize = 10_000;
 /// Queues and functions: 100,015 tries over 23 days, at most 20 seconds apart.
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>
 pub(crate) fn managed_retries() -> RetryPolicy {
-    let backoff =
-        Backoff { first: Duration::from_millis(200), factor: 2.0, cap: Duration::from_secs(20), jitter: true };
+    let backoff = Backoff {
+        first: Duration::from_millis(200),
+        factor: 2.0,
+        cap: Duration::from_secs(20),
+        jitter: true,
+        steps: Vec::new(),
+    };
     RetryPolicy { max_attempts: 100_015, max_age: Duration::from_secs(23 * 86_400), backoff }
 }
 
 /// SMS and e-mail: 50 tries over six hours, at most ten minutes apart.
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>
 pub(crate) fn customer_retries() -> RetryPolicy {
-    let backoff = Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(600), jitter: true };
+    let backoff = Backoff {
+        first: Duration::from_secs(1),
+        factor: 2.0,
+        cap: Duration::from_secs(600),
+        jitter: true,
+        steps: Vec::new(),
+    };
     RetryPolicy { max_attempts: 50, max_age: Duration::from_secs(6 * 3_600), backoff }
 }

@@ -48,6 +48,7 @@ impl HttpRetries {
             factor: growth.powf(1.0 / f64::from(self.count.saturating_sub(1).max(1))),
             cap: Duration::from_secs(u64::from(self.max_s)),
             jitter: false,
+            steps: Vec::new(),
         };
         RetryPolicy { max_attempts: self.count + 1, max_age: HTTP_MAX_AGE, backoff }
     }
