@@ -5,9 +5,8 @@ use crate::code::{self, CodeError, Package};
 use crate::limits;
 use crate::logs::{LogLine, Logs};
 use crate::mapping::{Mappings, Phase};
-use crate::runtime::python::PythonRuntime;
 use crate::runtime::{
-    self, Credentials, CredentialsError, Executor, FunctionSpec, LogSink, Runtime, SessionCredentials,
+    self, Credentials, CredentialsError, Executor, FunctionSpec, LogSink, Managed, Runtime, SessionCredentials,
 };
 use crate::runtimes::{Readiness, Runtimes};
 use crate::state::{Function, State};
@@ -21,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::{Catalog, Store, StoreError};
 use wire::Service;
-use world::{BoxFuture, World};
+use world::{BoxFuture, Stage, World};
 
 /// The machine's architecture by Lambda's name.
 pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
@@ -128,7 +127,7 @@ impl Functions {
         options: Options,
     ) -> Result<Arc<Functions>, StoreError> {
         let logs = Logs::open(&world, &store);
-        let python = Arc::new(PythonRuntime::new(world.clone(), options.runtimes, options.environment));
+        let managed = Arc::new(Managed::new(world.clone(), options.runtimes, options.environment));
         let sink: Arc<dyn LogSink> = Arc::new(Sink(logs.clone()));
         let catalog = Catalog::open(&store, "functions").await?;
         let code_dir = options.data_dir.join("functions");
@@ -136,7 +135,7 @@ impl Functions {
         sweep_checkpoints(&catalog, &checkpoints).await?;
         let executor_options = runtime::Options::new(options.data_dir.join("scratch"), options.memory_mb);
         Ok(Arc::new(Functions {
-            executor: Executor::new(world.clone(), executor_options, python.clone(), sink),
+            executor: Executor::new(world.clone(), executor_options, managed.clone(), sink),
             catalog,
             mappings: Mappings::new(checkpoints),
             code_dir,
@@ -144,7 +143,7 @@ impl Functions {
             home,
             delivery,
             neighbours,
-            runtimes: Runtimes::new(world.clone(), python),
+            runtimes: Runtimes::new(managed),
             world,
             logs,
         }))
@@ -176,20 +175,41 @@ impl Functions {
     /// The woken door: the endpoint functions are told to use is known now; mappings start to read.
     pub fn start(self: &Arc<Self>, endpoint: &str) {
         let _ = self.endpoint.set(endpoint.to_owned());
-        let (runtimes, mappings) = self.catalog.read(|state| {
-            let runtimes: Vec<String> = state.functions.values().map(|f| f.runtime.clone()).collect();
+        let (functions, mappings) = self.catalog.read(|state| {
+            let functions: Vec<Function> = state.functions.values().cloned().collect();
             let mappings = state.mappings.values().map(|mapping| (mapping.uuid.clone(), mapping.enabled));
-            (runtimes, mappings.collect::<Vec<_>>())
+            (functions, mappings.collect::<Vec<_>>())
         });
-        runtimes.iter().for_each(|runtime| self.prepare(runtime));
+        functions.into_iter().for_each(|function| self.prepare(function, false));
         for (uuid, enabled) in mappings {
             self.settle_mapping(&uuid, if enabled { Phase::Enabled } else { Phase::Disabled }, None);
         }
     }
 
-    /// Makes a runtime ready in the background, once.
-    pub(crate) fn prepare(&self, runtime: &str) {
-        self.runtimes.prepare_in_background(runtime);
+    /// Makes a function's runtime ready in the background. Where it is `new`, says who stands in for it, and starts a
+    /// process ahead of the first invocation.
+    pub(crate) fn prepare(self: &Arc<Self>, function: Function, new: bool) {
+        let functions = self.clone();
+        self.world.tasks.spawn(Stage::Delivery, "runtime", move |mut stop| async move {
+            let Ok(spec) = functions.spec(&function) else { return };
+            let ready = tokio::select! {
+                biased;
+                ready = functions.runtimes.ready(&spec.runtime) => ready,
+                () = stop.wait() => return,
+            };
+            let Ok(interpreter) = ready else { return };
+            if !new {
+                return;
+            }
+            if let Some(warning) = interpreter.and_then(|i| spec.runtime.stood_in_by(&i.name)) {
+                let deprecated = spec.runtime.is_deprecated();
+                tracing::warn!(function = function.name, deprecated, "{warning}");
+            }
+            let still = |f: &Function| f.revision == function.revision;
+            if functions.catalog.read(|state| state.functions.get(&function.name).is_some_and(still)) {
+                functions.executor.ahead(&spec, 1);
+            }
+        });
     }
 
     /// Unpacks a package under its hash.

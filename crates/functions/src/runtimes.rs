@@ -1,9 +1,8 @@
 //! Which runtimes there are, and whether they are ready.
 
-use crate::runtime::python::{Progress, PythonRuntime};
-use crate::runtime::{Runtime, UnknownRuntime};
+use crate::runtime::{Interpreter, Managed, Progress, Runtime, UnknownRuntime};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use world::{Stage, World};
 
 /// Whether functions of a runtime can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,31 +15,36 @@ pub(crate) enum Readiness {
     Failed(String),
 }
 
-/// The managed runtimes of a server. `provided` ones need nothing.
+/// The runtimes of a server, and how far each family of them is.
 pub(crate) struct Runtimes {
-    world: World,
-    python: Arc<PythonRuntime>,
-    seen: Arc<Seen>,
+    managed: Arc<Managed>,
+    seen: Mutex<BTreeMap<&'static str, Readiness>>,
 }
 
-struct Seen(Mutex<Option<Readiness>>);
+/// Shows preparation to who asks for a function's state.
+struct Shown<'a>(&'a Runtimes, &'static str);
 
-impl Seen {
-    fn set(&self, readiness: Readiness) {
-        *self.0.lock().expect("no panic holds this lock") = Some(readiness);
+impl Progress for Shown<'_> {
+    fn step(&self, step: &str, fraction: f64) {
+        if fraction < 1.0 {
+            tracing::info!(step, "preparing the {} runtime", self.1);
+            self.0.see(self.1, Readiness::Preparing(step.to_owned()));
+        }
     }
 }
 
-impl Progress for Seen {
-    fn step(&self, step: &str, _fraction: f64) {
-        tracing::info!(step, "preparing the Python runtime");
-        self.set(Readiness::Preparing(step.to_owned()));
+fn family(runtime: &Runtime) -> Option<&'static str> {
+    match runtime {
+        Runtime::Python(_) => Some("Python"),
+        Runtime::Node(_) => Some("Node.js"),
+        Runtime::Java(_) => Some("Java"),
+        Runtime::Provided(_) | Runtime::Go(_) => None,
     }
 }
 
 impl Runtimes {
-    pub(crate) fn new(world: World, python: Arc<PythonRuntime>) -> Runtimes {
-        Runtimes { world, python, seen: Arc::new(Seen(Mutex::new(None))) }
+    pub(crate) fn new(managed: Arc<Managed>) -> Runtimes {
+        Runtimes { managed, seen: Mutex::default() }
     }
 
     /// Whether a runtime's name is served.
@@ -48,42 +52,34 @@ impl Runtimes {
         Runtime::parse(name)
     }
 
-    /// How far a runtime is.
-    pub(crate) fn readiness(&self, name: &str) -> Readiness {
-        match Runtime::parse(name) {
-            Ok(Runtime::Python(_)) => {
-                let seen = self.seen.0.lock().expect("no panic holds this lock");
-                seen.clone().unwrap_or_else(|| Readiness::Preparing("waiting".to_owned()))
-            }
-            Ok(Runtime::Provided(_)) => Readiness::Ready,
-            Err(unknown) => Readiness::Failed(unknown.to_string()),
-        }
+    fn see(&self, family: &'static str, readiness: Readiness) {
+        self.seen.lock().expect("no panic holds this lock").insert(family, readiness);
     }
 
-    /// Makes a runtime ready, unless that is done or being done. A failure is tried again with the next function.
-    pub(crate) fn prepare_in_background(&self, name: &str) {
-        let Ok(Runtime::Python(_)) = Runtime::parse(name) else { return };
-        {
-            let mut seen = self.seen.0.lock().expect("no panic holds this lock");
-            if matches!(*seen, Some(Readiness::Ready | Readiness::Preparing(_))) {
-                return;
+    /// How far a runtime is.
+    pub(crate) fn readiness(&self, name: &str) -> Readiness {
+        let runtime = match Runtime::parse(name) {
+            Ok(runtime) => runtime,
+            Err(unknown) => return Readiness::Failed(unknown.to_string()),
+        };
+        let Some(family) = family(&runtime) else { return Readiness::Ready };
+        let seen = self.seen.lock().expect("no panic holds this lock");
+        seen.get(family).cloned().unwrap_or_else(|| Readiness::Preparing("waiting".to_owned()))
+    }
+
+    /// Makes a runtime ready. A failure is tried again with the next function. `None`: there is none, or nothing to run.
+    pub(crate) async fn ready(&self, runtime: &Runtime) -> Result<Option<Arc<Interpreter>>, ()> {
+        let Some(family) = family(runtime) else { return Ok(None) };
+        match self.managed.ready(runtime, &Shown(self, family)).await {
+            Ok(interpreter) => {
+                self.see(family, Readiness::Ready);
+                Ok(interpreter)
             }
-            *seen = Some(Readiness::Preparing("starting".to_owned()));
+            Err(error) => {
+                tracing::error!(%error, "the {family} runtime cannot be prepared");
+                self.see(family, Readiness::Failed(error.to_string()));
+                Err(())
+            }
         }
-        let (python, seen) = (self.python.clone(), self.seen.clone());
-        self.world.tasks.spawn(Stage::Delivery, "python runtime", move |mut stop| async move {
-            let outcome = tokio::select! {
-                biased;
-                outcome = python.ready(&*seen) => outcome,
-                () = stop.wait() => return,
-            };
-            match outcome {
-                Ok(_) => seen.set(Readiness::Ready),
-                Err(error) => {
-                    tracing::error!(%error, "the Python runtime cannot be prepared");
-                    seen.set(Readiness::Failed(error.to_string()));
-                }
-            }
-        });
     }
 }

@@ -70,7 +70,7 @@ pub(crate) async fn create_function(
             },
         )
         .await?;
-    functions.prepare(&shown.runtime);
+    functions.prepare(shown.clone(), true);
     Ok(functions.describe(&shown))
 }
 
@@ -237,6 +237,9 @@ pub(crate) async fn update_function_code(
             Ok::<_, ApiError>((changes, function))
         })
         .await?;
+    if !dry {
+        functions.prepare(shown.clone(), true);
+    }
     Ok(functions.describe(&shown))
 }
 
@@ -288,7 +291,7 @@ pub(crate) async fn update_function_configuration(
             Ok::<_, ApiError>((vec![Change::PutFunction(Box::new(f.clone()))], f))
         })
         .await?;
-    functions.prepare(&shown.runtime);
+    functions.prepare(shown.clone(), true);
     Ok(functions.describe(&shown))
 }
 

@@ -3,10 +3,11 @@
 //! Every process has a listener of its own, for clients take no more than `host:port` as the API's address. Who may use
 //! it is decided in the sandbox, by the kernel's word for who holds the other end of the connection.
 
-use super::limits;
+use super::extensions::{self, ExtensionAsk};
+use super::{FunctionSpec, Invocation, limits};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -24,6 +25,8 @@ pub(super) enum Ask {
     Error { id: String, error_type: Option<String> },
     /// To take an error of its own start.
     InitError { error_type: Option<String> },
+    /// Something of the Extensions API.
+    Extension(ExtensionAsk),
 }
 
 /// One request of a runtime.
@@ -78,6 +81,9 @@ impl HttpService for RuntimeApi {
 }
 
 fn parse(head: &Parts) -> Option<Ask> {
+    if let Some(ask) = extensions::parse(head) {
+        return Some(Ask::Extension(ask));
+    }
     let path = head.uri.path().strip_prefix("/2018-06-01/runtime/")?;
     let error_type = || head.headers.get("Lambda-Runtime-Function-Error-Type")?.to_str().ok().map(str::to_owned);
     let mut parts = path.split('/');
@@ -89,6 +95,28 @@ fn parse(head: &Parts) -> Option<Ask> {
         _ => return None,
     };
     parts.next().is_none().then_some(ask)
+}
+
+/// The answer that gives a runtime its next invocation.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-next>
+pub(super) fn next(invocation: &Invocation, spec: &FunctionSpec, deadline_ms: i64) -> Response<Bytes> {
+    let mut answer = Response::new(invocation.payload.clone());
+    let trace = invocation.trace.as_ref().map(|trace| trace.as_str().to_owned());
+    let headers = [
+        ("content-type", Some("application/json".to_owned())),
+        ("lambda-runtime-aws-request-id", Some(invocation.request_id.clone())),
+        ("lambda-runtime-deadline-ms", Some(deadline_ms.to_string())),
+        ("lambda-runtime-invoked-function-arn", Some(spec.arn.to_string())),
+        ("lambda-runtime-trace-id", trace),
+        ("lambda-runtime-client-context", invocation.client_context.clone()),
+    ];
+    for (name, value) in headers {
+        // Values are ASCII by construction but for the client context, which may hold what a header cannot.
+        if let Some(value) = value.and_then(|value| HeaderValue::from_maybe_shared(Bytes::from(value)).ok()) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
 }
 
 /// The answer to what was taken.
@@ -129,11 +157,14 @@ mod tests {
         let error = Ask::Error { id: id(), error_type: None };
         assert_eq!(asked("POST", "/2018-06-01/runtime/invocation/8476/error"), Some(error));
         assert_eq!(asked("POST", "/2018-06-01/runtime/init/error"), Some(Ask::InitError { error_type: None }));
+        let next = Ask::Extension(ExtensionAsk::Next { id: None });
+        assert_eq!(asked("GET", "/2020-01-01/extension/event/next"), Some(next));
         for (method, path) in [
             ("POST", "/2018-06-01/runtime/invocation/next"),
             ("GET", "/2018-06-01/runtime/invocation/next/x"),
             ("POST", "/2018-06-01/runtime/invocation/1/response/2"),
             ("GET", "/2020-01-01/extension/register"),
+            ("POST", "/2020-01-01/extension/event/next"),
         ] {
             assert_eq!(asked(method, path), None, "{method} {path}");
         }

@@ -1,12 +1,15 @@
 //! The environment of a function's process, as Lambda's own.
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 
-use super::python::PythonEnv;
+use super::interpreter::Interpreter;
 use super::view::{self, View};
 use super::{FunctionSpec, Runtime, SessionCredentials, limits};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use world::processes::{Confinement, Limits, Reach, Spawn};
+
+/// The part of a function's memory that objects of Java may take; the rest is for the machine itself.
+const JAVA_HEAP_PERCENT: u64 = 75;
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/bin";
 
@@ -41,7 +44,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 /// What is known about a process before it starts.
 pub(super) struct Start<'a> {
     pub(super) spec: &'a FunctionSpec,
-    pub(super) python: Option<&'a PythonEnv>,
+    pub(super) interpreter: Option<&'a Interpreter>,
     pub(super) credentials: &'a SessionCredentials,
     pub(super) api: SocketAddr,
     pub(super) log_stream: &'a str,
@@ -52,19 +55,20 @@ pub(super) struct Start<'a> {
     pub(super) rooted: bool,
     /// Whom it may talk to; `None`: it is not confined at all.
     pub(super) reach: Option<Reach>,
+    /// What begins the line that tells of the end of an extension, where there are any.
+    pub(super) extensions: Option<&'a String>,
 }
+
+/// Starts extensions beside the runtime, within its limits, and tells of their ends.
+const WITH_EXTENSIONS: &str = r#"mark=$1; dir=$2; shift 2
+for e in "$dir"/*; do if [ -f "$e" ] && [ -x "$e" ]; then ("$e"; echo "$mark $? ${e##*/}") & fi; done
+exec "$@""#;
 
 impl Start<'_> {
     /// What to start.
     pub(super) fn spawn(self) -> Spawn {
         let view = self.view();
-        let (program, args) = match self.python {
-            Some(python) => {
-                let args = ["-m", "awslambdaric", &self.spec.handler].map(str::to_owned).to_vec();
-                (python.python.clone(), args)
-            }
-            None => (self.spec.code_dir.join("bootstrap"), Vec::new()),
-        };
+        let (program, args) = self.command(&view);
         let tmp = self.spec.ephemeral_mb << 20;
         let limits = Limits {
             memory: Some(self.spec.memory_mb << 20),
@@ -73,7 +77,7 @@ impl Start<'_> {
             open_files: Some(limits::MAX_OPEN_FILES),
         };
         Spawn {
-            program: view.of(&program),
+            program,
             args,
             env: self.env(&view),
             cwd: view.of(&self.spec.code_dir),
@@ -90,11 +94,37 @@ impl Start<'_> {
         if let Some(layers) = &self.spec.layers_dir {
             view.show(layers, view::LAYERS);
         }
-        if let Some(python) = self.python {
-            view.show(&python.dir, view::LANG);
-            view.show_program(&python.python);
+        if let Some(interpreter) = self.interpreter {
+            for (here, there) in &interpreter.shows {
+                view.show(here, there);
+            }
+            view.show_program(&interpreter.program);
         }
         view
+    }
+
+    /// The program and its arguments, in the paths that the process sees.
+    fn command(&self, view: &View) -> (PathBuf, Vec<String>) {
+        let spec = self.spec;
+        let (program, mut args) = match (self.interpreter, &spec.runtime) {
+            (Some(interpreter), runtime) => {
+                let seen = interpreter.args.iter().map(|arg| view.of(Path::new(arg)).display().to_string());
+                let mut args: Vec<String> = seen.collect();
+                if matches!(runtime, Runtime::Java(_)) {
+                    args.insert(0, format!("-Xmx{}m", spec.memory_mb * JAVA_HEAP_PERCENT / 100));
+                }
+                args.push(spec.handler.clone());
+                (interpreter.program.clone(), args)
+            }
+            (None, Runtime::Go(_)) => (spec.code_dir.join(&spec.handler), Vec::new()),
+            (None, _) => (spec.code_dir.join("bootstrap"), Vec::new()),
+        };
+        let program = view.of(&program);
+        let (Some(marker), Some(dir)) = (self.extensions, spec.extensions_dir()) else { return (program, args) };
+        let first = ["-c", WITH_EXTENSIONS, "sh", marker].map(str::to_owned);
+        let places = [view.of(&dir), program].map(|path| path.display().to_string());
+        args.splice(..0, first.into_iter().chain(places));
+        (PathBuf::from("/bin/sh"), args)
     }
 
     fn env(&self, view: &View) -> Vec<(String, String)> {
@@ -104,8 +134,8 @@ impl Start<'_> {
         let seen = |path: &Path| view.of(path).display().to_string();
         let code_dir = seen(&spec.code_dir);
         let tmp = if view.rooted() { view::TMP.to_owned() } else { self.scratch.display().to_string() };
-        let (runtime_dir, path) = match self.python {
-            Some(python) => (seen(&python.site), format!("{}:{PATH}", seen(python.bin()))),
+        let (runtime_dir, path) = match self.interpreter {
+            Some(interpreter) => (seen(&interpreter.dir), format!("{}:{PATH}", seen(&interpreter.bin))),
             None => (code_dir.clone(), PATH.to_owned()),
         };
         set("_HANDLER", &spec.handler);
@@ -131,9 +161,11 @@ impl Start<'_> {
         set("PATH", &path);
         set("HOME", &tmp);
         set("TMPDIR", &tmp);
-        if let Runtime::Python(name) = &spec.runtime {
-            set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{name}"));
-            set("PYTHONPATH", &runtime_dir);
+        if let Some(interpreter) = self.interpreter {
+            set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", spec.runtime.name()));
+            for (name, value) in &interpreter.env {
+                set(name, &seen(Path::new(value)));
+            }
         }
         env.extend(spec.env.iter().cloned());
         env

@@ -1,11 +1,11 @@
+use super::managed::Managed;
 use super::pool::{Place, Pool};
-use super::python::PythonRuntime;
 use super::sandbox::{Gone, House, Order, run};
 use super::{FunctionSpec, IDLE, Invocation, InvokeError, InvokeOutcome, LogSink, MAX_CONCURRENCY, MAX_PROCESSES};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use world::{Stage, World};
 
 /// How often an invocation looks for another process when the one it was given had just ended.
@@ -47,7 +47,7 @@ pub struct Executor {
 impl Executor {
     /// An executor without processes; they start as functions are invoked. What a dead server left in
     /// `options.scratch_dir` is removed, so nobody else may be using that directory.
-    pub fn new(world: World, options: Options, python: Arc<PythonRuntime>, logs: Arc<dyn LogSink>) -> Executor {
+    pub fn new(world: World, options: Options, managed: Arc<Managed>, logs: Arc<dyn LogSink>) -> Executor {
         match std::fs::remove_dir_all(&options.scratch_dir) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 tracing::warn!(%error, "cannot remove temporary directories of functions");
@@ -55,7 +55,7 @@ impl Executor {
             _ => {}
         }
         let pool = Pool::new(options.max_concurrency, options.max_memory_mb);
-        Executor { house: Arc::new(House { world, options, python, logs, pool }) }
+        Executor { house: Arc::new(House { world, options, managed, logs, pool }) }
     }
 
     /// Runs a function once. It runs to its end even where the caller stops waiting.
@@ -74,11 +74,11 @@ impl Executor {
                 Place::Cold { id, orders, inbox } => {
                     let sent = orders.try_send(order);
                     debug_assert!(sent.is_ok(), "a new mailbox has room");
-                    let (house, spec) = (self.house.clone(), spec.clone());
-                    let name = format!("function {} {}", spec.name, spec.version);
-                    let tasks = &self.house.world.tasks;
-                    tasks.spawn(Stage::Delivery, name, |stop| run(house, id, spec, inbox, stop));
+                    self.launch(id, spec, inbox);
                 }
+            }
+            if self.house.pool.grows(spec) {
+                self.ahead(spec, 1);
             }
             match answered.await {
                 Ok(Ok(outcome)) => return outcome,
@@ -87,6 +87,23 @@ impl Executor {
             }
         }
         Err(InvokeError::Unavailable)
+    }
+
+    fn launch(&self, id: u64, spec: &Arc<FunctionSpec>, inbox: mpsc::Receiver<Order>) {
+        let (house, spec) = (self.house.clone(), spec.clone());
+        let name = format!("function {} {}", spec.name, spec.version);
+        self.house.world.tasks.spawn(Stage::Delivery, name, |stop| run(house, id, spec, inbox, stop));
+    }
+
+    /// Starts processes before they are needed, until `want` of a version are free and what runs ahead takes a quarter
+    /// of all memory: who comes then finds the code loaded. How many were started.
+    pub fn ahead(&self, spec: &Arc<FunctionSpec>, want: usize) -> usize {
+        let mut started = 0;
+        while let Some((id, inbox)) = self.house.pool.open_ahead(spec, want) {
+            self.launch(id, spec, inbox);
+            started += 1;
+        }
+        started
     }
 
     /// Ends the processes of a function: idle ones now, the others after their invocation.

@@ -23,5 +23,8 @@ pub const MAX_CONCURRENCY: usize = 1000;
 pub(super) const CREDENTIALS_LEFT: Duration = Duration::from_secs(300);
 /// An idle process ends after this long.
 pub const IDLE: Duration = Duration::from_secs(600);
-/// Calls of the Runtime API that may wait for one process; its runtime makes one at a time.
-pub(super) const CALLS: usize = 4;
+/// Calls of the Runtime API that may wait for one process; its runtime and each of its ten extensions make one at a time.
+pub(super) const CALLS: usize = 16;
+/// How long extensions may take to end.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html> (Shutdown phase, 2,000 ms).
+pub(super) const SHUTDOWN: Duration = Duration::from_secs(2);

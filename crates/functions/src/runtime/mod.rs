@@ -4,7 +4,13 @@
 mod api;
 pub(crate) mod environment;
 mod executor;
+mod extensions;
+mod interpreter;
+mod java;
+mod kinds;
 mod limits;
+mod managed;
+mod node;
 mod pool;
 pub mod python;
 mod report;
@@ -12,7 +18,10 @@ mod sandbox;
 mod view;
 
 pub use executor::{Executor, Options};
+pub use interpreter::{Interpreter, PrepareError, Progress, Silent};
+pub use kinds::{Runtime, UnknownRuntime};
 pub use limits::{IDLE, LOG_TAIL, MAX_CONCURRENCY, MAX_PROCESSES, MAX_RESPONSE};
+pub use managed::Managed;
 
 use bytes::Bytes;
 use names::{Arn, Region, TraceContext};
@@ -21,39 +30,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use world::{BoxFuture, Timestamp};
-
-/// What interprets a function's code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Runtime {
-    /// `python3.x`: the official runtime interface client on the installed Python, whatever its minor version.
-    Python(String),
-    /// `provided`, `provided.al2`, `provided.al2023`: the executable `bootstrap` of the package.
-    Provided(String),
-}
-
-/// A runtime that cannot be had here.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the runtime {0:?} is not served here; python3.x, provided.al2 and provided.al2023 are")]
-pub struct UnknownRuntime(pub String);
-
-impl Runtime {
-    /// Parses a name as Lambda's API has it.
-    pub fn parse(name: &str) -> Result<Runtime, UnknownRuntime> {
-        let minor = name.strip_prefix("python3.").filter(|m| !m.is_empty() && m.bytes().all(|b| b.is_ascii_digit()));
-        match name {
-            _ if minor.is_some() => Ok(Runtime::Python(name.to_owned())),
-            "provided" | "provided.al2" | "provided.al2023" => Ok(Runtime::Provided(name.to_owned())),
-            _ => Err(UnknownRuntime(name.to_owned())),
-        }
-    }
-
-    /// The name it was parsed from.
-    pub fn name(&self) -> &str {
-        match self {
-            Runtime::Python(name) | Runtime::Provided(name) => name,
-        }
-    }
-}
 
 /// Keys of a role for a limited time.
 #[derive(Clone)]
@@ -133,6 +109,16 @@ impl FunctionSpec {
             && place(self) == place(other)
             && self.env == other.env
             && self.timeout == other.timeout
+    }
+
+    /// Where the executables of its extensions lie.
+    fn extensions_dir(&self) -> Option<PathBuf> {
+        self.layers_dir.as_ref().map(|dir| dir.join("extensions"))
+    }
+
+    /// Its extensions, by name.
+    fn extensions(&self) -> Vec<String> {
+        self.extensions_dir().map(|dir| extensions::in_directory(&dir)).unwrap_or_default()
     }
 
     /// Which processes belong together: those of one version of one function.
@@ -216,7 +202,7 @@ pub enum InvokeError {
     Start(#[from] io::Error),
     /// Its runtime could not be prepared.
     #[error("{0}")]
-    Runtime(#[from] python::PrepareError),
+    Runtime(#[from] PrepareError),
     /// Its role's keys could not be had.
     #[error("{0}")]
     Credentials(#[from] CredentialsError),

@@ -24,7 +24,7 @@ struct Process<T> {
     expires: Timestamp,
     busy: bool,
     outdated: bool,
-    /// Grows with every use: the smallest among the idle was used longest ago.
+    /// Grows with every use: the smallest among the idle was used longest ago. Zero: it was started ahead.
     used: u64,
 }
 
@@ -35,6 +35,9 @@ pub(super) enum Place<T> {
     /// Room for a process which has to be started.
     Cold { id: u64, orders: mpsc::Sender<T>, inbox: mpsc::Receiver<T> },
 }
+
+/// The part of all memory that processes may take which were started ahead and never used.
+const AHEAD: u64 = 4;
 
 impl<T> Pool<T> {
     pub(super) fn new(max_running: usize, max_memory_mb: u64) -> Pool<T> {
@@ -61,12 +64,36 @@ impl<T> Pool<T> {
             return Ok(Place::Warm(process.orders.clone()));
         }
         inner.make_room(self.max_memory_mb.saturating_sub(spec.memory_mb))?;
-        let (orders, inbox) = mpsc::channel(1);
-        let expires = Timestamp(i64::MAX);
-        let (spec, orders_kept) = (spec.clone(), orders.clone());
-        let process = Process { spec, orders: orders_kept, expires, busy: true, outdated: false, used: id };
-        inner.processes.insert(id, process);
+        let (orders, inbox) = inner.add(id, spec, true);
         Ok(Place::Cold { id, orders, inbox })
+    }
+
+    /// Room for a process that is started before it is needed, where fewer than `want` are free. Nobody gives way for it.
+    pub(super) fn open_ahead(&self, spec: &Arc<FunctionSpec>, want: usize) -> Option<(u64, mpsc::Receiver<T>)> {
+        let mut inner = self.inner();
+        let free =
+            |p: &&Process<T>| !p.busy && !p.orders.is_closed() && p.spec.key() == spec.key() && p.spec.runs_like(spec);
+        if inner.processes.values().filter(free).count() >= want {
+            return None;
+        }
+        let sum = |ahead: bool| {
+            let counted = inner.processes.values().filter(|p| !ahead || (p.used == 0 && !p.busy));
+            counted.map(|p| p.spec.memory_mb).sum::<u64>() + spec.memory_mb
+        };
+        if sum(false) > self.max_memory_mb || sum(true) > self.max_memory_mb / AHEAD {
+            return None;
+        }
+        inner.next += 1;
+        let id = inner.next;
+        let (_, inbox) = inner.add(id, spec, false);
+        Some((id, inbox))
+    }
+
+    /// Whether one more process of a version is likely to be needed soon: two are at work at once, and none is free.
+    pub(super) fn grows(&self, spec: &FunctionSpec) -> bool {
+        let inner = self.inner();
+        let mine = || inner.processes.values().filter(|p| p.spec.key() == spec.key());
+        mine().filter(|p| p.busy).count() >= 2 && mine().all(|p| p.busy)
     }
 
     /// Notes until when a process' credentials last.
@@ -125,6 +152,20 @@ impl<T> Pool<T> {
 }
 
 impl<T> Inner<T> {
+    fn add(&mut self, id: u64, spec: &Arc<FunctionSpec>, busy: bool) -> (mpsc::Sender<T>, mpsc::Receiver<T>) {
+        let (orders, inbox) = mpsc::channel(1);
+        let process = Process {
+            spec: spec.clone(),
+            orders: orders.clone(),
+            expires: Timestamp(i64::MAX),
+            busy,
+            outdated: false,
+            used: if busy { id } else { 0 },
+        };
+        self.processes.insert(id, process);
+        (orders, inbox)
+    }
+
     fn admit(&self, spec: &FunctionSpec, max_running: usize) -> Result<(), Throttle> {
         let running = |name: Option<&str>| {
             let busy = self.processes.values().filter(|process| process.busy);

@@ -1,72 +1,28 @@
 //! Prepares what Python functions run on: a virtual environment with Lambda's own runtime interface client and boto3,
 //! pinned by version and hash, made once and reused by every server that is given the same directory.
 
+use super::interpreter::{self, Interpreter, PrepareError, Progress, last};
+use super::view;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Mutex;
-use world::processes::{Exit, Limits, Spawn};
+use world::processes::Exit;
 use world::{Disk, World};
 
 /// Versions and hashes of all packages, as `pip install --require-hashes` reads them.
 pub const REQUIREMENTS: &str = include_str!("requirements.txt");
 /// The oldest Python the runtime interface client supports.
 const OLDEST_MINOR: u32 = 10;
+const OLDEST: &str = "3.10";
+const MISSING: PrepareError = PrepareError::Missing {
+    program: "python3",
+    what: "Python 3.10 or newer (Debian and Ubuntu: apt-get install python3 python3-venv)",
+};
 /// The file whose presence says that an environment is whole.
 const MARKER: &str = "headwater-ready";
-/// How many of the last lines of a failed step are told.
-const TOLD: usize = 15;
-
-/// Hears how preparation goes on.
-pub trait Progress: Send + Sync {
-    /// What is being done now, and how much of all is done (0 to 1).
-    fn step(&self, text: &str, fraction: f64);
-}
-
-/// Hears nothing.
-pub struct Silent;
-
-impl Progress for Silent {
-    fn step(&self, _: &str, _: f64) {}
-}
-
-/// Why Python functions cannot run.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum PrepareError {
-    /// No `python3`.
-    #[error(
-        "python3 was not found: install Python 3.{OLDEST_MINOR} or newer (Debian and Ubuntu: apt-get install python3 python3-venv)"
-    )]
-    PythonMissing,
-    /// One that the runtime interface client does not support.
-    #[error("python3 is version {0}, but Python functions need 3.{OLDEST_MINOR} or newer")]
-    PythonTooOld(String),
-    /// Debian splits it off.
-    #[error("python3 {0} lacks the venv module: install it (Debian and Ubuntu: apt-get install python3-venv)")]
-    VenvMissing(String),
-    /// The package index cannot be reached.
-    #[error(
-        "the packages of the Python runtime could not be fetched; is there a network? The end of pip's output:\n{0}"
-    )]
-    NoNetwork(String),
-    /// A step failed otherwise.
-    #[error("preparing the Python runtime failed ({step}); the end of its output:\n{output}")]
-    Failed {
-        /// Which step.
-        step: String,
-        /// The end of what it wrote.
-        output: String,
-    },
-    /// The disk failed.
-    #[error("preparing the Python runtime failed: {0}")]
-    Disk(Arc<io::Error>),
-}
-
-impl From<io::Error> for PrepareError {
-    fn from(error: io::Error) -> PrepareError {
-        PrepareError::Disk(Arc::new(error))
-    }
-}
+/// Starts the interface client, and points SDKs at the house that know no `AWS_ENDPOINT_URL`.
+const BOOTSTRAP: &str = include_str!("bootstrap.py");
 
 /// An environment that is ready.
 #[derive(Clone, Debug)]
@@ -87,14 +43,8 @@ impl PythonEnv {
         PythonEnv { dir: dir.to_owned(), python: dir.join("bin/python"), site, version: version.to_owned() }
     }
 
-    pub(super) fn bin(&self) -> &Path {
+    fn bin(&self) -> &Path {
         self.python.parent().expect("an interpreter lies in a directory")
-    }
-
-    /// What to tell who asked for another version than the one that is installed.
-    pub fn stands_in_for(&self, asked: &str) -> Option<String> {
-        let own = format!("python{}", self.version);
-        (asked != own).then(|| format!("functions of runtime {asked} run on {own}, which is installed here"))
     }
 }
 
@@ -123,6 +73,23 @@ impl PythonRuntime {
         let env = Arc::new(self.prepare(progress).await?);
         *prepared = Some(env.clone());
         Ok(env)
+    }
+
+    /// What runs functions: the environment and the bootstrap beside it.
+    pub(super) async fn interpreter(&self, progress: &dyn Progress) -> Result<Arc<Interpreter>, PrepareError> {
+        let env = self.ready(progress).await?;
+        let files = [("bootstrap.py", BOOTSTRAP)];
+        let dir = interpreter::write_once(&self.world, &self.runtimes, "python", &files)?;
+        Ok(Arc::new(Interpreter {
+            args: vec![dir.join("bootstrap.py").display().to_string()],
+            env: vec![("PYTHONPATH".to_owned(), env.site.display().to_string())],
+            bin: env.bin().to_owned(),
+            shows: vec![(env.dir.clone(), view::LANG), (dir, view::RUNTIME)],
+            dir: env.site.clone(),
+            name: format!("python{}", env.version),
+            version: format!("python:{}", env.version),
+            program: env.python.clone(),
+        }))
     }
 
     async fn prepare(&self, progress: &dyn Progress) -> Result<PythonEnv, PrepareError> {
@@ -157,15 +124,17 @@ impl PythonRuntime {
         let print = "import sys; print('%d.%d' % sys.version_info[:2])";
         let found = self.run("python3".as_ref(), &["-c", print], &mut |_| {}).await;
         let (exit, lines) = match found {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PrepareError::PythonMissing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(MISSING),
             found => found?,
         };
         let version = lines.last().cloned().unwrap_or_default();
         let minor = version.strip_prefix("3.").and_then(|minor| minor.parse::<u32>().ok());
         match minor {
             Some(minor) if exit == Exit::Code(0) && minor >= OLDEST_MINOR => {}
-            Some(_) if exit == Exit::Code(0) => return Err(PrepareError::PythonTooOld(version)),
-            _ => return Err(failed("python3", &lines)),
+            Some(_) if exit == Exit::Code(0) => {
+                return Err(PrepareError::TooOld { program: "python3", found: version, oldest: OLDEST });
+            }
+            _ => return Err(PrepareError::failed("python3", &lines)),
         }
         let (exit, _) = self.run("python3".as_ref(), &["-c", "import venv, ensurepip"], &mut |_| {}).await?;
         if exit == Exit::Code(0) { Ok(version) } else { Err(PrepareError::VenvMissing(version)) }
@@ -176,7 +145,7 @@ impl PythonRuntime {
         let place = dir.display().to_string();
         let (exit, lines) = self.run("python3".as_ref(), &["-m", "venv", &place], &mut |_| {}).await?;
         if exit != Exit::Code(0) {
-            return Err(failed("python3 -m venv", &lines));
+            return Err(PrepareError::failed("python3 -m venv", &lines));
         }
         let requirements = dir.join("requirements.txt");
         self.disk().replace(&requirements, REQUIREMENTS.as_bytes())?;
@@ -199,7 +168,7 @@ impl PythonRuntime {
         match exit {
             Exit::Code(0) => Ok(()),
             _ if lines.iter().any(|line| unreachable(line)) => Err(PrepareError::NoNetwork(last(&lines))),
-            _ => Err(failed("pip install", &lines)),
+            _ => Err(PrepareError::failed("pip install", &lines)),
         }
     }
 
@@ -213,32 +182,13 @@ impl PythonRuntime {
         Ok(disk.sync_dir(&self.runtimes)?)
     }
 
-    /// Runs a program to its end; its output's last lines come back, each one is shown to `tell`.
     async fn run(
         &self,
         program: &Path,
         args: &[&str],
         tell: &mut (dyn FnMut(&str) + Send),
     ) -> io::Result<(Exit, Vec<String>)> {
-        let mut child = self.world.processes.spawn(Spawn {
-            program: program.to_owned(),
-            args: args.iter().map(|&arg| arg.to_owned()).collect(),
-            env: self.env.clone(),
-            cwd: self.runtimes.clone(),
-            scratch: None,
-            limits: Limits::default(),
-            confinement: None,
-        })?;
-        let mut output = child.output();
-        let mut lines = Vec::new();
-        while let Some(line) = output.line().await {
-            tell(&line);
-            lines.push(line);
-            if lines.len() > 4 * TOLD {
-                lines.drain(..2 * TOLD);
-            }
-        }
-        Ok((child.wait().await?, lines))
+        interpreter::run(&self.world, &self.runtimes, &self.env, (program, args), tell).await
     }
 }
 
@@ -247,12 +197,4 @@ fn unreachable(line: &str) -> bool {
     ["NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError", "Network is unreachable"]
         .iter()
         .any(|sign| line.contains(sign))
-}
-
-fn last(lines: &[String]) -> String {
-    lines[lines.len().saturating_sub(TOLD)..].join("\n")
-}
-
-fn failed(step: &str, lines: &[String]) -> PrepareError {
-    PrepareError::Failed { step: step.to_owned(), output: last(lines) }
 }

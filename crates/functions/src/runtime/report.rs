@@ -21,6 +21,8 @@ pub(super) enum Ending {
     TimedOut,
     /// Its process ended.
     Exited(Exit),
+    /// An extension failed: the error's type, and what is told of it.
+    Extension(String, String),
 }
 
 impl Ending {
@@ -47,13 +49,30 @@ impl Ending {
             ),
             Ending::TimedOut => lambda("Sandbox.Timedout", format!("RequestId: {id} Error: {}", timed_out(timeout))),
             Ending::Exited(exit) => lambda(exit_type(exit), exit_message(id, exit)),
+            Ending::Extension(error_type, why) => lambda(&error_type, format!("RequestId: {id} Error: {why}")),
         }
+    }
+
+    /// What the log says of a start that came to this.
+    pub(super) fn init_line(&self, init_ms: f64, phase: &str) -> String {
+        let status = match self {
+            Ending::TimedOut => "timeout".to_owned(),
+            Ending::Exited(exit) => format!("error\tError Type: {}", exit_type(*exit)),
+            Ending::Extension(error_type, _) => format!("error\tError Type: {error_type}"),
+            Ending::Error { body, error_type } => {
+                let error_type = error_type.clone().or_else(|| type_in(body));
+                format!("error\tError Type: {}", error_type.as_deref().unwrap_or("Runtime.Unknown"))
+            }
+            Ending::Response(_) | Ending::ResponseTooLarge => "success".to_owned(),
+        };
+        format!("INIT_REPORT Init Duration: {init_ms:.2} ms\tPhase: {phase}\tStatus: {status}")
     }
 
     /// What the log says of it before END.
     pub(super) fn log_line(&self, id: &str) -> Option<String> {
         match self {
             Ending::Exited(exit) => Some(format!("{}\n{}", exit_message(id, *exit), exit_type(*exit))),
+            Ending::Extension(error_type, why) => Some(format!("RequestId: {id} Error: {why}\n{error_type}")),
             _ => None,
         }
     }
@@ -65,6 +84,7 @@ impl Ending {
             Ending::TimedOut => Some("Status: timeout".to_owned()),
             Ending::ResponseTooLarge => Some("Status: error\tError Type: Function.ResponseSizeTooLarge".to_owned()),
             Ending::Exited(exit) => Some(format!("Status: error\tError Type: {}", exit_type(*exit))),
+            Ending::Extension(error_type, _) => Some(format!("Status: error\tError Type: {error_type}")),
         }
     }
 

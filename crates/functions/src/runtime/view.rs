@@ -12,6 +12,8 @@ pub(super) const TASK: &str = "/var/task";
 pub(super) const LAYERS: &str = "/opt";
 /// Where an interpreter that was prepared for functions is.
 pub(super) const LANG: &str = "/var/lang";
+/// Where what calls its handler is.
+pub(super) const RUNTIME: &str = "/var/runtime";
 /// Where its temporary files are.
 pub(super) const TMP: &str = "/tmp";
 /// Directories that every process sees as they are.

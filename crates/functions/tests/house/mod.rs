@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use functions::code::Package;
-use functions::runtime::python::PythonRuntime;
 use functions::runtime::*;
 use std::io::{Cursor, Write};
 use std::path::PathBuf;
@@ -57,11 +56,16 @@ pub(crate) fn shared_runtimes() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("runtimes")
 }
 
-pub(crate) fn zip(files: &[(&str, &str)]) -> Bytes {
+#[allow(dead_code)]
+pub(crate) fn path() -> String {
+    own_environment().into_iter().find(|(name, _)| name == "PATH").map(|(_, value)| value).unwrap_or_default()
+}
+
+pub(crate) fn zip(files: &[(&str, &[u8])]) -> Bytes {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
         writer.start_file(*name, SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
-        writer.write_all(content.as_bytes()).unwrap();
+        writer.write_all(content).unwrap();
     }
     writer.finish().unwrap().into_inner().into()
 }
@@ -74,8 +78,8 @@ impl House {
         options.max_processes = 64;
         change(&mut options);
         let logs = Arc::new(Lines::default());
-        let python = Arc::new(PythonRuntime::new(world.clone(), shared_runtimes(), own_environment()));
-        let executor = Executor::new(world.clone(), options, python, logs.clone());
+        let managed = Arc::new(Managed::new(world.clone(), shared_runtimes(), own_environment()));
+        let executor = Executor::new(world.clone(), options, managed, logs.clone());
         House { world, executor, logs, dir, requests: Mutex::new(0) }
     }
 
@@ -85,6 +89,12 @@ impl House {
 
     /// A function from these files.
     pub(crate) fn function(&self, name: &str, runtime: &str, files: &[(&str, &str)]) -> FunctionSpec {
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+        self.function_of(name, runtime, &files)
+    }
+
+    /// A function from these files, of whatever they hold.
+    pub(crate) fn function_of(&self, name: &str, runtime: &str, files: &[(&str, &[u8])]) -> FunctionSpec {
         let package = Package::check(zip(files)).unwrap();
         FunctionSpec {
             arn: format!("arn:aws:lambda:us-east-1:000000000000:function:{name}").parse().unwrap(),

@@ -6,7 +6,7 @@ use crate::cli::{DemoArgs, Durability, LimitsMode, LogFormat};
 use crate::config::{self, Credentials, Settings};
 use crate::serve;
 use anyhow::{Context, Result, bail};
-use functions::runtime::python;
+use functions::runtime::{Progress, python};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ fn bar(quiet: bool) -> ProgressBar {
 
 struct Bar(ProgressBar);
 
-impl python::Progress for Bar {
+impl Progress for Bar {
     fn step(&self, step: &str, fraction: f64) {
         self.0.set_position((fraction * 100.0) as u64);
         self.0.set_message(step.to_owned());
