@@ -14,6 +14,12 @@ use std::process::Command;
 /// Enumerations with more values than this stay plain text (EC2's instance types).
 const MAX_ENUM: usize = 64;
 
+/// Members that a model calls required and that AWS leaves out all the same.
+const NOT_REQUIRED: &[(&str, &str)] = &[
+    // Of the last event of a shard: the Kinesis Client Library takes an event with both a number and children for broken.
+    ("SubscribeToShardEvent", "ContinuationSequenceNumber"),
+];
+
 pub fn run(check: bool) -> Result<()> {
     let mut models = Models::open()?;
     let dir = layout::root().join("crates/shapes/src");
@@ -317,10 +323,11 @@ impl<'a> Service<'a> {
         let shape = &self.shapes[name];
         let required: Vec<&str> =
             shape["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let is_required = |member: &str| required.contains(&member) && !NOT_REQUIRED.contains(&(name, member));
         let members = shape["members"].as_object().into_iter().flatten();
         // A stream of events stands beside its structure, not in it.
         let members = members.filter(|(_, m)| self.shapes[m["shape"].as_str().unwrap_or("")]["eventstream"] != true);
-        members.map(|(n, m)| (n, m, required.contains(&n.as_str()))).collect()
+        members.map(|(n, m)| (n, m, is_required(n))).collect()
     }
 
     fn rust_type(&self, name: &str) -> Result<String> {

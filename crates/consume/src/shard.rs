@@ -30,7 +30,7 @@ struct ShardWalk<'a> {
     /// Nothing was left when the source was read last.
     tip: bool,
     faults: u32,
-    /// By the monotonic clock: no reading before this, after a fault.
+    /// By the monotonic clock: no reading before this, after a fault or where the source asked to wait.
     read_at: Duration,
     /// By the monotonic clock: no waking before this, after a handler that was woken and did not move its note.
     wake_from: Duration,
@@ -176,6 +176,10 @@ impl<'a> ShardWalk<'a> {
             Err(SourceError::NoShard(_)) => {
                 self.desk.work().lanes.end();
                 return Ok(true);
+            }
+            Err(SourceError::NotYet(wait)) => {
+                self.read_at = now + wait;
+                return Ok(false);
             }
             Err(error) => {
                 self.faults += 1;

@@ -1,6 +1,7 @@
 use crate::Chunk;
 use names::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use store::ReadLimit;
 use world::BoxFuture;
 
@@ -53,6 +54,9 @@ pub enum SourceError {
     /// The shard no longer exists; the source does.
     #[error("the shard is gone: {0}")]
     NoShard(String),
+    /// Whoever reads has read what it may for now.
+    #[error("the reader's allowance is used up for {0:?}")]
+    NotYet(Duration),
     /// Something of ours failed; it may pass.
     #[error("the source cannot be read: {0}")]
     Fault(String),

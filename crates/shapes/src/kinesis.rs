@@ -43,7 +43,12 @@ static OPERATIONS: &[OperationEntry] = &[
         model: Some(&operations::DELETE_RESOURCE_POLICY),
     },
     OperationEntry { name: "DeleteStream", method: "POST", uri: "/", model: Some(&operations::DELETE_STREAM) },
-    OperationEntry { name: "DeregisterStreamConsumer", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "DeregisterStreamConsumer",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::DEREGISTER_STREAM_CONSUMER),
+    },
     OperationEntry {
         name: "DescribeAccountSettings",
         method: "POST",
@@ -54,7 +59,12 @@ static OPERATIONS: &[OperationEntry] = &[
     OperationEntry { name: "DescribeLimits", method: "POST", uri: "/", model: Some(&operations::DESCRIBE_LIMITS) },
     OperationEntry { name: "DescribeQueue", method: "POST", uri: "/", model: None },
     OperationEntry { name: "DescribeStream", method: "POST", uri: "/", model: Some(&operations::DESCRIBE_STREAM) },
-    OperationEntry { name: "DescribeStreamConsumer", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "DescribeStreamConsumer",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::DESCRIBE_STREAM_CONSUMER),
+    },
     OperationEntry {
         name: "DescribeStreamSummary",
         method: "POST",
@@ -90,7 +100,12 @@ static OPERATIONS: &[OperationEntry] = &[
     OperationEntry { name: "ListChannels", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListQueues", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListShards", method: "POST", uri: "/", model: Some(&operations::LIST_SHARDS) },
-    OperationEntry { name: "ListStreamConsumers", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "ListStreamConsumers",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::LIST_STREAM_CONSUMERS),
+    },
     OperationEntry { name: "ListStreams", method: "POST", uri: "/", model: Some(&operations::LIST_STREAMS) },
     OperationEntry {
         name: "ListTagsForResource",
@@ -115,7 +130,12 @@ static OPERATIONS: &[OperationEntry] = &[
     },
     OperationEntry { name: "ReceiveDeadLetterQueueRecords", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ReceiveQueueRecords", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "RegisterStreamConsumer", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "RegisterStreamConsumer",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::REGISTER_STREAM_CONSUMER),
+    },
     OperationEntry {
         name: "RemoveTagsFromStream",
         method: "POST",
@@ -126,7 +146,7 @@ static OPERATIONS: &[OperationEntry] = &[
     OperationEntry { name: "SplitShard", method: "POST", uri: "/", model: Some(&operations::SPLIT_SHARD) },
     OperationEntry { name: "StartStreamEncryption", method: "POST", uri: "/", model: None },
     OperationEntry { name: "StopStreamEncryption", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "SubscribeToShard", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "SubscribeToShard", method: "POST", uri: "/", model: Some(&operations::SUBSCRIBE_TO_SHARD) },
     OperationEntry { name: "TagResource", method: "POST", uri: "/", model: Some(&operations::TAG_RESOURCE) },
     OperationEntry { name: "UntagResource", method: "POST", uri: "/", model: Some(&operations::UNTAG_RESOURCE) },
     OperationEntry {
@@ -240,6 +260,20 @@ pub mod operations {
             &errors::ACCESS_DENIED_EXCEPTION,
         ],
     };
+    pub static DEREGISTER_STREAM_CONSUMER: OperationModel = OperationModel {
+        name: "DeregisterStreamConsumer",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DEREGISTER_STREAM_CONSUMER_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+        ],
+    };
     pub static DESCRIBE_ACCOUNT_SETTINGS: OperationModel = OperationModel {
         name: "DescribeAccountSettings",
         method: "POST",
@@ -273,6 +307,20 @@ pub mod operations {
             &errors::LIMIT_EXCEEDED_EXCEPTION,
             &errors::INVALID_ARGUMENT_EXCEPTION,
             &errors::ACCESS_DENIED_EXCEPTION,
+        ],
+    };
+    pub static DESCRIBE_STREAM_CONSUMER: OperationModel = OperationModel {
+        name: "DescribeStreamConsumer",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DESCRIBE_STREAM_CONSUMER_INPUT,
+        output: &schema::DESCRIBE_STREAM_CONSUMER_OUTPUT,
+        result_wrapper: None,
+        errors: &[
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
         ],
     };
     pub static DESCRIBE_STREAM_SUMMARY: OperationModel = OperationModel {
@@ -414,6 +462,22 @@ pub mod operations {
             &errors::ACCESS_DENIED_EXCEPTION,
         ],
     };
+    pub static LIST_STREAM_CONSUMERS: OperationModel = OperationModel {
+        name: "ListStreamConsumers",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_STREAM_CONSUMERS_INPUT,
+        output: &schema::LIST_STREAM_CONSUMERS_OUTPUT,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::EXPIRED_NEXT_TOKEN_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+        ],
+    };
     pub static LIST_STREAMS: OperationModel = OperationModel {
         name: "ListStreams",
         method: "POST",
@@ -542,6 +606,21 @@ pub mod operations {
             &errors::INTERNAL_FAILURE_EXCEPTION,
         ],
     };
+    pub static REGISTER_STREAM_CONSUMER: OperationModel = OperationModel {
+        name: "RegisterStreamConsumer",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::REGISTER_STREAM_CONSUMER_INPUT,
+        output: &schema::REGISTER_STREAM_CONSUMER_OUTPUT,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
     pub static REMOVE_TAGS_FROM_STREAM: OperationModel = OperationModel {
         name: "RemoveTagsFromStream",
         method: "POST",
@@ -573,6 +652,23 @@ pub mod operations {
             &errors::LIMIT_EXCEEDED_EXCEPTION,
             &errors::VALIDATION_EXCEPTION,
             &errors::ACCESS_DENIED_EXCEPTION,
+        ],
+    };
+    pub static SUBSCRIBE_TO_SHARD: OperationModel = OperationModel {
+        name: "SubscribeToShard",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::SUBSCRIBE_TO_SHARD_INPUT,
+        output: &schema::SUBSCRIBE_TO_SHARD_OUTPUT,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+            &errors::DRY_RUN_OPERATION_EXCEPTION,
         ],
     };
     pub static TAG_RESOURCE: OperationModel = OperationModel {
@@ -729,6 +825,13 @@ impl wire::Operation for DeleteStreamOp {
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::DELETE_STREAM;
 }
+/// The operation DeregisterStreamConsumer.
+pub struct DeregisterStreamConsumerOp;
+impl wire::Operation for DeregisterStreamConsumerOp {
+    type Input = DeregisterStreamConsumerInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::DEREGISTER_STREAM_CONSUMER;
+}
 /// The operation DescribeAccountSettings.
 pub struct DescribeAccountSettingsOp;
 impl wire::Operation for DescribeAccountSettingsOp {
@@ -749,6 +852,13 @@ impl wire::Operation for DescribeStreamOp {
     type Input = DescribeStreamInput;
     type Output = DescribeStreamOutput;
     const MODEL: &'static OperationModel = &operations::DESCRIBE_STREAM;
+}
+/// The operation DescribeStreamConsumer.
+pub struct DescribeStreamConsumerOp;
+impl wire::Operation for DescribeStreamConsumerOp {
+    type Input = DescribeStreamConsumerInput;
+    type Output = DescribeStreamConsumerOutput;
+    const MODEL: &'static OperationModel = &operations::DESCRIBE_STREAM_CONSUMER;
 }
 /// The operation DescribeStreamSummary.
 pub struct DescribeStreamSummaryOp;
@@ -806,6 +916,13 @@ impl wire::Operation for ListShardsOp {
     type Output = ListShardsOutput;
     const MODEL: &'static OperationModel = &operations::LIST_SHARDS;
 }
+/// The operation ListStreamConsumers.
+pub struct ListStreamConsumersOp;
+impl wire::Operation for ListStreamConsumersOp {
+    type Input = ListStreamConsumersInput;
+    type Output = ListStreamConsumersOutput;
+    const MODEL: &'static OperationModel = &operations::LIST_STREAM_CONSUMERS;
+}
 /// The operation ListStreams.
 pub struct ListStreamsOp;
 impl wire::Operation for ListStreamsOp {
@@ -855,6 +972,13 @@ impl wire::Operation for PutResourcePolicyOp {
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::PUT_RESOURCE_POLICY;
 }
+/// The operation RegisterStreamConsumer.
+pub struct RegisterStreamConsumerOp;
+impl wire::Operation for RegisterStreamConsumerOp {
+    type Input = RegisterStreamConsumerInput;
+    type Output = RegisterStreamConsumerOutput;
+    const MODEL: &'static OperationModel = &operations::REGISTER_STREAM_CONSUMER;
+}
 /// The operation RemoveTagsFromStream.
 pub struct RemoveTagsFromStreamOp;
 impl wire::Operation for RemoveTagsFromStreamOp {
@@ -868,6 +992,16 @@ impl wire::Operation for SplitShardOp {
     type Input = SplitShardInput;
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::SPLIT_SHARD;
+}
+impl wire::EventOperation for SubscribeToShardOp {
+    type Event = SubscribeToShardEventStream;
+}
+/// The operation SubscribeToShard.
+pub struct SubscribeToShardOp;
+impl wire::Operation for SubscribeToShardOp {
+    type Input = SubscribeToShardInput;
+    type Output = SubscribeToShardOutput;
+    const MODEL: &'static OperationModel = &operations::SUBSCRIBE_TO_SHARD;
 }
 /// The operation TagResource.
 pub struct TagResourceOp;
@@ -936,6 +1070,33 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `Consumer`
+    Consumer: schema::CONSUMER {
+        consumer_name "ConsumerName": String,
+        consumer_arn "ConsumerARN": String,
+        consumer_status "ConsumerStatus": ConsumerStatus,
+        consumer_creation_timestamp "ConsumerCreationTimestamp": Timestamp,
+    }
+}
+wire::shape! {
+    /// `ConsumerDescription`
+    ConsumerDescription: schema::CONSUMER_DESCRIPTION {
+        consumer_name "ConsumerName": String,
+        consumer_arn "ConsumerARN": String,
+        consumer_status "ConsumerStatus": ConsumerStatus,
+        consumer_creation_timestamp "ConsumerCreationTimestamp": Timestamp,
+        stream_arn "StreamARN": String,
+    }
+}
+wire::string_enum! {
+    /// `ConsumerStatus`
+    ConsumerStatus {
+        Creating "CREATING",
+        Deleting "DELETING",
+        Active "ACTIVE",
+    }
+}
+wire::shape! {
     /// `CreateStreamInput`
     CreateStreamInput: schema::CREATE_STREAM_INPUT {
         stream_name "StreamName": String,
@@ -973,6 +1134,15 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `DeregisterStreamConsumerInput`
+    DeregisterStreamConsumerInput: schema::DEREGISTER_STREAM_CONSUMER_INPUT {
+        stream_arn "StreamARN": Option<String>,
+        consumer_name "ConsumerName": Option<String>,
+        consumer_arn "ConsumerARN": Option<String>,
+        stream_id "StreamId": Option<String>,
+    }
+}
+wire::shape! {
     /// `DescribeAccountSettingsInput`
     DescribeAccountSettingsInput: schema::DESCRIBE_ACCOUNT_SETTINGS_INPUT {
     }
@@ -997,6 +1167,21 @@ wire::shape! {
         on_demand_stream_count_limit "OnDemandStreamCountLimit": i32,
         channel_count "ChannelCount": Option<i32>,
         channel_count_limit "ChannelCountLimit": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `DescribeStreamConsumerInput`
+    DescribeStreamConsumerInput: schema::DESCRIBE_STREAM_CONSUMER_INPUT {
+        stream_arn "StreamARN": Option<String>,
+        consumer_name "ConsumerName": Option<String>,
+        consumer_arn "ConsumerARN": Option<String>,
+        stream_id "StreamId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `DescribeStreamConsumerOutput`
+    DescribeStreamConsumerOutput: schema::DESCRIBE_STREAM_CONSUMER_OUTPUT {
+        consumer_description "ConsumerDescription": ConsumerDescription,
     }
 }
 wire::shape! {
@@ -1153,6 +1338,23 @@ wire::shape! {
     /// `ListShardsOutput`
     ListShardsOutput: schema::LIST_SHARDS_OUTPUT {
         shards "Shards": Option<Vec<Shard>>,
+        next_token "NextToken": Option<String>,
+    }
+}
+wire::shape! {
+    /// `ListStreamConsumersInput`
+    ListStreamConsumersInput: schema::LIST_STREAM_CONSUMERS_INPUT {
+        stream_arn "StreamARN": String,
+        next_token "NextToken": Option<String>,
+        max_results "MaxResults": Option<i32>,
+        stream_creation_timestamp "StreamCreationTimestamp": Option<Timestamp>,
+        stream_id "StreamId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `ListStreamConsumersOutput`
+    ListStreamConsumersOutput: schema::LIST_STREAM_CONSUMERS_OUTPUT {
+        consumers "Consumers": Option<Vec<Consumer>>,
         next_token "NextToken": Option<String>,
     }
 }
@@ -1338,6 +1540,21 @@ wire::string_enum! {
     }
 }
 wire::shape! {
+    /// `RegisterStreamConsumerInput`
+    RegisterStreamConsumerInput: schema::REGISTER_STREAM_CONSUMER_INPUT {
+        stream_arn "StreamARN": String,
+        consumer_name "ConsumerName": String,
+        stream_id "StreamId": Option<String>,
+        tags "Tags": Option<BTreeMap<String, String>>,
+    }
+}
+wire::shape! {
+    /// `RegisterStreamConsumerOutput`
+    RegisterStreamConsumerOutput: schema::REGISTER_STREAM_CONSUMER_OUTPUT {
+        consumer "Consumer": Consumer,
+    }
+}
+wire::shape! {
     /// `RemoveTagsFromStreamInput`
     RemoveTagsFromStreamInput: schema::REMOVE_TAGS_FROM_STREAM_INPUT {
         stream_name "StreamName": Option<String>,
@@ -1409,6 +1626,14 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `StartingPosition`
+    StartingPosition: schema::STARTING_POSITION {
+        r#type "Type": ShardIteratorType,
+        sequence_number "SequenceNumber": Option<String>,
+        timestamp "Timestamp": Option<Timestamp>,
+    }
+}
+wire::shape! {
     /// `StreamDescription`
     StreamDescription: schema::STREAM_DESCRIPTION {
         stream_name "StreamName": String,
@@ -1476,6 +1701,34 @@ wire::shape! {
         stream_status "StreamStatus": StreamStatus,
         stream_mode_details "StreamModeDetails": Option<StreamModeDetails>,
         stream_creation_timestamp "StreamCreationTimestamp": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `SubscribeToShardEvent`
+    SubscribeToShardEvent: schema::SUBSCRIBE_TO_SHARD_EVENT {
+        records "Records": Vec<Record>,
+        continuation_sequence_number "ContinuationSequenceNumber": Option<String>,
+        millis_behind_latest "MillisBehindLatest": i64,
+        child_shards "ChildShards": Option<Vec<ChildShard>>,
+    }
+}
+wire::events! {
+    /// `SubscribeToShardEventStream`
+    SubscribeToShardEventStream { SubscribeToShardEvent: SubscribeToShardEvent,  } except { "ResourceNotFoundException", "ResourceInUseException", "KMSDisabledException", "KMSInvalidStateException", "KMSAccessDeniedException", "KMSNotFoundException", "KMSOptInRequired", "KMSThrottlingException", "InternalFailureException",  }
+}
+wire::shape! {
+    /// `SubscribeToShardInput`
+    SubscribeToShardInput: schema::SUBSCRIBE_TO_SHARD_INPUT {
+        consumer_arn "ConsumerARN": String,
+        stream_id "StreamId": Option<String>,
+        shard_id "ShardId": String,
+        starting_position "StartingPosition": StartingPosition,
+        dry_run "DryRun": Option<bool>,
+    }
+}
+wire::shape! {
+    /// `SubscribeToShardOutput`
+    SubscribeToShardOutput: schema::SUBSCRIBE_TO_SHARD_OUTPUT {
     }
 }
 wire::shape! {
@@ -1754,10 +2007,133 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static CONSUMER: Schema = Schema {
+        name: "Consumer",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConsumerName",
+                    wire: "ConsumerName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONSUMER_NAME,
+                },
+                Member {
+                    name: "ConsumerARN",
+                    wire: "ConsumerARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONSUMER_ARN,
+                },
+                Member {
+                    name: "ConsumerStatus",
+                    wire: "ConsumerStatus",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONSUMER_STATUS,
+                },
+                Member {
+                    name: "ConsumerCreationTimestamp",
+                    wire: "ConsumerCreationTimestamp",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONSUMER_ARN: Schema = Schema {
+        name: "ConsumerARN",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(2048),
+            pattern: Some(
+                "^(arn):aws.*:kinesis:.*:\\d{12}:.*stream\\/[a-zA-Z0-9_.-]+\\/consumer\\/[a-zA-Z0-9_.-]+:[0-9]+",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
     pub static CONSUMER_COUNT_OBJECT: Schema = Schema {
         name: "ConsumerCountObject",
         kind: Kind::Integer,
         limits: Limits { min: Some(0), max: Some(1000000), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static CONSUMER_DESCRIPTION: Schema = Schema {
+        name: "ConsumerDescription",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConsumerName",
+                    wire: "ConsumerName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONSUMER_NAME,
+                },
+                Member {
+                    name: "ConsumerARN",
+                    wire: "ConsumerARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONSUMER_ARN,
+                },
+                Member {
+                    name: "ConsumerStatus",
+                    wire: "ConsumerStatus",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONSUMER_STATUS,
+                },
+                Member {
+                    name: "ConsumerCreationTimestamp",
+                    wire: "ConsumerCreationTimestamp",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STREAM_ARN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONSUMER_LIST: Schema = Schema {
+        name: "ConsumerList",
+        kind: Kind::List { member: &CONSUMER, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONSUMER_NAME: Schema = Schema {
+        name: "ConsumerName",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(128), pattern: Some("[a-zA-Z0-9_.-]+"), values: &[] },
+        sensitive: false,
+    };
+    pub static CONSUMER_STATUS: Schema = Schema {
+        name: "ConsumerStatus",
+        kind: Kind::String,
+        limits: Limits { min: None, max: None, pattern: None, values: &["CREATING", "DELETING", "ACTIVE"] },
         sensitive: false,
     };
     pub static CREATE_STREAM_INPUT: Schema = Schema {
@@ -1942,6 +2318,48 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static DEREGISTER_STREAM_CONSUMER_INPUT: Schema = Schema {
+        name: "DeregisterStreamConsumerInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "ConsumerName",
+                    wire: "ConsumerName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONSUMER_NAME,
+                },
+                Member {
+                    name: "ConsumerARN",
+                    wire: "ConsumerARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONSUMER_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static DESCRIBE_ACCOUNT_SETTINGS_INPUT: Schema = Schema {
         name: "DescribeAccountSettingsInput",
         kind: Kind::Structure { members: &[], payload: None },
@@ -2023,6 +2441,64 @@ pub mod schema {
                     schema: &CHANNEL_COUNT_OBJECT,
                 },
             ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_STREAM_CONSUMER_INPUT: Schema = Schema {
+        name: "DescribeStreamConsumerInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "ConsumerName",
+                    wire: "ConsumerName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONSUMER_NAME,
+                },
+                Member {
+                    name: "ConsumerARN",
+                    wire: "ConsumerARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONSUMER_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_STREAM_CONSUMER_OUTPUT: Schema = Schema {
+        name: "DescribeStreamConsumerOutput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ConsumerDescription",
+                wire: "ConsumerDescription",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &CONSUMER_DESCRIPTION,
+            }],
             payload: None,
         },
         limits: Limits::NONE,
@@ -2709,6 +3185,88 @@ pub mod schema {
                     place: Place::Body,
                     required: false,
                     schema: &SHARD_LIST,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NEXT_TOKEN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_STREAM_CONSUMERS_INPUT: Schema = Schema {
+        name: "ListStreamConsumersInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NEXT_TOKEN,
+                },
+                Member {
+                    name: "MaxResults",
+                    wire: "MaxResults",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LIST_STREAM_CONSUMERS_INPUT_LIMIT,
+                },
+                Member {
+                    name: "StreamCreationTimestamp",
+                    wire: "StreamCreationTimestamp",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_STREAM_CONSUMERS_INPUT_LIMIT: Schema = Schema {
+        name: "ListStreamConsumersInputLimit",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(1), max: Some(10000), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static LIST_STREAM_CONSUMERS_OUTPUT: Schema = Schema {
+        name: "ListStreamConsumersOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Consumers",
+                    wire: "Consumers",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONSUMER_LIST,
                 },
                 Member {
                     name: "NextToken",
@@ -3512,6 +4070,64 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static REGISTER_STREAM_CONSUMER_INPUT: Schema = Schema {
+        name: "RegisterStreamConsumerInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "ConsumerName",
+                    wire: "ConsumerName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONSUMER_NAME,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+                Member {
+                    name: "Tags",
+                    wire: "Tags",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TAG_MAP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static REGISTER_STREAM_CONSUMER_OUTPUT: Schema = Schema {
+        name: "RegisterStreamConsumerOutput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Consumer",
+                wire: "Consumer",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &CONSUMER,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static REMOVE_TAGS_FROM_STREAM_INPUT: Schema = Schema {
         name: "RemoveTagsFromStreamInput",
         kind: Kind::Structure {
@@ -3791,6 +4407,40 @@ pub mod schema {
                     place: Place::Body,
                     required: false,
                     schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static STARTING_POSITION: Schema = Schema {
+        name: "StartingPosition",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Type",
+                    wire: "Type",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &SHARD_ITERATOR_TYPE,
+                },
+                Member {
+                    name: "SequenceNumber",
+                    wire: "SequenceNumber",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &SEQUENCE_NUMBER,
+                },
+                Member {
+                    name: "Timestamp",
+                    wire: "Timestamp",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
                 },
             ],
             payload: None,
@@ -4152,6 +4802,104 @@ pub mod schema {
     pub static STREAM_SUMMARY_LIST: Schema = Schema {
         name: "StreamSummaryList",
         kind: Kind::List { member: &STREAM_SUMMARY, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static SUBSCRIBE_TO_SHARD_EVENT: Schema = Schema {
+        name: "SubscribeToShardEvent",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Records",
+                    wire: "Records",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &RECORD_LIST,
+                },
+                Member {
+                    name: "ContinuationSequenceNumber",
+                    wire: "ContinuationSequenceNumber",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &SEQUENCE_NUMBER,
+                },
+                Member {
+                    name: "MillisBehindLatest",
+                    wire: "MillisBehindLatest",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &MILLIS_BEHIND_LATEST,
+                },
+                Member {
+                    name: "ChildShards",
+                    wire: "ChildShards",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CHILD_SHARD_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static SUBSCRIBE_TO_SHARD_INPUT: Schema = Schema {
+        name: "SubscribeToShardInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConsumerARN",
+                    wire: "ConsumerARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONSUMER_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+                Member {
+                    name: "ShardId",
+                    wire: "ShardId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &SHARD_ID,
+                },
+                Member {
+                    name: "StartingPosition",
+                    wire: "StartingPosition",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STARTING_POSITION,
+                },
+                Member {
+                    name: "DryRun",
+                    wire: "DryRun",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &BOOLEAN_OBJECT,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static SUBSCRIBE_TO_SHARD_OUTPUT: Schema = Schema {
+        name: "SubscribeToShardOutput",
+        kind: Kind::Structure { members: &[], payload: None },
         limits: Limits::NONE,
         sensitive: false,
     };

@@ -34,6 +34,12 @@ impl Bucket {
         self.tokens > 0.0
     }
 
+    /// How long until the debt is paid; `None` where there is none.
+    pub(crate) fn until_paid(&self) -> Option<Duration> {
+        // A little more than just paid, so that whoever waits for it finds it so.
+        (!self.is_paid()).then(|| Duration::from_secs_f64((1.0 - self.tokens) / self.rate))
+    }
+
     /// Takes, into debt if need be.
     pub(crate) fn take(&mut self, amount: usize) {
         self.tokens -= amount as f64;

@@ -1,5 +1,6 @@
 //! What goes wrong, and AWS's words for it.
 
+use crate::consumer::Consumer;
 use crate::record::NotARecord;
 use crate::sequence::Sequence;
 use crate::state::{Shard, Status, shard_id};
@@ -69,8 +70,53 @@ pub(crate) fn on_demand(home: &Home, stream: &str) -> ApiError {
         .because(format!("Request is invalid. Stream {stream} under account {} is in On-Demand mode.", home.account))
 }
 
-pub(crate) fn no_consumer(arn: &str) -> ApiError {
-    errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("Consumer {arn} not found."))
+pub(crate) fn no_consumer(consumer: &str, account: &str) -> ApiError {
+    errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("Consumer {consumer}, account {account} not found."))
+}
+
+pub(crate) fn consumer_exists(home: &Home, stream: &str, consumer: &str) -> ApiError {
+    errors::RESOURCE_IN_USE_EXCEPTION
+        .because(format!("Consumer {consumer} under stream {stream} and account {} already exists.", home.account))
+}
+
+pub(crate) fn consumer_not_active(home: &Home, stream: &str, consumer: &Consumer) -> ApiError {
+    errors::RESOURCE_IN_USE_EXCEPTION.because(format!(
+        "Consumer {} with creation timestamp {} under stream: {stream} , account {} is not in ACTIVE status.",
+        consumer.name,
+        consumer.created.secs(),
+        home.account
+    ))
+}
+
+pub(crate) fn too_many_consumers(home: &Home, stream: &str, limit: usize) -> ApiError {
+    errors::LIMIT_EXCEEDED_EXCEPTION.because(format!(
+        "Stream {stream} under account {} cannot have more than {limit} registered consumers.",
+        home.account
+    ))
+}
+
+pub(crate) fn too_many_creating(home: &Home, limit: usize) -> ApiError {
+    errors::LIMIT_EXCEEDED_EXCEPTION
+        .because(format!("Account {} cannot have more than {limit} consumers in CREATING status.", home.account))
+}
+
+/// Only one subscription reads a shard for a consumer.
+pub(crate) fn other_subscription(label: &str) -> ApiError {
+    errors::RESOURCE_IN_USE_EXCEPTION.because(format!("Another active subscription exists for this consumer: {label}"))
+}
+
+/// A shard that was subscribed to is forgotten.
+pub(crate) fn no_shard_left(label: &str) -> ApiError {
+    errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("The shard of this subscription does not exist: {label}"))
+}
+
+pub(crate) fn has_consumers(home: &Home, stream: &str) -> ApiError {
+    errors::RESOURCE_IN_USE_EXCEPTION.because(format!(
+        "DeleteStream can't delete {}:{stream} because there are consumers associated with this data stream. To delete \
+         {stream} anyway, set the EnforceConsumerDeletion parameter to true to force the deletion of all the consumers that \
+         are associated with it.",
+        home.account
+    ))
 }
 
 pub(crate) fn shard_gone(home: &Home, stream: &str, shard: u32) -> ApiError {

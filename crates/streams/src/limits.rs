@@ -31,6 +31,8 @@ pub(crate) const ITERATORS_PER_SECOND: usize = 5;
 pub(crate) const READ_BYTES: usize = 10 * MIB;
 /// Records one `GetRecords` answers at most.
 pub(crate) const READ_RECORDS: usize = 10_000;
+/// Bytes a shard gives each registered consumer per second, whatever others read.
+pub(crate) const CONSUMER_BYTES_PER_SECOND: usize = 2 * MIB;
 /// The least and greatest retention, in hours.
 pub(crate) const RETENTION_HOURS: std::ops::RangeInclusive<u32> = 24..=8760;
 /// Streams in on-demand mode per account.
@@ -112,3 +114,33 @@ pub(crate) fn shards_on_demand(region: &str) -> u32 {
 pub(crate) const WARM_MIBPS: u32 = 10_240;
 /// Bytes of a resource policy. <https://docs.aws.amazon.com/streams/latest/dev/resource-based-policy-examples.html>
 pub(crate) const POLICY_BYTES: usize = 20 * KIB;
+
+// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_RegisterStreamConsumer.html>
+
+/// Consumers of a stream.
+pub(crate) const CONSUMERS: usize = 20;
+/// The same for an on-demand stream of an account that has committed itself.
+pub(crate) const CONSUMERS_ON_DEMAND: usize = 50;
+/// Consumers that may be CREATING at a time.
+pub(crate) const CONSUMERS_CREATING: usize = 5;
+/// Consumers that one `ListStreamConsumers` call gives.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListStreamConsumers.html>
+pub(crate) const LIST_CONSUMERS: usize = 100;
+
+// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html>
+
+/// How long a subscription lasts.
+pub(crate) const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
+/// How long a subscription cannot be taken over.
+pub(crate) const SUBSCRIPTION_HELD: Duration = Duration::from_secs(5);
+/// `SubscribeToShard` calls per second, consumer and shard.
+pub(crate) const SUBSCRIPTIONS_PER_SECOND: usize = 1;
+/// Bytes of records in one event, unless a single record is larger. Ours: AWS gives no number.
+pub(crate) const EVENT_BYTES: usize = MIB;
+/// Records in one event. Ours: AWS gives no number.
+pub(crate) const EVENT_RECORDS: usize = 1000;
+/// How often a consumer hears that there is nothing new. Ours: AWS gives no number; the Kinesis Client Library gives a
+/// subscription up that is silent for 35 seconds.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a client has to take the error that ends its subscription. Ours.
+pub(crate) const LAST_WORD: Duration = Duration::from_secs(5);

@@ -1,15 +1,18 @@
 //! What the hot paths need of a stream, ready made: a projection of the catalog's state, replaced when that changes.
 
 use crate::bucket::Bucket;
+use crate::consumer::Consumer;
 use crate::hash::HashKey;
 use crate::limits::{
     ITERATORS_PER_SECOND, Limits, READ_BYTES_PER_SECOND, READS_PER_SECOND, WRITE_BYTES_PER_SECOND,
     WRITE_RECORDS_PER_SECOND,
 };
+use crate::reader::Reader;
 use crate::sequence::Sequence;
 use crate::signals::StreamSeries;
 use crate::state::{Shard, Stream, shard_number};
 use names::{Arn, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -30,6 +33,8 @@ pub(crate) struct LiveStream {
     pub(crate) gate: Arc<RwLock<()>>,
     /// What it took since the server started.
     pub(crate) intake: Arc<Intake>,
+    /// Who reads for its consumers, by their names.
+    readers: BTreeMap<String, Arc<Reader>>,
     /// The last hash key of each open shard, ascending, with the shard's place in `shards`.
     open: Vec<(HashKey, usize)>,
 }
@@ -81,7 +86,21 @@ impl LiveStream {
             Some(before) => (before.gate.clone(), before.intake.clone()),
             None => Default::default(),
         };
-        LiveStream { def, arn, shards, series, gate, intake, open }
+        let reader = |consumer: &Consumer| match before.and_then(|before| before.reader(consumer)) {
+            Some(reader) => reader,
+            None => Arc::new(Reader::new(limits)),
+        };
+        let readers: BTreeMap<_, _> = def.consumers.iter().map(|(name, c)| (name.clone(), reader(c))).collect();
+        for reader in readers.values() {
+            reader.keep(|number| def.shards.binary_search_by_key(&number, |shard| shard.number).is_ok());
+        }
+        LiveStream { def, arn, shards, series, gate, intake, readers, open }
+    }
+
+    /// Who reads for a consumer, where that is one of the stream's.
+    pub(crate) fn reader(&self, consumer: &Consumer) -> Option<Arc<Reader>> {
+        self.def.consumers.get(&consumer.name).filter(|known| known.created == consumer.created)?;
+        self.readers.get(&consumer.name).cloned()
     }
 
     /// The place of the shard that takes records with this hash key.

@@ -33,6 +33,49 @@ signals! {
     WRITE_EXCEEDED "WriteProvisionedThroughputExceeded" Count;
 }
 
+macro_rules! consumer_signals {
+    ($($id:ident $name:literal $unit:ident;)*) => {
+        $(static $id: Signal = Signal {
+            namespace: "AWS/Kinesis", name: $name, unit: Unit::$unit, dimensions: &["StreamName", "ConsumerName"],
+        };)*
+    };
+}
+
+consumer_signals! {
+    SUBSCRIBE_SUCCESS "SubscribeToShard.Success" Count;
+    SUBSCRIBE_EXCEEDED "SubscribeToShard.RateExceeded" Count;
+    EVENT_BYTES "SubscribeToShardEvent.Bytes" Bytes;
+    EVENT_RECORDS "SubscribeToShardEvent.Records" Count;
+    EVENT_BEHIND "SubscribeToShardEvent.MillisBehindLatest" Milliseconds;
+    EVENT_SUCCESS "SubscribeToShardEvent.Success" Count;
+}
+
+/// The metrics of one registered consumer.
+#[derive(Clone)]
+pub(crate) struct ConsumerSeries {
+    pub(crate) success: Arc<Series>,
+    pub(crate) rate_exceeded: Arc<Series>,
+    pub(crate) event_bytes: Arc<Series>,
+    pub(crate) event_records: Arc<Series>,
+    pub(crate) event_behind: Arc<Series>,
+    pub(crate) event_success: Arc<Series>,
+}
+
+impl ConsumerSeries {
+    /// Those of the consumer with this name.
+    pub(crate) fn new(meter: &Meter, stream: &str, consumer: &str) -> ConsumerSeries {
+        let series = |signal| meter.series(signal, &[stream, consumer]);
+        ConsumerSeries {
+            success: series(&SUBSCRIBE_SUCCESS),
+            rate_exceeded: series(&SUBSCRIBE_EXCEEDED),
+            event_bytes: series(&EVENT_BYTES),
+            event_records: series(&EVENT_RECORDS),
+            event_behind: series(&EVENT_BEHIND),
+            event_success: series(&EVENT_SUCCESS),
+        }
+    }
+}
+
 /// The metrics of one operation.
 pub(crate) struct CallSeries {
     /// Bytes per call.

@@ -1,33 +1,70 @@
 //! The pulled door: a stream as `consume` walks it.
 
 use crate::Streams;
+use crate::api;
+use crate::consumer::{Consumer, ConsumerStatus};
 use crate::live::{LiveShard, LiveStream};
+use crate::reader::Reader;
 use crate::record;
 use crate::state::shard_id;
 use consume::{Chunk, ReadLimit, Record, ShardInfo, Source, SourceError, Start};
 use names::{Arn, Timestamp};
+use shapes::kinesis::ChildShard;
 use std::sync::Arc;
 use std::time::Duration;
 use store::StoreError;
 use world::BoxFuture;
 
-/// One stream. It ends with the stream, even if another of the same name follows.
+/// One stream. It ends with the stream, even if another of the same name follows, and with the consumer it is read for.
 pub(crate) struct StreamSource {
     streams: Arc<Streams>,
     arn: Arn,
     name: String,
     created: Timestamp,
+    consumer: Option<Consumer>,
 }
 
 impl StreamSource {
     pub(crate) fn new(streams: Arc<Streams>, stream: &LiveStream) -> StreamSource {
         let (name, created) = (stream.def.name.clone(), stream.def.created);
-        StreamSource { streams, arn: stream.arn.clone(), name, created }
+        StreamSource { streams, arn: stream.arn.clone(), name, created, consumer: None }
+    }
+
+    /// The same, read at a consumer's own rate.
+    pub(crate) fn of_consumer(streams: Arc<Streams>, stream: &LiveStream, consumer: &Consumer) -> StreamSource {
+        let arn = consumer.arn(&stream.arn).parse().unwrap_or_else(|_| stream.arn.clone());
+        StreamSource { arn, consumer: Some(consumer.clone()), ..StreamSource::new(streams, stream) }
     }
 
     fn stream(&self) -> Result<Arc<LiveStream>, SourceError> {
         let same = |stream: &Arc<LiveStream>| stream.def.created == self.created;
-        self.streams.lookup(&self.name).filter(same).ok_or_else(|| SourceError::Gone(self.arn.to_string()))
+        let gone = || SourceError::Gone(self.arn.to_string());
+        let stream = self.streams.lookup(&self.name).filter(same).ok_or_else(gone)?;
+        if self.consumer.as_ref().is_some_and(|consumer| !is_registered(&stream, consumer)) {
+            return Err(gone());
+        }
+        Ok(stream)
+    }
+
+    /// Who reads for the consumer, where there is one.
+    fn reader(&self, stream: &LiveStream) -> Option<Arc<Reader>> {
+        stream.reader(self.consumer.as_ref()?)
+    }
+
+    /// The shards that go on where this one ended.
+    pub(crate) fn children(&self, shard: &str) -> Vec<ChildShard> {
+        let Ok(stream) = self.stream() else { return Vec::new() };
+        stream.shard_by_id(shard).map_or_else(Vec::new, |shard| api::children(&stream, shard.def.number))
+    }
+
+    /// A sequence number to go on after, where the record before a position is not known.
+    pub(crate) fn sequence_before(&self, shard: &str, position: u64) -> Option<String> {
+        let stream = self.stream().ok()?;
+        let shard = stream.shard_by_id(shard)?;
+        Some(match position.checked_sub(1) {
+            Some(last) => shard.sequence(last, self.streams.world().now()).into(),
+            None => shard.def.first_sequence().into(),
+        })
     }
 
     /// Whether something is to be learnt about a shard: records from a position on, its end, or that it is gone.
@@ -92,6 +129,10 @@ impl Source for StreamSource {
     fn read(&self, shard: &str, from: u64, limit: ReadLimit) -> Result<Chunk, SourceError> {
         let stream = self.stream()?;
         let shard = find(&stream, shard)?;
+        let (reader, now) = (self.reader(&stream), self.streams.world().clock.monotonic());
+        if let Some(wait) = reader.as_ref().and_then(|reader| reader.wait(shard.def.number, now)) {
+            return Err(SourceError::NotYet(wait));
+        }
         let store = self.streams.store();
         let limit = store::ReadLimit { records: limit.records, bytes: limit.bytes };
         let stored = store.read(shard.log, from, limit).map_err(|error| match error {
@@ -109,6 +150,10 @@ impl Source for StreamSource {
                 at: stored.at,
                 data: record.data,
             });
+        }
+        if let Some(reader) = reader {
+            let bytes = records.iter().map(|record| record.key.len() + record.data.len()).sum();
+            reader.gave(shard.def.number, bytes, now);
         }
         let extent = store.extent(shard.log);
         // Where nothing is left of what was behind the position, reading goes on with the oldest there is.
@@ -134,6 +179,11 @@ impl Source for StreamSource {
             }
         })
     }
+}
+
+fn is_registered(stream: &LiveStream, consumer: &Consumer) -> bool {
+    let same = |known: &&Consumer| known.created == consumer.created && known.status != ConsumerStatus::Deleting;
+    stream.def.consumers.get(&consumer.name).filter(same).is_some()
 }
 
 fn find<'a>(stream: &'a LiveStream, shard: &str) -> Result<&'a LiveShard, SourceError> {

@@ -1,5 +1,6 @@
 //! What the streams service knows for certain: the catalog's state and how it changes.
 
+use crate::consumer::{self, Consumer, ConsumerChange, ConsumerStatus};
 use crate::demand::{Peak, Peaks};
 use crate::hash::HashKey;
 use crate::limits;
@@ -72,6 +73,9 @@ pub(crate) struct Stream {
     /// Resource policies by the ARN they are attached to: the stream's or one of its consumers'.
     #[serde(default)]
     pub(crate) policies: BTreeMap<String, String>,
+    /// Its registered consumers by name.
+    #[serde(default)]
+    pub(crate) consumers: BTreeMap<String, Consumer>,
 }
 
 /// Where a stream is in its life.
@@ -250,6 +254,15 @@ pub(crate) enum Change {
         /// The policy, if there is to be one.
         policy: Option<String>,
     },
+    /// Something happens to a consumer.
+    Consumer {
+        /// The stream.
+        name: String,
+        /// The consumer.
+        consumer: String,
+        /// What happens.
+        change: ConsumerChange,
+    },
     /// The account's commitment.
     Committed(Commitment),
     /// Records are kept longer or shorter.
@@ -314,6 +327,9 @@ impl store::State for State {
                 Some(policy) => drop(stream.policies.insert(arn.clone(), policy.clone())),
                 None => drop(stream.policies.remove(arn)),
             }),
+            Change::Consumer { name, consumer, change } => {
+                self.with(name, |stream| consumer::apply(&mut stream.consumers, consumer, change));
+            }
             Change::Committed(commitment) => self.commitment = *commitment,
             Change::Deleted { name } => {
                 self.streams.remove(name);
@@ -373,6 +389,11 @@ impl Stream {
     /// Whether it may be changed.
     pub(crate) fn is_active(&self) -> bool {
         self.status == Status::Active
+    }
+
+    /// Whether something of it is still to be done in the background.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.status != Status::Active || self.consumers.values().any(|c| c.status != ConsumerStatus::Active)
     }
 
     /// Whether records go in and out: also while it is being changed.

@@ -1,8 +1,9 @@
+use crate::consumer::ConsumerStatus;
 use crate::error;
 use crate::limits::Limits;
 use crate::live::LiveStream;
 use crate::signals::StreamSeries;
-use crate::state::{Change, State, Status, Stream};
+use crate::state::{Change, State, Stream};
 use crate::token::TokenKey;
 use crate::{api, source::StreamSource, target::StreamTarget, tasks};
 use names::{Arn, Home};
@@ -83,8 +84,14 @@ impl Streams {
         Arc::new(StreamTarget::new(self.clone()))
     }
 
-    /// The pulled door: the stream with this ARN, as it is now; a later one with the same name is another.
+    /// The pulled door: the stream with this ARN, as it is now; a later one with the same name is another. Read through the
+    /// ARN of one of its consumers, it is read at that consumer's own rate.
     pub fn source(self: &Arc<Self>, arn: &Arn) -> Option<Arc<dyn consume::Source>> {
+        if let Some((stream, consumer)) = self.consumer_in(arn) {
+            let there = consumer.status != ConsumerStatus::Deleting;
+            let source = || Arc::new(StreamSource::of_consumer(self.clone(), &stream, &consumer));
+            return there.then(|| source() as Arc<dyn consume::Source>);
+        }
         let stream = self.lookup(self.name_in(arn)?)?;
         Some(Arc::new(StreamSource::new(self.clone(), &stream)))
     }
@@ -255,9 +262,9 @@ impl Streams {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// The streams whose creation, change or deletion is not finished.
+    /// The streams whose creation, change or deletion, or that of their consumers, is not finished.
     pub(crate) fn unfinished(&self) -> Vec<Arc<LiveStream>> {
-        self.all().into_iter().filter(|stream| stream.def.status != Status::Active).collect()
+        self.all().into_iter().filter(|stream| stream.def.is_unfinished()).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What runs in the background: finishing streams, forgetting old records, fitting on-demand streams to what they take.
 
 use crate::Streams;
+use crate::consumer::{Consumer, ConsumerChange, ConsumerStatus};
 use crate::demand::{self, Peak};
 use crate::hash;
 use crate::limits::{DAY, MEASURE_EVERY, TRIM_EVERY, shards_on_demand};
@@ -51,9 +52,13 @@ async fn settle(streams: Arc<Streams>, mut stop: Stop) {
     }
 }
 
-/// Does what is left of a stream's creation, change or deletion. Safe to repeat after a crash at any point.
+/// Does what is left of a stream's creation, change or deletion, and of its consumers'. Safe to repeat after a crash at any
+/// point.
 async fn finish(streams: &Arc<Streams>, live: &LiveStream) -> Result<(), ApiError> {
     let stream = &live.def;
+    if stream.is_open() {
+        finish_consumers(streams, live).await?;
+    }
     match stream.status {
         Status::Active => Ok(()),
         Status::Updating => match stream.reshape {
@@ -87,6 +92,30 @@ async fn finish(streams: &Arc<Streams>, live: &LiveStream) -> Result<(), ApiErro
             streams.change(stream.name.clone(), |_| Ok(vec![change])).await
         }
     }
+}
+
+async fn finish_consumers(streams: &Arc<Streams>, live: &LiveStream) -> Result<(), ApiError> {
+    let name = live.def.name.clone();
+    let unsettled = live.def.consumers.values().filter(|consumer| consumer.status != ConsumerStatus::Active);
+    let step = |consumer: &Consumer| {
+        let change = |change| Change::Consumer { name: name.clone(), consumer: consumer.name.clone(), change };
+        if consumer.status == ConsumerStatus::Creating {
+            return vec![change(ConsumerChange::Activated)];
+        }
+        let policy = Change::Policy { name: name.clone(), arn: consumer.arn(&live.arn), policy: None };
+        vec![change(ConsumerChange::Forgotten), policy]
+    };
+    let changes: Vec<(Consumer, Vec<Change>)> = unsettled.map(|consumer| (consumer.clone(), step(consumer))).collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let asked = name.clone();
+    let decide = move |state: &State| {
+        let known = state.streams.get(&asked).map(|stream| &stream.consumers);
+        let same = |consumer: &Consumer| known.and_then(|known| known.get(&consumer.name)) == Some(consumer);
+        Ok(changes.into_iter().filter(|(consumer, _)| same(consumer)).flat_map(|(_, changes)| changes).collect())
+    };
+    streams.change(name, decide).await
 }
 
 async fn trim_regularly(streams: Arc<Streams>, mut stop: Stop) {

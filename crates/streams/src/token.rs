@@ -52,6 +52,15 @@ pub(crate) enum Page {
         /// Which shards are listed at all.
         filter: ShardFilter,
     },
+    /// `ListStreamConsumers`.
+    Consumers {
+        /// When the token was handed out.
+        issued: Timestamp,
+        /// When the stream was created.
+        created: Timestamp,
+        /// The last consumer listed.
+        after: String,
+    },
 }
 
 /// Which shards a `ListShards` call gives.

@@ -80,10 +80,10 @@ fn must_exist(functions: &Functions, mapping: &Mapping) -> Result<(), ApiError> 
     };
     match (there, mapping.kind()) {
         (true, _) => Ok(()),
-        (false, Kind::Stream) if arn.resource().contains("/consumer/") => {
-            Err(super::not_served(&format!("the event source {arn}: consumers with enhanced fan-out")))
+        (false, Kind::Stream) => {
+            let what = if arn.resource().contains("/consumer/") { "Stream consumer" } else { "Stream" };
+            Err(errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("{what} not found: {arn}")))
         }
-        (false, Kind::Stream) => Err(errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("Stream not found: {arn}"))),
         (false, Kind::Queue) => Err(invalid(format!(
             "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error \
              Message: The specified queue does not exist. ({arn})"

@@ -5,7 +5,7 @@ use crate::Streams;
 use crate::demand::Peaks;
 use crate::error;
 use crate::limits::{ON_DEMAND_SHARDS, RECORD_KIB, RETENTION_HOURS};
-use crate::state::{Change, Mode, Status, Stream};
+use crate::state::{Change, Mode, State, Status, Stream};
 use crate::streams::asked;
 use names::Timestamp;
 use shapes::kinesis::{CreateStreamInput, DeleteStreamInput, RecordDistributionStrategy, StreamMode};
@@ -48,6 +48,7 @@ pub(crate) async fn create_stream(
         warm_mibps: warm,
         shard_metrics: BTreeSet::new(),
         policies: BTreeMap::new(),
+        consumers: BTreeMap::new(),
     };
     let home = streams.home().clone();
     let decided = streams.change(name.clone(), move |state| {
@@ -78,15 +79,20 @@ fn capacity(input: &CreateStreamInput) -> Result<(Mode, u32), ApiError> {
 }
 
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DeleteStream.html>
-///
-/// `EnforceConsumerDeletion` changes nothing as long as there are no registered consumers.
 pub(crate) async fn delete_stream(
     streams: Arc<Streams>,
     _call: Arc<Call>,
     input: DeleteStreamInput,
 ) -> Result<Nothing, ApiError> {
     let name = streams.name_of(asked!(input))?.to_owned();
-    let change = Change::Deleting { name: name.clone() };
-    streams.update(name, |_, _| Ok(vec![change])).await?;
+    let (home, change) = (streams.home().clone(), Change::Deleting { name: name.clone() });
+    let enforced = input.enforce_consumer_deletion == Some(true);
+    let decide = move |_: &State, stream: &Stream| {
+        if !stream.consumers.is_empty() && !enforced {
+            return Err(error::has_consumers(&home, &stream.name));
+        }
+        Ok(vec![change])
+    };
+    streams.update(name, decide).await?;
     Ok(Nothing {})
 }

@@ -64,7 +64,7 @@ pub(crate) async fn describe_stream_summary(
         enhanced_monitoring: monitoring_shape(&def.shard_metrics),
         encryption_type: Some(EncryptionType::None),
         open_shard_count: def.open().count() as i32,
-        consumer_count: Some(0),
+        consumer_count: Some(def.consumers.len() as i32),
         max_record_size_in_ki_b: Some(def.record_kib as i32),
         warm_throughput: warm_shape(&streams, def),
         ..StreamDescriptionSummary::default()

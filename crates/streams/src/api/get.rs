@@ -31,7 +31,13 @@ pub(crate) async fn get_shard_iterator(
     let gone = || error::shard_gone(streams.home(), name, number);
     let stream = streams.lookup(name).filter(|stream| stream.def.is_open()).ok_or_else(gone)?;
     let shard = stream.shard(number).ok_or_else(gone)?;
-    let position = start(&streams, &stream, shard, &input)?;
+    let position = Position {
+        kind: input.shard_iterator_type,
+        sequence: input.starting_sequence_number.as_deref(),
+        at: input.timestamp,
+        operation: "GetShardIterator",
+    };
+    let position = position.resolve(&streams, &stream, shard)?;
     refuse_dry_run(input.dry_run)?;
     if shard.flow(streams.world().clock.monotonic()).is_some_and(|mut flow| !flow.admit_iterator()) {
         return Err(throttled(&streams, &stream, shard));
@@ -39,65 +45,82 @@ pub(crate) async fn get_shard_iterator(
     Ok(GetShardIteratorOutput { shard_iterator: Some(iterator(&streams, &stream, shard, position)) })
 }
 
-fn start(
-    streams: &Streams,
-    stream: &LiveStream,
-    shard: &LiveShard,
-    input: &GetShardIteratorInput,
-) -> Result<u64, ApiError> {
-    use ShardIteratorType as Type;
-    let mismatch = |and: &str| {
-        error::argument(format!(
-            "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) \
-             TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified {} and {and} StartingSequenceNumber.",
-            input.shard_iterator_type
-        ))
-    };
-    let (store, now) = (streams.store(), streams.world().now());
-    match (input.shard_iterator_type, &input.starting_sequence_number) {
-        (Type::AtSequenceNumber | Type::AfterSequenceNumber, None) => Err(mismatch("no")),
-        (Type::TrimHorizon | Type::Latest | Type::AtTimestamp, Some(_)) => Err(mismatch("also a")),
-        (Type::AtSequenceNumber, Some(text)) => Ok(sequence(streams, stream, shard, text)?.position()),
-        (Type::AfterSequenceNumber, Some(text)) => Ok(sequence(streams, stream, shard, text)?.position_after()),
-        (Type::TrimHorizon, None) => Ok(store.find_time(shard.log, stream.def.horizon(now))),
-        (Type::Latest, None) => Ok(store.extent(shard.log).next),
-        (Type::AtTimestamp, None) => {
-            let Some(at) = input.timestamp else {
-                return Err(error::argument(
-                    "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no \
-                     timestamp parameter.",
-                ));
-            };
-            if at.millis() > now.millis() {
-                return Err(error::argument(format!(
-                    "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. \
-                     timestampInMillis: {}, currentTimestampInMillis: {}",
-                    at.millis(),
-                    now.millis()
-                )));
-            }
-            Ok(store.find_time(shard.log, at.max(stream.def.horizon(now))))
-        }
-    }
+/// Where reading is to begin, as a call says it.
+pub(super) struct Position<'a> {
+    pub(super) kind: ShardIteratorType,
+    pub(super) sequence: Option<&'a str>,
+    pub(super) at: Option<Timestamp>,
+    /// The operation called.
+    pub(super) operation: &'static str,
 }
 
-fn sequence(streams: &Streams, stream: &LiveStream, shard: &LiveShard, text: &str) -> Result<Sequence, ApiError> {
-    let invalid = |why: &str| {
-        error::argument(format!(
-            "StartingSequenceNumber {text} used in GetShardIterator on shard {} in stream {} under account {} is invalid{why}.",
-            shard.id,
-            stream.def.name,
-            streams.home().account
-        ))
-    };
-    let sequence = Sequence::parse(text).map_err(|_| invalid(""))?;
-    if sequence.shard != shard.def.number {
-        return Err(error::foreign_sequence(shard.def.number, sequence));
+impl Position<'_> {
+    /// The place of the first record to be read.
+    pub(super) fn resolve(&self, streams: &Streams, stream: &LiveStream, shard: &LiveShard) -> Result<u64, ApiError> {
+        use ShardIteratorType as Type;
+        let mismatch = |and: &str| {
+            error::argument(format!(
+                "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) \
+                 TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified {} and {and} \
+                 StartingSequenceNumber.",
+                self.kind
+            ))
+        };
+        let (store, now) = (streams.store(), streams.world().now());
+        match (self.kind, self.sequence) {
+            (Type::AtSequenceNumber | Type::AfterSequenceNumber, None) => Err(mismatch("no")),
+            (Type::TrimHorizon | Type::Latest | Type::AtTimestamp, Some(_)) => Err(mismatch("also a")),
+            (Type::AtSequenceNumber, Some(text)) => Ok(self.sequence(streams, stream, shard, text)?.position()),
+            (Type::AfterSequenceNumber, Some(text)) => {
+                Ok(self.sequence(streams, stream, shard, text)?.position_after())
+            }
+            (Type::TrimHorizon, None) => Ok(store.find_time(shard.log, stream.def.horizon(now))),
+            (Type::Latest, None) => Ok(store.extent(shard.log).next),
+            (Type::AtTimestamp, None) => Ok(store.find_time(shard.log, self.time(now)?.max(stream.def.horizon(now)))),
+        }
     }
-    if sequence.created != shard.def.first_sequence().created {
-        return Err(invalid(" because it did not come from this stream"));
+
+    fn time(&self, now: Timestamp) -> Result<Timestamp, ApiError> {
+        match self.at {
+            None => Err(error::argument(
+                "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no \
+                 timestamp parameter.",
+            )),
+            Some(at) if at.millis() > now.millis() => Err(error::argument(format!(
+                "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. \
+                 timestampInMillis: {}, currentTimestampInMillis: {}",
+                at.millis(),
+                now.millis()
+            ))),
+            Some(at) => Ok(at),
+        }
     }
-    Ok(sequence)
+
+    fn sequence(
+        &self,
+        streams: &Streams,
+        stream: &LiveStream,
+        shard: &LiveShard,
+        text: &str,
+    ) -> Result<Sequence, ApiError> {
+        let invalid = |why: &str| {
+            error::argument(format!(
+                "StartingSequenceNumber {text} used in {} on shard {} in stream {} under account {} is invalid{why}.",
+                self.operation,
+                shard.id,
+                stream.def.name,
+                streams.home().account
+            ))
+        };
+        let sequence = Sequence::parse(text).map_err(|_| invalid(""))?;
+        if sequence.shard != shard.def.number {
+            return Err(error::foreign_sequence(shard.def.number, sequence));
+        }
+        if sequence.created != shard.def.first_sequence().created {
+            return Err(invalid(" because it did not come from this stream"));
+        }
+        Ok(sequence)
+    }
 }
 
 fn iterator(streams: &Streams, stream: &LiveStream, shard: &LiveShard, position: u64) -> String {
@@ -191,7 +214,7 @@ fn throttled(streams: &Streams, stream: &LiveStream, shard: &LiveShard) -> ApiEr
 }
 
 /// The shards that go on where a closed one ended.
-fn children(stream: &LiveStream, number: u32) -> Vec<ChildShard> {
+pub(crate) fn children(stream: &LiveStream, number: u32) -> Vec<ChildShard> {
     let parents = |shard: &LiveShard| [shard.def.parent, shard.def.adjacent_parent];
     let children = stream.shards.iter().filter(|shard| parents(shard).contains(&Some(number)));
     let shape = |shard: &LiveShard| ChildShard {

@@ -1,6 +1,7 @@
 //! The handlers, and the table they are registered in.
 
 mod capacity;
+mod consumers;
 mod create;
 mod describe;
 mod get;
@@ -10,7 +11,10 @@ mod policy;
 mod put;
 mod reshard;
 mod retention;
+mod subscribe;
 mod tags;
+
+pub(crate) use get::children;
 
 use crate::Streams;
 use crate::codec::{GetRecordsCodec, PutRecordCodec, PutRecordsCodec};
@@ -29,9 +33,11 @@ pub(crate) fn service(streams: &Arc<Streams>) -> Service {
         .on::<k::DecreaseStreamRetentionPeriodOp, _, _, _>(streams, retention::decrease_stream_retention_period)
         .on::<k::DeleteResourcePolicyOp, _, _, _>(streams, policy::delete_resource_policy)
         .on::<k::DeleteStreamOp, _, _, _>(streams, create::delete_stream)
+        .on::<k::DeregisterStreamConsumerOp, _, _, _>(streams, consumers::deregister_stream_consumer)
         .on::<k::DescribeAccountSettingsOp, _, _, _>(streams, capacity::describe_account_settings)
         .on::<k::DescribeLimitsOp, _, _, _>(streams, describe::describe_limits)
         .on::<k::DescribeStreamOp, _, _, _>(streams, describe::describe_stream)
+        .on::<k::DescribeStreamConsumerOp, _, _, _>(streams, consumers::describe_stream_consumer)
         .on::<k::DescribeStreamSummaryOp, _, _, _>(streams, describe::describe_stream_summary)
         .on::<k::DisableEnhancedMonitoringOp, _, _, _>(streams, monitoring::disable_enhanced_monitoring)
         .on::<k::EnableEnhancedMonitoringOp, _, _, _>(streams, monitoring::enable_enhanced_monitoring)
@@ -40,6 +46,7 @@ pub(crate) fn service(streams: &Arc<Streams>) -> Service {
         .on::<k::GetShardIteratorOp, _, _, _>(streams, get::get_shard_iterator)
         .on::<k::IncreaseStreamRetentionPeriodOp, _, _, _>(streams, retention::increase_stream_retention_period)
         .on::<k::ListShardsOp, _, _, _>(streams, list::list_shards)
+        .on::<k::ListStreamConsumersOp, _, _, _>(streams, consumers::list_stream_consumers)
         .on::<k::ListStreamsOp, _, _, _>(streams, list::list_streams)
         .on::<k::ListTagsForResourceOp, _, _, _>(streams, tags::list_tags_for_resource)
         .on::<k::ListTagsForStreamOp, _, _, _>(streams, tags::list_tags_for_stream)
@@ -47,8 +54,10 @@ pub(crate) fn service(streams: &Arc<Streams>) -> Service {
         .on_hot::<k::PutRecordOp, _, _, _>(streams, PutRecordCodec, put::put_record)
         .on_hot::<k::PutRecordsOp, _, _, _>(streams, PutRecordsCodec, put::put_records)
         .on::<k::PutResourcePolicyOp, _, _, _>(streams, policy::put_resource_policy)
+        .on::<k::RegisterStreamConsumerOp, _, _, _>(streams, consumers::register_stream_consumer)
         .on::<k::RemoveTagsFromStreamOp, _, _, _>(streams, tags::remove_tags_from_stream)
         .on::<k::SplitShardOp, _, _, _>(streams, reshard::split_shard)
+        .on_events::<k::SubscribeToShardOp, _, _, _>(streams, subscribe::subscribe_to_shard)
         .on::<k::TagResourceOp, _, _, _>(streams, tags::tag_resource)
         .on::<k::UntagResourceOp, _, _, _>(streams, tags::untag_resource)
         .on::<k::UpdateAccountSettingsOp, _, _, _>(streams, capacity::update_account_settings)

@@ -2,6 +2,7 @@
 //! there is one account, and it owns all.
 
 use crate::Streams;
+use crate::consumer::ConsumerStatus;
 use crate::error;
 use crate::limits::POLICY_BYTES;
 use crate::state::Change;
@@ -64,11 +65,16 @@ fn owner(streams: &Streams, arn: &str, id: Option<&str>) -> Result<String, ApiEr
     if arn.contains(":queue/") || arn.contains(":channel/") {
         return Err(error::not_served("policies of queues and channels"));
     }
-    let stream = arn.split_once("/consumer/").map_or(arn, |(stream, _)| stream);
-    let name = streams.name_of(Asked { name: None, arn: Some(stream), id })?;
+    if arn.contains("/consumer/") {
+        let (stream, consumer) = streams.consumer(arn, id)?;
+        if consumer.status != ConsumerStatus::Active {
+            return Err(error::consumer_not_active(streams.home(), &stream.def.name, &consumer));
+        }
+        return Ok(stream.def.name.clone());
+    }
+    let name = streams.name_of(Asked { name: None, arn: Some(arn), id })?;
     streams.find(Asked { name: Some(name), ..Asked::default() })?;
-    // No consumer is registered as long as none can be.
-    if arn == stream { Ok(name.to_owned()) } else { Err(error::no_consumer(arn)) }
+    Ok(name.to_owned())
 }
 
 /// Whether a policy says who may do what, in the shape that IAM's policies have.

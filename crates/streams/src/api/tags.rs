@@ -1,8 +1,11 @@
 //! Tags, by both of AWS's families: `...Stream` with a stream's name, `...Resource` with an ARN.
 
+use super::consumers;
 use crate::Streams;
+use crate::consumer::{Consumer, ConsumerChange};
 use crate::error;
 use crate::limits::TAGS;
+use crate::live::LiveStream;
 use crate::state::Change;
 use crate::streams::{Asked, asked};
 use shapes::kinesis::{
@@ -31,7 +34,15 @@ pub(crate) async fn tag_resource(
     _call: Arc<Call>,
     input: TagResourceInput,
 ) -> Result<Nothing, ApiError> {
-    set(&streams, resource(&streams, &input.resource_arn, &input.stream_id)?, input.tags.clone()).await
+    let Some((stream, consumer)) = consumer(&streams, &input.resource_arn, &input.stream_id)? else {
+        return set(&streams, resource(&streams, &input.resource_arn, &input.stream_id)?, input.tags.clone()).await;
+    };
+    let name = &stream.def.name;
+    check_new(&streams, name, &input.tags)?;
+    let new = input.tags.keys().filter(|key| !consumer.tags.contains_key(*key)).count();
+    check_count(&streams, name, consumer.tags.len() + new)?;
+    let change = ConsumerChange::Tagged { set: input.tags, remove: Vec::new() };
+    consumers::change(&streams, &stream, consumer, change).await
 }
 
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_RemoveTagsFromStream.html>
@@ -49,7 +60,12 @@ pub(crate) async fn untag_resource(
     _call: Arc<Call>,
     input: UntagResourceInput,
 ) -> Result<Nothing, ApiError> {
-    remove(&streams, resource(&streams, &input.resource_arn, &input.stream_id)?, input.tag_keys.clone()).await
+    let Some((stream, consumer)) = consumer(&streams, &input.resource_arn, &input.stream_id)? else {
+        return remove(&streams, resource(&streams, &input.resource_arn, &input.stream_id)?, input.tag_keys).await;
+    };
+    check(&streams, &stream.def.name, "remove tags from", input.tag_keys.iter())?;
+    let change = ConsumerChange::Tagged { set: BTreeMap::new(), remove: input.tag_keys };
+    consumers::change(&streams, &stream, consumer, change).await
 }
 
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListTagsForStream.html>
@@ -72,6 +88,9 @@ pub(crate) async fn list_tags_for_resource(
     _call: Arc<Call>,
     input: ListTagsForResourceInput,
 ) -> Result<ListTagsForResourceOutput, ApiError> {
+    if let Some((_, consumer)) = consumer(&streams, &input.resource_arn, &input.stream_id)? {
+        return Ok(ListTagsForResourceOutput { tags: Some(consumer.tags.iter().map(tag_shape).collect()) });
+    }
     let name = resource(&streams, &input.resource_arn, &input.stream_id)?;
     let stream = streams.find(Asked { name: Some(name), ..Asked::default() })?;
     Ok(ListTagsForResourceOutput { tags: Some(stream.def.tags.iter().map(tag_shape).collect()) })
@@ -79,6 +98,18 @@ pub(crate) async fn list_tags_for_resource(
 
 fn resource<'a>(streams: &Streams, arn: &'a str, id: &'a Option<String>) -> Result<&'a str, ApiError> {
     streams.name_of(Asked { name: None, arn: Some(arn), id: id.as_deref() })
+}
+
+/// The consumer that an ARN names, where it names one.
+fn consumer(
+    streams: &Streams,
+    arn: &str,
+    id: &Option<String>,
+) -> Result<Option<(Arc<LiveStream>, Consumer)>, ApiError> {
+    if !arn.contains("/consumer/") {
+        return Ok(None);
+    }
+    streams.consumer(arn, id.as_deref()).map(Some)
 }
 
 fn tag_shape((key, value): (&String, &String)) -> Tag {

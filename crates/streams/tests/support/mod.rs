@@ -13,6 +13,7 @@ use streams::{Limits, Options, Streams};
 use wire::{ApiError, Call, Protocol, Request};
 use world::World;
 use world::disk::SimDisk;
+use world::net::Body;
 
 pub(crate) struct House {
     pub(crate) world: World,
@@ -65,17 +66,19 @@ impl House {
         House { world, disk, store, streams, limits }
     }
 
-    /// Asks in one protocol.
+    /// Asks in one protocol for what is answered in one piece.
     pub(crate) async fn ask_by(&self, protocol: Protocol, operation: &str, body: Bytes) -> Result<Bytes, ApiError> {
+        let answer = self.answer(protocol, operation, body).await?;
+        Ok(answer.whole().cloned().unwrap_or_default())
+    }
+
+    /// Asks in one protocol.
+    pub(crate) async fn answer(&self, protocol: Protocol, operation: &str, body: Bytes) -> Result<Body, ApiError> {
         let service = self.streams.service();
         let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
         let request = Request { protocol, head: Arc::new(head), body, observed: false };
-        handler
-            .handle(self.call(operation), request)
-            .await
-            .result
-            .map(|answer| answer.body().whole().cloned().unwrap_or_default())
+        handler.handle(self.call(operation), request).await.result.map(http::Response::into_body)
     }
 
     /// Asks in JSON.
