@@ -115,6 +115,8 @@ pub mod attribute {
     /// `ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS` only.
     /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html>
     pub const READ_ONLY: &str = "read-only";
+    /// The number of this try, from two on: told to the target by the lane, and not kept.
+    pub const TRY: &str = "try";
     /// The id of the request that caused it.
     pub const REQUEST_ID: &str = "request-id";
 }

@@ -100,6 +100,11 @@ impl Lane {
         (state.last_error, state.retry_at) = (Some(format!("{code}: {}", shown(why))), retry_at);
     }
 
+    /// The number of the try that a message is handed over for, the `received`th time.
+    fn number(&self, id: u64, received: u32) -> u32 {
+        received.saturating_sub(self.state().busy.get(&id).copied().unwrap_or(0))
+    }
+
     /// Counts one more time that a message was handed to its target, the `received`th.
     fn count(&self, id: u64, received: u32, verdict: &Verdict) -> Count {
         let mut state = self.state();
@@ -273,13 +278,15 @@ async fn carry_once(
     lane: &Lane,
     id: u64,
     received: u32,
-    envelope: Envelope,
+    mut envelope: Envelope,
 ) -> Result<Option<Timestamp>, StoreError> {
     lane.signals.invocations.record(1);
     if received > 1 {
         lane.signals.retries.record(1);
+        envelope.attributes.insert(attribute::TRY.to_owned(), lane.number(id, received).to_string());
     }
     let verdict = attempt(&delivery.world, &delivery.targets, &envelope).await;
+    envelope.attributes.remove(attribute::TRY);
     let now = delivery.world.now();
     let count = lane.count(id, received, &verdict);
     let tries = count.tries;

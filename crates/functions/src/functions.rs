@@ -1,21 +1,21 @@
 //! The room itself: what the doors share.
 
 use crate::api;
-use crate::code::{self, CodeError, Package};
+use crate::called::Found;
 use crate::limits;
 use crate::logs::{LogLine, Logs};
 use crate::mapping::{Mappings, Phase};
 use crate::runtime::{
     self, Credentials, CredentialsError, Executor, FunctionSpec, LogSink, Managed, Runtime, SessionCredentials,
 };
-use crate::runtimes::{Readiness, Runtimes};
+use crate::runtimes::Runtimes;
+use crate::shelf::{Lease, Shelf};
 use crate::state::{Function, State};
-use bytes::Bytes;
 use consume::{Checkpoints, Inbox, Source};
 use delivery::Delivery;
 use names::{Arn, Home, Timestamp};
 use shapes::lambda as shape;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::{Catalog, Store, StoreError};
@@ -37,20 +37,15 @@ pub trait Neighbours: Send + Sync + 'static {
     fn credentials(&self, role: &Arn, session: &str) -> Result<SessionCredentials, String>;
 }
 
-/// A package that was unpacked.
-pub(crate) struct Unpacked {
-    pub(crate) sha256_base64: String,
-    /// Its directory's name below the code directory.
-    pub(crate) id: String,
-}
-
-struct RoleCredentials {
+/// What a process of a function holds on to: its role, and its code.
+struct Tenancy {
     neighbours: Arc<dyn Neighbours>,
     role: Arn,
     session: String,
+    _code: Arc<Lease>,
 }
 
-impl Credentials for RoleCredentials {
+impl Credentials for Tenancy {
     fn issue(&self) -> BoxFuture<'_, Result<SessionCredentials, CredentialsError>> {
         Box::pin(async { self.neighbours.credentials(&self.role, &self.session).map_err(CredentialsError) })
     }
@@ -79,7 +74,7 @@ pub struct Functions {
     pub(crate) mappings: Mappings,
     executor: Executor,
     logs: Arc<Logs>,
-    code_dir: PathBuf,
+    pub(crate) shelf: Arc<Shelf>,
     endpoint: OnceLock<String>,
 }
 
@@ -94,15 +89,6 @@ impl LogSink for Sink {
 /// The log group of a function.
 pub fn group(function: &str) -> String {
     format!("/aws/lambda/{function}")
-}
-
-/// Frees the disk of code that nothing uses any more. Where that fails, it is only disk that is lost.
-async fn sweep(catalog: &Catalog<State>, code_dir: PathBuf) {
-    let used = catalog.read(|state| state.functions.values().map(|f| f.code_id.clone()).collect());
-    let swept = tokio::task::spawn_blocking(move || code::sweep(&code_dir, &used)).await;
-    if let Err(error) = swept.expect("sweeping does not panic") {
-        tracing::warn!(%error, "code that no function uses could not be removed");
-    }
 }
 
 /// Forgets where mappings were that are no more: a crash came between the end of one and this.
@@ -130,15 +116,15 @@ impl Functions {
         let managed = Arc::new(Managed::new(world.clone(), options.runtimes, options.environment));
         let sink: Arc<dyn LogSink> = Arc::new(Sink(logs.clone()));
         let catalog = Catalog::open(&store, "functions").await?;
-        let code_dir = options.data_dir.join("functions");
-        sweep(&catalog, code_dir.clone()).await;
+        let shelf = Arc::new(Shelf::new(options.data_dir.join("functions")));
+        shelf.sweep(&catalog).await;
         sweep_checkpoints(&catalog, &checkpoints).await?;
         let executor_options = runtime::Options::new(options.data_dir.join("scratch"), options.memory_mb);
-        Ok(Arc::new(Functions {
+        let functions = Arc::new(Functions {
             executor: Executor::new(world.clone(), executor_options, managed.clone(), sink),
             catalog,
             mappings: Mappings::new(checkpoints),
-            code_dir,
+            shelf,
             endpoint: OnceLock::new(),
             home,
             delivery,
@@ -146,12 +132,15 @@ impl Functions {
             runtimes: Runtimes::new(managed),
             world,
             logs,
-        }))
+        });
+        functions.apply_reservations();
+        Ok(functions)
     }
 
     /// The asked door.
     pub fn service(self: &Arc<Self>) -> Service {
-        use api::{configure, invoke, mappings, permissions, read};
+        use api::{aliases, concurrency, configure, event_invoke, invoke};
+        use api::{mappings, permissions, read, recursion, tags, versions};
         Service::new(&shape::SERVICE)
             .body_limit(limits::BODY)
             .on::<shape::CreateFunctionOp, _, _, _>(self, configure::create_function)
@@ -170,13 +159,36 @@ impl Functions {
             .on::<shape::ListEventSourceMappingsOp, _, _, _>(self, mappings::list)
             .on::<shape::UpdateEventSourceMappingOp, _, _, _>(self, mappings::update)
             .on::<shape::DeleteEventSourceMappingOp, _, _, _>(self, mappings::delete)
+            .on::<shape::PublishVersionOp, _, _, _>(self, versions::publish_version)
+            .on::<shape::ListVersionsByFunctionOp, _, _, _>(self, versions::list_versions)
+            .on::<shape::CreateAliasOp, _, _, _>(self, aliases::create_alias)
+            .on::<shape::UpdateAliasOp, _, _, _>(self, aliases::update_alias)
+            .on::<shape::GetAliasOp, _, _, _>(self, aliases::get_alias)
+            .on::<shape::ListAliasesOp, _, _, _>(self, aliases::list_aliases)
+            .on::<shape::DeleteAliasOp, _, _, _>(self, aliases::delete_alias)
+            .on::<shape::PutFunctionEventInvokeConfigOp, _, _, _>(self, event_invoke::put)
+            .on::<shape::UpdateFunctionEventInvokeConfigOp, _, _, _>(self, event_invoke::update)
+            .on::<shape::GetFunctionEventInvokeConfigOp, _, _, _>(self, event_invoke::get)
+            .on::<shape::ListFunctionEventInvokeConfigsOp, _, _, _>(self, event_invoke::list)
+            .on::<shape::DeleteFunctionEventInvokeConfigOp, _, _, _>(self, event_invoke::delete)
+            .on::<shape::PutFunctionConcurrencyOp, _, _, _>(self, concurrency::put_function_concurrency)
+            .on::<shape::GetFunctionConcurrencyOp, _, _, _>(self, concurrency::get_function_concurrency)
+            .on::<shape::DeleteFunctionConcurrencyOp, _, _, _>(self, concurrency::delete_function_concurrency)
+            .on::<shape::GetAccountSettingsOp, _, _, _>(self, concurrency::get_account_settings)
+            .on::<shape::PutFunctionRecursionConfigOp, _, _, _>(self, recursion::put_recursion_config)
+            .on::<shape::GetFunctionRecursionConfigOp, _, _, _>(self, recursion::get_recursion_config)
+            .on::<shape::TagResourceOp, _, _, _>(self, tags::tag_resource)
+            .on::<shape::UntagResourceOp, _, _, _>(self, tags::untag_resource)
+            .on::<shape::ListTagsOp, _, _, _>(self, tags::list_tags)
     }
 
     /// The woken door: the endpoint functions are told to use is known now; mappings start to read.
     pub fn start(self: &Arc<Self>, endpoint: &str) {
         let _ = self.endpoint.set(endpoint.to_owned());
+        self.shelf.start(&self.world, &self.catalog);
+        self.listen();
         let (functions, mappings) = self.catalog.read(|state| {
-            let functions: Vec<Function> = state.functions.values().cloned().collect();
+            let functions: Vec<Function> = state.all_versions().cloned().collect();
             let mappings = state.mappings.values().map(|mapping| (mapping.uuid.clone(), mapping.enabled));
             (functions, mappings.collect::<Vec<_>>())
         });
@@ -191,7 +203,9 @@ impl Functions {
     pub(crate) fn prepare(self: &Arc<Self>, function: Function, new: bool) {
         let functions = self.clone();
         self.world.tasks.spawn(Stage::Delivery, "runtime", move |mut stop| async move {
-            let Ok(spec) = functions.spec(&function) else { return };
+            let found = Found { qualifier: None, arn: function.arn.clone(), function };
+            let Ok(spec) = functions.spec(&found) else { return };
+            let function = &found.function;
             let ready = tokio::select! {
                 biased;
                 ready = functions.runtimes.ready(&spec.runtime) => ready,
@@ -206,28 +220,22 @@ impl Functions {
                 tracing::warn!(function = function.name, deprecated, "{warning}");
             }
             let still = |f: &Function| f.revision == function.revision;
-            if functions.catalog.read(|state| state.functions.get(&function.name).is_some_and(still)) {
+            if functions.catalog.read(|state| state.version(&function.name, &function.version).is_some_and(still)) {
                 functions.executor.ahead(&spec, 1);
             }
         });
     }
 
-    /// Unpacks a package under its hash.
-    pub(crate) async fn unpack(&self, zip: Bytes) -> Result<Unpacked, CodeError> {
-        let dir = self.code_dir.clone();
-        let work = move || {
-            let package = Package::check(zip)?;
-            let place = package.unpack(&dir)?;
-            let id = place.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            Ok(Unpacked { sha256_base64: package.code_sha256(), id })
-        };
-        // A panic of the unpacking thread is a bug; it must not look like a bad package.
-        tokio::task::spawn_blocking(work).await.expect("unpacking does not panic")
-    }
-
     /// Ends the processes of a function that is gone.
     pub(crate) fn retire(&self, name: &str) {
         self.executor.retire(name);
+        self.shelf.look();
+    }
+
+    /// The same of one version.
+    pub(crate) fn retire_version(&self, name: &str, version: &str) {
+        self.executor.retire_version(name, version);
+        self.shelf.look();
     }
 
     pub(crate) fn executor(&self) -> &Executor {
@@ -239,117 +247,33 @@ impl Functions {
         &self.logs
     }
 
-    fn code_path(&self, id: &str) -> PathBuf {
-        Path::new(&self.code_dir).join(id)
-    }
-
     /// All the executor needs to run a function.
-    pub(crate) fn spec(&self, function: &Function) -> Result<Arc<FunctionSpec>, runtime::UnknownRuntime> {
-        let credentials = RoleCredentials {
+    pub(crate) fn spec(&self, found: &Found) -> Result<Arc<FunctionSpec>, runtime::UnknownRuntime> {
+        let function = &found.function;
+        let tenancy = Tenancy {
             neighbours: self.neighbours.clone(),
             role: function.role.clone(),
             session: function.name.clone(),
+            _code: self.shelf.lease(&function.code_id),
         };
+        let reserved = self.catalog.read(|state| state.family(&function.name).and_then(|family| family.reserved));
         Ok(Arc::new(FunctionSpec {
-            arn: function.arn.clone(),
+            arn: found.arn.clone(),
             name: function.name.clone(),
-            version: "$LATEST".to_owned(),
+            version: function.version.clone(),
             runtime: Runtime::parse(&function.runtime)?,
             handler: function.handler.clone(),
             memory_mb: u64::from(function.memory_mb),
             timeout: Duration::from_secs(u64::from(function.timeout_s)),
             env: function.environment.clone().into_iter().collect(),
-            code_dir: self.code_path(&function.code_id),
+            code_dir: self.shelf.path(&function.code_id),
             layers_dir: None,
             code_sha: function.code_sha256.clone(),
-            credentials: Arc::new(credentials),
+            credentials: Arc::new(tenancy),
             endpoint: self.endpoint.get().cloned().unwrap_or_default(),
             region: self.home.region.clone(),
             ephemeral_mb: u64::from(function.ephemeral_mb),
-            reserved_concurrency: None,
+            reserved_concurrency: reserved.map(|n| n as usize),
         }))
-    }
-
-    /// A function as the API shows it. Its state follows its runtime: Pending while that is prepared.
-    pub(crate) fn describe(&self, function: &Function) -> shape::FunctionConfiguration {
-        let (state, code, reason) = match self.runtimes.readiness(&function.runtime) {
-            Readiness::Ready => (shape::State::Active, None, None),
-            Readiness::Preparing(step) => (
-                shape::State::Pending,
-                Some(shape::StateReasonCode::Creating),
-                Some(format!("The runtime is being prepared: {step}")),
-            ),
-            Readiness::Failed(why) => (shape::State::Failed, Some(shape::StateReasonCode::InternalError), Some(why)),
-        };
-        let environment = (!function.environment.is_empty())
-            .then(|| shape::EnvironmentResponse { variables: Some(function.environment.clone()), error: None });
-        shape::FunctionConfiguration {
-            function_name: Some(function.name.clone()),
-            function_arn: Some(function.arn.to_string()),
-            runtime: function.runtime.parse().ok(),
-            role: Some(function.role.to_string()),
-            handler: Some(function.handler.clone()),
-            code_size: Some(function.code_size as i64),
-            description: Some(function.description.clone()),
-            timeout: Some(function.timeout_s as i32),
-            memory_size: Some(function.memory_mb as i32),
-            last_modified: Some(function.last_modified.iso_millis().replace('Z', "+0000")),
-            code_sha256: Some(function.code_sha256.clone()),
-            version: Some("$LATEST".to_owned()),
-            dead_letter_config: function
-                .dead_letter
-                .as_ref()
-                .map(|arn| shape::DeadLetterConfig { target_arn: Some(arn.to_string()) }),
-            environment,
-            tracing_config: Some(shape::TracingConfigResponse { mode: Some(shape::TracingMode::PassThrough) }),
-            revision_id: Some(function.revision.clone()),
-            state: Some(state),
-            state_reason: reason,
-            state_reason_code: code,
-            last_update_status: Some(shape::LastUpdateStatus::Successful),
-            package_type: Some(shape::PackageType::Zip),
-            architectures: ARCHITECTURE.parse().ok().map(|a| vec![a]),
-            ephemeral_storage: Some(shape::EphemeralStorage { size: function.ephemeral_mb as i32 }),
-            ..Default::default()
-        }
-    }
-}
-
-impl Functions {
-    /// Functions and their processes, for status pages.
-    pub fn status(&self) -> serde_json::Value {
-        let functions = self.catalog.read(|state| state.functions.values().cloned().collect::<Vec<_>>());
-        let rows = functions.iter().map(|f| {
-            let (processes, busy) = self.executor.processes_of(&f.name);
-            serde_json::json!({"name": f.name, "runtime": f.runtime, "processes": processes, "busy": busy})
-        });
-        rows.collect()
-    }
-
-    /// Mappings, what they came to and how far they are behind.
-    pub fn mapping_status(&self) -> serde_json::Value {
-        let mappings = self.all_mappings();
-        let rows = mappings.values().map(|m| {
-            let seen = self.mappings.seen(&m.uuid);
-            serde_json::json!({
-                "uuid": m.uuid,
-                "function": m.function,
-                "source": m.source,
-                "state": seen.as_ref().map(|s| format!("{:?}", s.phase)),
-                "reason": m.reason,
-                "result": seen.as_ref().map(|s| s.result.clone()),
-                "lag_ms": seen.as_ref().map(|s| s.lag.as_millis() as u64),
-                "batch_size": m.batch_size,
-                "lanes": m.lanes,
-                "pace": seen.map(|s| serde_json::json!({
-                    "batches": s.pace.batches,
-                    "records": s.pace.records,
-                    "tries": s.pace.tries,
-                    "busy_ms": s.pace.busy.as_secs_f64() * 1000.0,
-                    "last_ms": s.pace.last.as_secs_f64() * 1000.0,
-                })),
-            })
-        });
-        rows.collect()
     }
 }

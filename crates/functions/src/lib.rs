@@ -9,14 +9,22 @@
 //! and [`code::Package`], which know nothing of the API.
 
 mod api;
+mod asynchronous;
+mod called;
 pub mod code;
 mod event;
 mod functions;
+mod invocation;
 mod limits;
+mod lineage;
 mod logs;
+mod mailbox;
 mod mapping;
 pub mod runtime;
 mod runtimes;
+mod shelf;
+mod shown;
+mod signals;
 mod state;
 mod target;
 

@@ -45,16 +45,44 @@ pub(crate) const WINDOW_GRACE: Duration = Duration::from_secs(1);
 pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// ... and its cap.
 pub(crate) const RETRY_CAP: Duration = Duration::from_secs(60);
-/// Asynchronous invocations: one try and two retries, after one minute and two more.
+/// Retries of an asynchronous invocation where nothing is said, after one minute and two more.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
-pub(crate) const ASYNC_TRIES: u32 = 3;
+pub(crate) const ASYNC_RETRIES: u32 = 2;
 /// ... the first pause,
 pub(crate) const ASYNC_FIRST: Duration = Duration::from_secs(60);
 /// ... and the longest an event is kept.
 pub(crate) const ASYNC_AGE: Duration = Duration::from_secs(6 * 3600);
+/// An event that met a limit of concurrency comes again after a second, then after more,
+pub(crate) const BUSY_FIRST: Duration = Duration::from_secs(1);
+/// ... up to five minutes. Source: as above.
+pub(crate) const BUSY_CAP: Duration = Duration::from_secs(300);
+/// The largest record of an asynchronous invocation: what a queue takes,
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+pub(crate) const RECORD: usize = 1 << 20;
+/// ... or a topic. <https://docs.aws.amazon.com/lambda/latest/api/API_OnFailure.html>
+pub(crate) const RECORD_SNS: usize = 256 << 10;
+/// How much of an error's message a dead letter carries.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
+pub(crate) const ERROR_MESSAGE: usize = 1024;
+/// A function is not invoked more often than this in one chain.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+pub(crate) const LOOP: u32 = 16;
+/// Functions of a chain that are remembered; a bound of ours on the header.
+pub(crate) const LINEAGE: usize = 10;
+/// Invocations at once in the account,
+pub(crate) const ACCOUNT_CONCURRENCY: u32 = 1000;
+/// ... of which so many cannot be reserved. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html>
+pub(crate) const UNRESERVED: u32 = 100;
+/// Packages of all functions and layers: 75 GB.
+pub(crate) const CODE_STORAGE: u64 = 75 << 30;
+/// Versions an alias may divide invocations between, beside its own.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html>
+pub(crate) const ALIAS_WEIGHTS: usize = 1;
+/// Tags of a function. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html>
+pub(crate) const TAGS: usize = 50;
 /// Functions and mappings a page lists.
 pub(crate) const PAGE: i32 = 50;
-/// Invocations at once, over all functions. AWS's default is 1000 an account; processes here share one machine.
+/// Events of one function on their way at once: deliveries beyond it wait in their lane.
 pub(crate) const CONCURRENCY: usize = 100;
 /// Kept log bytes per group, beyond which the oldest go.
 pub(crate) const LOG_BYTES: u64 = 64 << 20;

@@ -1,12 +1,15 @@
 //! The pushed door: an envelope to a function's ARN is an invocation.
 
-use crate::api::invoke::{PRINCIPAL, async_policy};
+use crate::asynchronous::{self, code};
+use crate::called::{Called, Found};
 use crate::functions::Functions;
-use crate::runtime::{Invocation, InvokeError};
-use crate::state::Function;
-use delivery::{Envelope, Target, Verdict, attribute};
-use names::Arn;
-use std::collections::BTreeMap;
+use crate::invocation::NotRun;
+use crate::mailbox::{self, Event};
+use crate::runtime::{Invocation, InvokeError, InvokeOutcome};
+use crate::signals::{Meters, Metric};
+use bytes::Bytes;
+use delivery::{Envelope, Failure, Target, Verdict};
+use names::{Arn, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use world::BoxFuture;
@@ -24,72 +27,92 @@ impl Functions {
 impl Invoker {
     async fn invoke(&self, envelope: &Envelope) -> Verdict {
         let functions = &self.0;
-        let name = envelope.to.resource_after("function:").unwrap_or_default();
-        let name = name.strip_suffix(":$LATEST").unwrap_or(name);
-        let Some(function) = functions.catalog.read(|state| state.functions.get(name).cloned()) else {
-            return Verdict::Refused {
-                code: "ResourceNotFoundException".to_owned(),
-                why: format!("Function not found: {}", envelope.to),
-            };
+        let draw = mailbox::request_id(envelope);
+        let called = Called::parse(&functions.home, envelope.to.as_str(), None);
+        let found = called.and_then(|called| functions.catalog.read(|state| called.find(state, &functions.home, draw)));
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                return Verdict::Refused { code: error.model.name.to_owned(), why: error.message };
+            }
         };
-        if asynchronous(envelope) {
-            // From here on Lambda's own rules hold: its retries, its age, the function's dead letter.
-            let own = asynchronous_envelope(functions, &function, envelope);
-            return match functions.delivery.send(vec![own]).await {
-                Ok(()) => Verdict::Accepted(bytes::Bytes::new()),
-                Err(error) => {
-                    Verdict::Again { code: "ServiceException".to_owned(), why: error.to_string(), after: None }
-                }
-            };
+        match mailbox::is_event(envelope) {
+            None => self.answer(&found, envelope).await,
+            Some(false) => self.post(&found, envelope).await,
+            Some(true) => self.carry_out(&found, envelope).await,
         }
-        let request_id =
-            envelope.attributes.get(attribute::REQUEST_ID).cloned().unwrap_or_else(|| functions.world.uuid());
-        let invocation = Invocation {
-            payload: envelope.body.clone(),
-            request_id,
-            trace: envelope.trace.clone(),
-            client_context: None,
-        };
+    }
+
+    /// A synchronous invocation.
+    async fn answer(&self, found: &Found, envelope: &Envelope) -> Verdict {
         let again = |code: &str, why: String, after| Verdict::Again { code: code.to_owned(), why, after };
-        let spec = match functions.spec(&function) {
-            Ok(spec) => spec,
-            Err(error) => return again("InvalidRuntimeException", error.to_string(), None),
-        };
-        match functions.executor().invoke(&spec, invocation).await {
+        match self.run(found, envelope).await {
             Ok(outcome) if outcome.error.is_none() => Verdict::Accepted(outcome.payload),
             Ok(outcome) => {
                 let shown: String = String::from_utf8_lossy(&outcome.payload).chars().take(1024).collect();
-                again("FunctionError", shown, None)
+                again(code::FUNCTION_ERROR, shown, None)
             }
             // A function that is busy is not a function that fails: it is tried again soon.
-            Err(error @ InvokeError::TooManyRequests(_)) => {
-                again("TooManyRequestsException", error.to_string(), Some(Duration::from_millis(100)))
+            Err(error @ NotRun::Invoke(InvokeError::TooManyRequests(_))) => {
+                again(error.code(), error.to_string(), Some(Duration::from_millis(100)))
             }
-            Err(error @ InvokeError::Runtime(_)) => again("InvalidRuntimeException", error.to_string(), None),
-            Err(error @ InvokeError::Credentials(_)) => again("AccessDeniedException", error.to_string(), None),
-            Err(error) => again("ServiceException", error.to_string(), None),
+            Err(error) => again(error.code(), error.to_string(), None),
         }
     }
-}
 
-/// An event that another service hands over, not yet in Lambda's own queue.
-fn asynchronous(envelope: &Envelope) -> bool {
-    let kind = envelope.attributes.get(attribute::INVOCATION).map(String::as_str);
-    kind == Some("Event") && envelope.principal != PRINCIPAL
-}
+    /// An event that another service hands over: from here on Lambda's own rules hold.
+    async fn post(&self, found: &Found, envelope: &Envelope) -> Verdict {
+        let event = Event {
+            body: envelope.body.clone(),
+            request_id: self.0.world.uuid(),
+            from: envelope.from.clone(),
+            trace: envelope.trace.clone(),
+        };
+        let envelope = self.0.event(found, event);
+        match self.0.delivery.send(vec![envelope]).await {
+            Ok(()) => Verdict::Accepted(Bytes::new()),
+            Err(error) => Verdict::Again { code: "ServiceException".to_owned(), why: error.to_string(), after: None },
+        }
+    }
 
-fn asynchronous_envelope(functions: &Functions, function: &Function, envelope: &Envelope) -> Envelope {
-    let request_id = (attribute::REQUEST_ID.to_owned(), functions.world.uuid());
-    Envelope {
-        to: function.arn.clone(),
-        attributes: BTreeMap::from([(attribute::INVOCATION.to_owned(), "Event".to_owned()), request_id]),
-        principal: PRINCIPAL.to_owned(),
-        role: None,
-        policy: async_policy(),
-        dead_letter: function.dead_letter.clone(),
-        not_before: None,
-        created: functions.world.now(),
-        ..envelope.clone()
+    /// An event out of the mailbox.
+    async fn carry_out(&self, found: &Found, envelope: &Envelope) -> Verdict {
+        let functions = &self.0;
+        let age = functions.world.now().since(envelope.created);
+        Meters::new(&functions.world, found).record(Metric::AsyncEventAge, age.as_millis() as u64);
+        let off =
+            |state: &crate::state::State| state.family(&found.function.name).is_some_and(|f| f.reserved == Some(0));
+        if functions.catalog.read(off) {
+            let why = "The function's reserved concurrency is zero.".to_owned();
+            return Verdict::Refused { code: code::SWITCHED_OFF.to_owned(), why };
+        }
+        let busy = |code: &str, why: String| Verdict::Busy { code: code.to_owned(), why, pace: asynchronous::pace() };
+        match self.run(found, envelope).await {
+            Ok(outcome) if outcome.error.is_none() => {
+                let told = functions.success(found, envelope, &outcome);
+                match functions.delivery.send(told.into_iter().collect()).await {
+                    Ok(()) => Verdict::Accepted(outcome.payload),
+                    Err(error) => busy("ServiceException", error.to_string()),
+                }
+            }
+            Ok(outcome) => Verdict::Again {
+                code: code::FUNCTION_ERROR.to_owned(),
+                why: asynchronous::error_text(&outcome.payload),
+                after: None,
+            },
+            Err(NotRun::Loop) => Verdict::Refused { code: code::LOOP.to_owned(), why: NotRun::Loop.to_string() },
+            Err(error) => busy(error.code(), error.to_string()),
+        }
+    }
+
+    async fn run(&self, found: &Found, envelope: &Envelope) -> Result<InvokeOutcome, NotRun> {
+        let invocation = Invocation {
+            payload: envelope.body.clone(),
+            request_id: mailbox::request_id(envelope).to_owned(),
+            trace: envelope.trace.clone(),
+            client_context: None,
+        };
+        self.0.run(found, invocation).await
     }
 }
 
@@ -102,8 +125,14 @@ impl Target for Invoker {
     }
     /// The function's own timeout ends an invocation; this is a net below it that includes a cold start.
     fn time_limit(&self, to: &Arn) -> Duration {
-        let name = to.resource_after("function:").unwrap_or_default();
-        let own = self.0.catalog.read(|state| state.functions.get(name).map(|f| f.timeout_s));
+        let called = to.resource_after("function:").unwrap_or_default();
+        let own = self.0.catalog.read(|state| state.configuration(called).map(|f| f.timeout_s));
         Duration::from_secs(u64::from(own.unwrap_or(900)) + 60)
+    }
+    fn given_up(&self, envelope: &Envelope, failure: &Failure, now: Timestamp) -> Vec<Envelope> {
+        match mailbox::is_event(envelope) {
+            Some(true) => self.0.given_up(envelope, failure, now),
+            _ => Vec::new(),
+        }
     }
 }

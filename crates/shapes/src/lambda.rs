@@ -44,7 +44,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "CreateAlias",
         method: "POST",
         uri: "/2015-03-31/functions/{FunctionName}/aliases",
-        model: None,
+        model: Some(&operations::CREATE_ALIAS),
     },
     OperationEntry {
         name: "CreateCapacityProvider",
@@ -80,7 +80,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "DeleteAlias",
         method: "DELETE",
         uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}",
-        model: None,
+        model: Some(&operations::DELETE_ALIAS),
     },
     OperationEntry {
         name: "DeleteCapacityProvider",
@@ -122,13 +122,13 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "DeleteFunctionConcurrency",
         method: "DELETE",
         uri: "/2017-10-31/functions/{FunctionName}/concurrency",
-        model: None,
+        model: Some(&operations::DELETE_FUNCTION_CONCURRENCY),
     },
     OperationEntry {
         name: "DeleteFunctionEventInvokeConfig",
         method: "DELETE",
         uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
-        model: None,
+        model: Some(&operations::DELETE_FUNCTION_EVENT_INVOKE_CONFIG),
     },
     OperationEntry {
         name: "DeleteFunctionUrlConfig",
@@ -154,12 +154,17 @@ static OPERATIONS: &[OperationEntry] = &[
         uri: "/2026-07-09/resource-policy/{ResourceArn}",
         model: None,
     },
-    OperationEntry { name: "GetAccountSettings", method: "GET", uri: "/2016-08-19/account-settings", model: None },
+    OperationEntry {
+        name: "GetAccountSettings",
+        method: "GET",
+        uri: "/2016-08-19/account-settings",
+        model: Some(&operations::GET_ACCOUNT_SETTINGS),
+    },
     OperationEntry {
         name: "GetAlias",
         method: "GET",
         uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}",
-        model: None,
+        model: Some(&operations::GET_ALIAS),
     },
     OperationEntry {
         name: "GetCapacityProvider",
@@ -213,7 +218,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "GetFunctionConcurrency",
         method: "GET",
         uri: "/2019-09-30/functions/{FunctionName}/concurrency",
-        model: None,
+        model: Some(&operations::GET_FUNCTION_CONCURRENCY),
     },
     OperationEntry {
         name: "GetFunctionConfiguration",
@@ -225,13 +230,13 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "GetFunctionEventInvokeConfig",
         method: "GET",
         uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
-        model: None,
+        model: Some(&operations::GET_FUNCTION_EVENT_INVOKE_CONFIG),
     },
     OperationEntry {
         name: "GetFunctionRecursionConfig",
         method: "GET",
         uri: "/2024-08-31/functions/{FunctionName}/recursion-config",
-        model: None,
+        model: Some(&operations::GET_FUNCTION_RECURSION_CONFIG),
     },
     OperationEntry {
         name: "GetFunctionScalingConfig",
@@ -309,7 +314,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "ListAliases",
         method: "GET",
         uri: "/2015-03-31/functions/{FunctionName}/aliases",
-        model: None,
+        model: Some(&operations::LIST_ALIASES),
     },
     OperationEntry { name: "ListCapacityProviders", method: "GET", uri: "/2025-11-30/capacity-providers", model: None },
     OperationEntry {
@@ -334,7 +339,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "ListFunctionEventInvokeConfigs",
         method: "GET",
         uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list",
-        model: None,
+        model: Some(&operations::LIST_FUNCTION_EVENT_INVOKE_CONFIGS),
     },
     OperationEntry {
         name: "ListFunctionUrlConfigs",
@@ -373,12 +378,17 @@ static OPERATIONS: &[OperationEntry] = &[
         uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL",
         model: None,
     },
-    OperationEntry { name: "ListTags", method: "GET", uri: "/2017-03-31/tags/{Resource}", model: None },
+    OperationEntry {
+        name: "ListTags",
+        method: "GET",
+        uri: "/2017-03-31/tags/{Resource}",
+        model: Some(&operations::LIST_TAGS),
+    },
     OperationEntry {
         name: "ListVersionsByFunction",
         method: "GET",
         uri: "/2015-03-31/functions/{FunctionName}/versions",
-        model: None,
+        model: Some(&operations::LIST_VERSIONS_BY_FUNCTION),
     },
     OperationEntry {
         name: "PauseDurableExecution",
@@ -396,7 +406,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "PublishVersion",
         method: "POST",
         uri: "/2015-03-31/functions/{FunctionName}/versions",
-        model: None,
+        model: Some(&operations::PUBLISH_VERSION),
     },
     OperationEntry {
         name: "PutFunctionCodeSigningConfig",
@@ -408,19 +418,19 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "PutFunctionConcurrency",
         method: "PUT",
         uri: "/2017-10-31/functions/{FunctionName}/concurrency",
-        model: None,
+        model: Some(&operations::PUT_FUNCTION_CONCURRENCY),
     },
     OperationEntry {
         name: "PutFunctionEventInvokeConfig",
         method: "PUT",
         uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
-        model: None,
+        model: Some(&operations::PUT_FUNCTION_EVENT_INVOKE_CONFIG),
     },
     OperationEntry {
         name: "PutFunctionRecursionConfig",
         method: "PUT",
         uri: "/2024-08-31/functions/{FunctionName}/recursion-config",
-        model: None,
+        model: Some(&operations::PUT_FUNCTION_RECURSION_CONFIG),
     },
     OperationEntry {
         name: "PutFunctionScalingConfig",
@@ -488,13 +498,23 @@ static OPERATIONS: &[OperationEntry] = &[
         uri: "/2025-12-01/durable-executions/{DurableExecutionArn}/stop",
         model: None,
     },
-    OperationEntry { name: "TagResource", method: "POST", uri: "/2017-03-31/tags/{Resource}", model: None },
-    OperationEntry { name: "UntagResource", method: "DELETE", uri: "/2017-03-31/tags/{Resource}", model: None },
+    OperationEntry {
+        name: "TagResource",
+        method: "POST",
+        uri: "/2017-03-31/tags/{Resource}",
+        model: Some(&operations::TAG_RESOURCE),
+    },
+    OperationEntry {
+        name: "UntagResource",
+        method: "DELETE",
+        uri: "/2017-03-31/tags/{Resource}",
+        model: Some(&operations::UNTAG_RESOURCE),
+    },
     OperationEntry {
         name: "UpdateAlias",
         method: "PUT",
         uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}",
-        model: None,
+        model: Some(&operations::UPDATE_ALIAS),
     },
     OperationEntry {
         name: "UpdateCapacityProvider",
@@ -530,7 +550,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "UpdateFunctionEventInvokeConfig",
         method: "POST",
         uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
-        model: None,
+        model: Some(&operations::UPDATE_FUNCTION_EVENT_INVOKE_CONFIG),
     },
     OperationEntry {
         name: "UpdateFunctionUrlConfig",
@@ -560,6 +580,23 @@ pub mod operations {
             &errors::POLICY_LENGTH_EXCEEDED_EXCEPTION,
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
             &errors::PRECONDITION_FAILED_EXCEPTION,
+        ],
+    };
+    pub static CREATE_ALIAS: OperationModel = OperationModel {
+        name: "CreateAlias",
+        method: "POST",
+        uri: "/2015-03-31/functions/{FunctionName}/aliases",
+        status: 201,
+        input: &schema::CREATE_ALIAS_REQUEST,
+        output: &schema::ALIAS_CONFIGURATION,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::ALIAS_LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
     };
     pub static CREATE_EVENT_SOURCE_MAPPING: OperationModel = OperationModel {
@@ -599,6 +636,22 @@ pub mod operations {
             &errors::FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION,
         ],
     };
+    pub static DELETE_ALIAS: OperationModel = OperationModel {
+        name: "DeleteAlias",
+        method: "DELETE",
+        uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}",
+        status: 204,
+        input: &schema::DELETE_ALIAS_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
     pub static DELETE_EVENT_SOURCE_MAPPING: OperationModel = OperationModel {
         name: "DeleteEventSourceMapping",
         method: "DELETE",
@@ -627,6 +680,63 @@ pub mod operations {
         errors: &[
             &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
             &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static DELETE_FUNCTION_CONCURRENCY: OperationModel = OperationModel {
+        name: "DeleteFunctionConcurrency",
+        method: "DELETE",
+        uri: "/2017-10-31/functions/{FunctionName}/concurrency",
+        status: 204,
+        input: &schema::DELETE_FUNCTION_CONCURRENCY_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static DELETE_FUNCTION_EVENT_INVOKE_CONFIG: OperationModel = OperationModel {
+        name: "DeleteFunctionEventInvokeConfig",
+        method: "DELETE",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        status: 204,
+        input: &schema::DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static GET_ACCOUNT_SETTINGS: OperationModel = OperationModel {
+        name: "GetAccountSettings",
+        method: "GET",
+        uri: "/2016-08-19/account-settings",
+        status: 200,
+        input: &schema::GET_ACCOUNT_SETTINGS_REQUEST,
+        output: &schema::GET_ACCOUNT_SETTINGS_RESPONSE,
+        result_wrapper: None,
+        errors: &[&errors::SERVICE_EXCEPTION, &errors::TOO_MANY_REQUESTS_EXCEPTION],
+    };
+    pub static GET_ALIAS: OperationModel = OperationModel {
+        name: "GetAlias",
+        method: "GET",
+        uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}",
+        status: 200,
+        input: &schema::GET_ALIAS_REQUEST,
+        output: &schema::ALIAS_CONFIGURATION,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
             &errors::SERVICE_EXCEPTION,
             &errors::TOO_MANY_REQUESTS_EXCEPTION,
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
@@ -662,6 +772,21 @@ pub mod operations {
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
     };
+    pub static GET_FUNCTION_CONCURRENCY: OperationModel = OperationModel {
+        name: "GetFunctionConcurrency",
+        method: "GET",
+        uri: "/2019-09-30/functions/{FunctionName}/concurrency",
+        status: 200,
+        input: &schema::GET_FUNCTION_CONCURRENCY_REQUEST,
+        output: &schema::GET_FUNCTION_CONCURRENCY_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
     pub static GET_FUNCTION_CONFIGURATION: OperationModel = OperationModel {
         name: "GetFunctionConfiguration",
         method: "GET",
@@ -669,6 +794,36 @@ pub mod operations {
         status: 200,
         input: &schema::GET_FUNCTION_CONFIGURATION_REQUEST,
         output: &schema::FUNCTION_CONFIGURATION,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static GET_FUNCTION_EVENT_INVOKE_CONFIG: OperationModel = OperationModel {
+        name: "GetFunctionEventInvokeConfig",
+        method: "GET",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        status: 200,
+        input: &schema::GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
+        output: &schema::FUNCTION_EVENT_INVOKE_CONFIG,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static GET_FUNCTION_RECURSION_CONFIG: OperationModel = OperationModel {
+        name: "GetFunctionRecursionConfig",
+        method: "GET",
+        uri: "/2024-08-31/functions/{FunctionName}/recursion-config",
+        status: 200,
+        input: &schema::GET_FUNCTION_RECURSION_CONFIG_REQUEST,
+        output: &schema::GET_FUNCTION_RECURSION_CONFIG_RESPONSE,
         result_wrapper: None,
         errors: &[
             &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
@@ -748,6 +903,21 @@ pub mod operations {
             &errors::EFS_MOUNT_FAILURE_EXCEPTION,
         ],
     };
+    pub static LIST_ALIASES: OperationModel = OperationModel {
+        name: "ListAliases",
+        method: "GET",
+        uri: "/2015-03-31/functions/{FunctionName}/aliases",
+        status: 200,
+        input: &schema::LIST_ALIASES_REQUEST,
+        output: &schema::LIST_ALIASES_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
     pub static LIST_EVENT_SOURCE_MAPPINGS: OperationModel = OperationModel {
         name: "ListEventSourceMappings",
         method: "GET",
@@ -755,6 +925,21 @@ pub mod operations {
         status: 200,
         input: &schema::LIST_EVENT_SOURCE_MAPPINGS_REQUEST,
         output: &schema::LIST_EVENT_SOURCE_MAPPINGS_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static LIST_FUNCTION_EVENT_INVOKE_CONFIGS: OperationModel = OperationModel {
+        name: "ListFunctionEventInvokeConfigs",
+        method: "GET",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list",
+        status: 200,
+        input: &schema::LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST,
+        output: &schema::LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE,
         result_wrapper: None,
         errors: &[
             &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
@@ -777,6 +962,103 @@ pub mod operations {
             &errors::TOO_MANY_REQUESTS_EXCEPTION,
         ],
     };
+    pub static LIST_TAGS: OperationModel = OperationModel {
+        name: "ListTags",
+        method: "GET",
+        uri: "/2017-03-31/tags/{Resource}",
+        status: 200,
+        input: &schema::LIST_TAGS_REQUEST,
+        output: &schema::LIST_TAGS_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static LIST_VERSIONS_BY_FUNCTION: OperationModel = OperationModel {
+        name: "ListVersionsByFunction",
+        method: "GET",
+        uri: "/2015-03-31/functions/{FunctionName}/versions",
+        status: 200,
+        input: &schema::LIST_VERSIONS_BY_FUNCTION_REQUEST,
+        output: &schema::LIST_VERSIONS_BY_FUNCTION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static PUBLISH_VERSION: OperationModel = OperationModel {
+        name: "PublishVersion",
+        method: "POST",
+        uri: "/2015-03-31/functions/{FunctionName}/versions",
+        status: 201,
+        input: &schema::PUBLISH_VERSION_REQUEST,
+        output: &schema::FUNCTION_CONFIGURATION,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::CODE_STORAGE_EXCEEDED_EXCEPTION,
+            &errors::FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION,
+            &errors::PRECONDITION_FAILED_EXCEPTION,
+        ],
+    };
+    pub static PUT_FUNCTION_CONCURRENCY: OperationModel = OperationModel {
+        name: "PutFunctionConcurrency",
+        method: "PUT",
+        uri: "/2017-10-31/functions/{FunctionName}/concurrency",
+        status: 200,
+        input: &schema::PUT_FUNCTION_CONCURRENCY_REQUEST,
+        output: &schema::CONCURRENCY,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static PUT_FUNCTION_EVENT_INVOKE_CONFIG: OperationModel = OperationModel {
+        name: "PutFunctionEventInvokeConfig",
+        method: "PUT",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        status: 200,
+        input: &schema::PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
+        output: &schema::FUNCTION_EVENT_INVOKE_CONFIG,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static PUT_FUNCTION_RECURSION_CONFIG: OperationModel = OperationModel {
+        name: "PutFunctionRecursionConfig",
+        method: "PUT",
+        uri: "/2024-08-31/functions/{FunctionName}/recursion-config",
+        status: 200,
+        input: &schema::PUT_FUNCTION_RECURSION_CONFIG_REQUEST,
+        output: &schema::PUT_FUNCTION_RECURSION_CONFIG_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
     pub static REMOVE_PERMISSION: OperationModel = OperationModel {
         name: "RemovePermission",
         method: "DELETE",
@@ -788,6 +1070,55 @@ pub mod operations {
         errors: &[
             &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
             &errors::PUBLIC_POLICY_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::PRECONDITION_FAILED_EXCEPTION,
+        ],
+    };
+    pub static TAG_RESOURCE: OperationModel = OperationModel {
+        name: "TagResource",
+        method: "POST",
+        uri: "/2017-03-31/tags/{Resource}",
+        status: 204,
+        input: &schema::TAG_RESOURCE_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static UNTAG_RESOURCE: OperationModel = OperationModel {
+        name: "UntagResource",
+        method: "DELETE",
+        uri: "/2017-03-31/tags/{Resource}",
+        status: 204,
+        input: &schema::UNTAG_RESOURCE_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static UPDATE_ALIAS: OperationModel = OperationModel {
+        name: "UpdateAlias",
+        method: "PUT",
+        uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}",
+        status: 200,
+        input: &schema::UPDATE_ALIAS_REQUEST,
+        output: &schema::ALIAS_CONFIGURATION,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
             &errors::SERVICE_EXCEPTION,
             &errors::TOO_MANY_REQUESTS_EXCEPTION,
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
@@ -852,6 +1183,22 @@ pub mod operations {
             &errors::PRECONDITION_FAILED_EXCEPTION,
         ],
     };
+    pub static UPDATE_FUNCTION_EVENT_INVOKE_CONFIG: OperationModel = OperationModel {
+        name: "UpdateFunctionEventInvokeConfig",
+        method: "POST",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        status: 200,
+        input: &schema::UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
+        output: &schema::FUNCTION_EVENT_INVOKE_CONFIG,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
 }
 
 /// The operation AddPermission.
@@ -860,6 +1207,13 @@ impl wire::Operation for AddPermissionOp {
     type Input = AddPermissionRequest;
     type Output = AddPermissionResponse;
     const MODEL: &'static OperationModel = &operations::ADD_PERMISSION;
+}
+/// The operation CreateAlias.
+pub struct CreateAliasOp;
+impl wire::Operation for CreateAliasOp {
+    type Input = CreateAliasRequest;
+    type Output = AliasConfiguration;
+    const MODEL: &'static OperationModel = &operations::CREATE_ALIAS;
 }
 /// The operation CreateEventSourceMapping.
 pub struct CreateEventSourceMappingOp;
@@ -875,6 +1229,13 @@ impl wire::Operation for CreateFunctionOp {
     type Output = FunctionConfiguration;
     const MODEL: &'static OperationModel = &operations::CREATE_FUNCTION;
 }
+/// The operation DeleteAlias.
+pub struct DeleteAliasOp;
+impl wire::Operation for DeleteAliasOp {
+    type Input = DeleteAliasRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::DELETE_ALIAS;
+}
 /// The operation DeleteEventSourceMapping.
 pub struct DeleteEventSourceMappingOp;
 impl wire::Operation for DeleteEventSourceMappingOp {
@@ -888,6 +1249,34 @@ impl wire::Operation for DeleteFunctionOp {
     type Input = DeleteFunctionRequest;
     type Output = DeleteFunctionResponse;
     const MODEL: &'static OperationModel = &operations::DELETE_FUNCTION;
+}
+/// The operation DeleteFunctionConcurrency.
+pub struct DeleteFunctionConcurrencyOp;
+impl wire::Operation for DeleteFunctionConcurrencyOp {
+    type Input = DeleteFunctionConcurrencyRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::DELETE_FUNCTION_CONCURRENCY;
+}
+/// The operation DeleteFunctionEventInvokeConfig.
+pub struct DeleteFunctionEventInvokeConfigOp;
+impl wire::Operation for DeleteFunctionEventInvokeConfigOp {
+    type Input = DeleteFunctionEventInvokeConfigRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::DELETE_FUNCTION_EVENT_INVOKE_CONFIG;
+}
+/// The operation GetAccountSettings.
+pub struct GetAccountSettingsOp;
+impl wire::Operation for GetAccountSettingsOp {
+    type Input = GetAccountSettingsRequest;
+    type Output = GetAccountSettingsResponse;
+    const MODEL: &'static OperationModel = &operations::GET_ACCOUNT_SETTINGS;
+}
+/// The operation GetAlias.
+pub struct GetAliasOp;
+impl wire::Operation for GetAliasOp {
+    type Input = GetAliasRequest;
+    type Output = AliasConfiguration;
+    const MODEL: &'static OperationModel = &operations::GET_ALIAS;
 }
 /// The operation GetEventSourceMapping.
 pub struct GetEventSourceMappingOp;
@@ -903,12 +1292,33 @@ impl wire::Operation for GetFunctionOp {
     type Output = GetFunctionResponse;
     const MODEL: &'static OperationModel = &operations::GET_FUNCTION;
 }
+/// The operation GetFunctionConcurrency.
+pub struct GetFunctionConcurrencyOp;
+impl wire::Operation for GetFunctionConcurrencyOp {
+    type Input = GetFunctionConcurrencyRequest;
+    type Output = GetFunctionConcurrencyResponse;
+    const MODEL: &'static OperationModel = &operations::GET_FUNCTION_CONCURRENCY;
+}
 /// The operation GetFunctionConfiguration.
 pub struct GetFunctionConfigurationOp;
 impl wire::Operation for GetFunctionConfigurationOp {
     type Input = GetFunctionConfigurationRequest;
     type Output = FunctionConfiguration;
     const MODEL: &'static OperationModel = &operations::GET_FUNCTION_CONFIGURATION;
+}
+/// The operation GetFunctionEventInvokeConfig.
+pub struct GetFunctionEventInvokeConfigOp;
+impl wire::Operation for GetFunctionEventInvokeConfigOp {
+    type Input = GetFunctionEventInvokeConfigRequest;
+    type Output = FunctionEventInvokeConfig;
+    const MODEL: &'static OperationModel = &operations::GET_FUNCTION_EVENT_INVOKE_CONFIG;
+}
+/// The operation GetFunctionRecursionConfig.
+pub struct GetFunctionRecursionConfigOp;
+impl wire::Operation for GetFunctionRecursionConfigOp {
+    type Input = GetFunctionRecursionConfigRequest;
+    type Output = GetFunctionRecursionConfigResponse;
+    const MODEL: &'static OperationModel = &operations::GET_FUNCTION_RECURSION_CONFIG;
 }
 /// The operation GetPolicy.
 pub struct GetPolicyOp;
@@ -924,12 +1334,26 @@ impl wire::Operation for InvokeOp {
     type Output = InvocationResponse;
     const MODEL: &'static OperationModel = &operations::INVOKE;
 }
+/// The operation ListAliases.
+pub struct ListAliasesOp;
+impl wire::Operation for ListAliasesOp {
+    type Input = ListAliasesRequest;
+    type Output = ListAliasesResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_ALIASES;
+}
 /// The operation ListEventSourceMappings.
 pub struct ListEventSourceMappingsOp;
 impl wire::Operation for ListEventSourceMappingsOp {
     type Input = ListEventSourceMappingsRequest;
     type Output = ListEventSourceMappingsResponse;
     const MODEL: &'static OperationModel = &operations::LIST_EVENT_SOURCE_MAPPINGS;
+}
+/// The operation ListFunctionEventInvokeConfigs.
+pub struct ListFunctionEventInvokeConfigsOp;
+impl wire::Operation for ListFunctionEventInvokeConfigsOp {
+    type Input = ListFunctionEventInvokeConfigsRequest;
+    type Output = ListFunctionEventInvokeConfigsResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_FUNCTION_EVENT_INVOKE_CONFIGS;
 }
 /// The operation ListFunctions.
 pub struct ListFunctionsOp;
@@ -938,12 +1362,75 @@ impl wire::Operation for ListFunctionsOp {
     type Output = ListFunctionsResponse;
     const MODEL: &'static OperationModel = &operations::LIST_FUNCTIONS;
 }
+/// The operation ListTags.
+pub struct ListTagsOp;
+impl wire::Operation for ListTagsOp {
+    type Input = ListTagsRequest;
+    type Output = ListTagsResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_TAGS;
+}
+/// The operation ListVersionsByFunction.
+pub struct ListVersionsByFunctionOp;
+impl wire::Operation for ListVersionsByFunctionOp {
+    type Input = ListVersionsByFunctionRequest;
+    type Output = ListVersionsByFunctionResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_VERSIONS_BY_FUNCTION;
+}
+/// The operation PublishVersion.
+pub struct PublishVersionOp;
+impl wire::Operation for PublishVersionOp {
+    type Input = PublishVersionRequest;
+    type Output = FunctionConfiguration;
+    const MODEL: &'static OperationModel = &operations::PUBLISH_VERSION;
+}
+/// The operation PutFunctionConcurrency.
+pub struct PutFunctionConcurrencyOp;
+impl wire::Operation for PutFunctionConcurrencyOp {
+    type Input = PutFunctionConcurrencyRequest;
+    type Output = Concurrency;
+    const MODEL: &'static OperationModel = &operations::PUT_FUNCTION_CONCURRENCY;
+}
+/// The operation PutFunctionEventInvokeConfig.
+pub struct PutFunctionEventInvokeConfigOp;
+impl wire::Operation for PutFunctionEventInvokeConfigOp {
+    type Input = PutFunctionEventInvokeConfigRequest;
+    type Output = FunctionEventInvokeConfig;
+    const MODEL: &'static OperationModel = &operations::PUT_FUNCTION_EVENT_INVOKE_CONFIG;
+}
+/// The operation PutFunctionRecursionConfig.
+pub struct PutFunctionRecursionConfigOp;
+impl wire::Operation for PutFunctionRecursionConfigOp {
+    type Input = PutFunctionRecursionConfigRequest;
+    type Output = PutFunctionRecursionConfigResponse;
+    const MODEL: &'static OperationModel = &operations::PUT_FUNCTION_RECURSION_CONFIG;
+}
 /// The operation RemovePermission.
 pub struct RemovePermissionOp;
 impl wire::Operation for RemovePermissionOp {
     type Input = RemovePermissionRequest;
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::REMOVE_PERMISSION;
+}
+/// The operation TagResource.
+pub struct TagResourceOp;
+impl wire::Operation for TagResourceOp {
+    type Input = TagResourceRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::TAG_RESOURCE;
+}
+/// The operation UntagResource.
+pub struct UntagResourceOp;
+impl wire::Operation for UntagResourceOp {
+    type Input = UntagResourceRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::UNTAG_RESOURCE;
+}
+/// The operation UpdateAlias.
+pub struct UpdateAliasOp;
+impl wire::Operation for UpdateAliasOp {
+    type Input = UpdateAliasRequest;
+    type Output = AliasConfiguration;
+    const MODEL: &'static OperationModel = &operations::UPDATE_ALIAS;
 }
 /// The operation UpdateEventSourceMapping.
 pub struct UpdateEventSourceMappingOp;
@@ -966,10 +1453,34 @@ impl wire::Operation for UpdateFunctionConfigurationOp {
     type Output = FunctionConfiguration;
     const MODEL: &'static OperationModel = &operations::UPDATE_FUNCTION_CONFIGURATION;
 }
+/// The operation UpdateFunctionEventInvokeConfig.
+pub struct UpdateFunctionEventInvokeConfigOp;
+impl wire::Operation for UpdateFunctionEventInvokeConfigOp {
+    type Input = UpdateFunctionEventInvokeConfigRequest;
+    type Output = FunctionEventInvokeConfig;
+    const MODEL: &'static OperationModel = &operations::UPDATE_FUNCTION_EVENT_INVOKE_CONFIG;
+}
 wire::shape! {
     /// `AcceleratorConfig`
     AcceleratorConfig: schema::ACCELERATOR_CONFIG {
         accelerator_memory_size "AcceleratorMemorySize": i32,
+    }
+}
+wire::shape! {
+    /// `AccountLimit`
+    AccountLimit: schema::ACCOUNT_LIMIT {
+        total_code_size "TotalCodeSize": Option<i64>,
+        code_size_unzipped "CodeSizeUnzipped": Option<i64>,
+        code_size_zipped "CodeSizeZipped": Option<i64>,
+        concurrent_executions "ConcurrentExecutions": Option<i32>,
+        unreserved_concurrent_executions "UnreservedConcurrentExecutions": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `AccountUsage`
+    AccountUsage: schema::ACCOUNT_USAGE {
+        total_code_size "TotalCodeSize": Option<i64>,
+        function_count "FunctionCount": Option<i64>,
     }
 }
 wire::shape! {
@@ -993,6 +1504,23 @@ wire::shape! {
     /// `AddPermissionResponse`
     AddPermissionResponse: schema::ADD_PERMISSION_RESPONSE {
         statement "Statement": Option<String>,
+    }
+}
+wire::shape! {
+    /// `AliasConfiguration`
+    AliasConfiguration: schema::ALIAS_CONFIGURATION {
+        alias_arn "AliasArn": Option<String>,
+        name "Name": Option<String>,
+        function_version "FunctionVersion": Option<String>,
+        description "Description": Option<String>,
+        routing_config "RoutingConfig": Option<AliasRoutingConfiguration>,
+        revision_id "RevisionId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `AliasRoutingConfiguration`
+    AliasRoutingConfiguration: schema::ALIAS_ROUTING_CONFIGURATION {
+        additional_version_weights "AdditionalVersionWeights": Option<BTreeMap<String, f64>>,
     }
 }
 wire::shape! {
@@ -1030,6 +1558,16 @@ wire::shape! {
     /// `Concurrency`
     Concurrency: schema::CONCURRENCY {
         reserved_concurrent_executions "ReservedConcurrentExecutions": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `CreateAliasRequest`
+    CreateAliasRequest: schema::CREATE_ALIAS_REQUEST {
+        function_name "FunctionName": String,
+        name "Name": String,
+        function_version "FunctionVersion": String,
+        description "Description": Option<String>,
+        routing_config "RoutingConfig": Option<AliasRoutingConfiguration>,
     }
 }
 wire::shape! {
@@ -1107,9 +1645,29 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `DeleteAliasRequest`
+    DeleteAliasRequest: schema::DELETE_ALIAS_REQUEST {
+        function_name "FunctionName": String,
+        name "Name": String,
+    }
+}
+wire::shape! {
     /// `DeleteEventSourceMappingRequest`
     DeleteEventSourceMappingRequest: schema::DELETE_EVENT_SOURCE_MAPPING_REQUEST {
         uuid "UUID": String,
+    }
+}
+wire::shape! {
+    /// `DeleteFunctionConcurrencyRequest`
+    DeleteFunctionConcurrencyRequest: schema::DELETE_FUNCTION_CONCURRENCY_REQUEST {
+        function_name "FunctionName": String,
+    }
+}
+wire::shape! {
+    /// `DeleteFunctionEventInvokeConfigRequest`
+    DeleteFunctionEventInvokeConfigRequest: schema::DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": Option<String>,
     }
 }
 wire::shape! {
@@ -1374,6 +1932,16 @@ wire::shape! {
         accelerator_config "AcceleratorConfig": Option<AcceleratorConfig>,
     }
 }
+wire::shape! {
+    /// `FunctionEventInvokeConfig`
+    FunctionEventInvokeConfig: schema::FUNCTION_EVENT_INVOKE_CONFIG {
+        last_modified "LastModified": Option<Timestamp>,
+        function_arn "FunctionArn": Option<String>,
+        maximum_retry_attempts "MaximumRetryAttempts": Option<i32>,
+        maximum_event_age_in_seconds "MaximumEventAgeInSeconds": Option<i32>,
+        destination_config "DestinationConfig": Option<DestinationConfig>,
+    }
+}
 wire::string_enum! {
     /// `FunctionResponseType`
     FunctionResponseType {
@@ -1407,9 +1975,40 @@ wire::string_enum! {
     }
 }
 wire::shape! {
+    /// `GetAccountSettingsRequest`
+    GetAccountSettingsRequest: schema::GET_ACCOUNT_SETTINGS_REQUEST {
+    }
+}
+wire::shape! {
+    /// `GetAccountSettingsResponse`
+    GetAccountSettingsResponse: schema::GET_ACCOUNT_SETTINGS_RESPONSE {
+        account_limit "AccountLimit": Option<AccountLimit>,
+        account_usage "AccountUsage": Option<AccountUsage>,
+    }
+}
+wire::shape! {
+    /// `GetAliasRequest`
+    GetAliasRequest: schema::GET_ALIAS_REQUEST {
+        function_name "FunctionName": String,
+        name "Name": String,
+    }
+}
+wire::shape! {
     /// `GetEventSourceMappingRequest`
     GetEventSourceMappingRequest: schema::GET_EVENT_SOURCE_MAPPING_REQUEST {
         uuid "UUID": String,
+    }
+}
+wire::shape! {
+    /// `GetFunctionConcurrencyRequest`
+    GetFunctionConcurrencyRequest: schema::GET_FUNCTION_CONCURRENCY_REQUEST {
+        function_name "FunctionName": String,
+    }
+}
+wire::shape! {
+    /// `GetFunctionConcurrencyResponse`
+    GetFunctionConcurrencyResponse: schema::GET_FUNCTION_CONCURRENCY_RESPONSE {
+        reserved_concurrent_executions "ReservedConcurrentExecutions": Option<i32>,
     }
 }
 wire::shape! {
@@ -1417,6 +2016,25 @@ wire::shape! {
     GetFunctionConfigurationRequest: schema::GET_FUNCTION_CONFIGURATION_REQUEST {
         function_name "FunctionName": String,
         qualifier "Qualifier": Option<String>,
+    }
+}
+wire::shape! {
+    /// `GetFunctionEventInvokeConfigRequest`
+    GetFunctionEventInvokeConfigRequest: schema::GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": Option<String>,
+    }
+}
+wire::shape! {
+    /// `GetFunctionRecursionConfigRequest`
+    GetFunctionRecursionConfigRequest: schema::GET_FUNCTION_RECURSION_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+    }
+}
+wire::shape! {
+    /// `GetFunctionRecursionConfigResponse`
+    GetFunctionRecursionConfigResponse: schema::GET_FUNCTION_RECURSION_CONFIG_RESPONSE {
+        recursive_loop "RecursiveLoop": Option<RecursiveLoop>,
     }
 }
 wire::shape! {
@@ -1617,6 +2235,22 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `ListAliasesRequest`
+    ListAliasesRequest: schema::LIST_ALIASES_REQUEST {
+        function_name "FunctionName": String,
+        function_version "FunctionVersion": Option<String>,
+        marker "Marker": Option<String>,
+        max_items "MaxItems": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListAliasesResponse`
+    ListAliasesResponse: schema::LIST_ALIASES_RESPONSE {
+        next_marker "NextMarker": Option<String>,
+        aliases "Aliases": Option<Vec<AliasConfiguration>>,
+    }
+}
+wire::shape! {
     /// `ListEventSourceMappingsRequest`
     ListEventSourceMappingsRequest: schema::LIST_EVENT_SOURCE_MAPPINGS_REQUEST {
         event_source_arn "EventSourceArn": Option<String>,
@@ -1633,6 +2267,21 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `ListFunctionEventInvokeConfigsRequest`
+    ListFunctionEventInvokeConfigsRequest: schema::LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST {
+        function_name "FunctionName": String,
+        marker "Marker": Option<String>,
+        max_items "MaxItems": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListFunctionEventInvokeConfigsResponse`
+    ListFunctionEventInvokeConfigsResponse: schema::LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE {
+        function_event_invoke_configs "FunctionEventInvokeConfigs": Option<Vec<FunctionEventInvokeConfig>>,
+        next_marker "NextMarker": Option<String>,
+    }
+}
+wire::shape! {
     /// `ListFunctionsRequest`
     ListFunctionsRequest: schema::LIST_FUNCTIONS_REQUEST {
         master_region "MasterRegion": Option<String>,
@@ -1646,6 +2295,33 @@ wire::shape! {
     ListFunctionsResponse: schema::LIST_FUNCTIONS_RESPONSE {
         next_marker "NextMarker": Option<String>,
         functions "Functions": Option<Vec<FunctionConfiguration>>,
+    }
+}
+wire::shape! {
+    /// `ListTagsRequest`
+    ListTagsRequest: schema::LIST_TAGS_REQUEST {
+        resource "Resource": String,
+    }
+}
+wire::shape! {
+    /// `ListTagsResponse`
+    ListTagsResponse: schema::LIST_TAGS_RESPONSE {
+        tags "Tags": Option<BTreeMap<String, String>>,
+    }
+}
+wire::shape! {
+    /// `ListVersionsByFunctionRequest`
+    ListVersionsByFunctionRequest: schema::LIST_VERSIONS_BY_FUNCTION_REQUEST {
+        function_name "FunctionName": String,
+        marker "Marker": Option<String>,
+        max_items "MaxItems": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListVersionsByFunctionResponse`
+    ListVersionsByFunctionResponse: schema::LIST_VERSIONS_BY_FUNCTION_RESPONSE {
+        next_marker "NextMarker": Option<String>,
+        versions "Versions": Option<Vec<FunctionConfiguration>>,
     }
 }
 wire::string_enum! {
@@ -1696,6 +2372,53 @@ wire::shape! {
         minimum_pollers "MinimumPollers": Option<i32>,
         maximum_pollers "MaximumPollers": Option<i32>,
         poller_group_name "PollerGroupName": Option<String>,
+    }
+}
+wire::shape! {
+    /// `PublishVersionRequest`
+    PublishVersionRequest: schema::PUBLISH_VERSION_REQUEST {
+        function_name "FunctionName": String,
+        code_sha256 "CodeSha256": Option<String>,
+        description "Description": Option<String>,
+        revision_id "RevisionId": Option<String>,
+        publish_to "PublishTo": Option<FunctionVersionLatestPublished>,
+    }
+}
+wire::shape! {
+    /// `PutFunctionConcurrencyRequest`
+    PutFunctionConcurrencyRequest: schema::PUT_FUNCTION_CONCURRENCY_REQUEST {
+        function_name "FunctionName": String,
+        reserved_concurrent_executions "ReservedConcurrentExecutions": i32,
+    }
+}
+wire::shape! {
+    /// `PutFunctionEventInvokeConfigRequest`
+    PutFunctionEventInvokeConfigRequest: schema::PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": Option<String>,
+        maximum_retry_attempts "MaximumRetryAttempts": Option<i32>,
+        maximum_event_age_in_seconds "MaximumEventAgeInSeconds": Option<i32>,
+        destination_config "DestinationConfig": Option<DestinationConfig>,
+    }
+}
+wire::shape! {
+    /// `PutFunctionRecursionConfigRequest`
+    PutFunctionRecursionConfigRequest: schema::PUT_FUNCTION_RECURSION_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        recursive_loop "RecursiveLoop": RecursiveLoop,
+    }
+}
+wire::shape! {
+    /// `PutFunctionRecursionConfigResponse`
+    PutFunctionRecursionConfigResponse: schema::PUT_FUNCTION_RECURSION_CONFIG_RESPONSE {
+        recursive_loop "RecursiveLoop": Option<RecursiveLoop>,
+    }
+}
+wire::string_enum! {
+    /// `RecursiveLoop`
+    RecursiveLoop {
+        Allow "Allow",
+        Terminate "Terminate",
     }
 }
 wire::shape! {
@@ -1948,6 +2671,13 @@ wire::string_enum! {
     }
 }
 wire::shape! {
+    /// `TagResourceRequest`
+    TagResourceRequest: schema::TAG_RESOURCE_REQUEST {
+        resource "Resource": String,
+        tags "Tags": BTreeMap<String, String>,
+    }
+}
+wire::shape! {
     /// `TagsError`
     TagsError: schema::TAGS_ERROR {
         error_code "ErrorCode": String,
@@ -1983,6 +2713,24 @@ wire::string_enum! {
     TracingMode {
         Active "Active",
         PassThrough "PassThrough",
+    }
+}
+wire::shape! {
+    /// `UntagResourceRequest`
+    UntagResourceRequest: schema::UNTAG_RESOURCE_REQUEST {
+        resource "Resource": String,
+        tag_keys "TagKeys": Vec<String>,
+    }
+}
+wire::shape! {
+    /// `UpdateAliasRequest`
+    UpdateAliasRequest: schema::UPDATE_ALIAS_REQUEST {
+        function_name "FunctionName": String,
+        name "Name": String,
+        function_version "FunctionVersion": Option<String>,
+        description "Description": Option<String>,
+        routing_config "RoutingConfig": Option<AliasRoutingConfiguration>,
+        revision_id "RevisionId": Option<String>,
     }
 }
 wire::shape! {
@@ -2059,6 +2807,16 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `UpdateFunctionEventInvokeConfigRequest`
+    UpdateFunctionEventInvokeConfigRequest: schema::UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": Option<String>,
+        maximum_retry_attempts "MaximumRetryAttempts": Option<i32>,
+        maximum_event_age_in_seconds "MaximumEventAgeInSeconds": Option<i32>,
+        destination_config "DestinationConfig": Option<DestinationConfig>,
+    }
+}
+wire::shape! {
     /// `VpcConfig`
     VpcConfig: schema::VPC_CONFIG {
         subnet_ids "SubnetIds": Option<Vec<String>>,
@@ -2079,6 +2837,12 @@ wire::shape! {
 /// The errors of the served operations.
 pub mod errors {
     use super::*;
+    pub static ALIAS_LIMIT_EXCEEDED_EXCEPTION: ErrorModel = ErrorModel {
+        name: "AliasLimitExceededException",
+        code: "AliasLimitExceededException",
+        status: 400,
+        fault: Fault::Client,
+    };
     pub static CODE_ARTIFACT_USER_DELETED_EXCEPTION: ErrorModel = ErrorModel {
         name: "CodeArtifactUserDeletedException",
         code: "CodeArtifactUserDeletedException",
@@ -2394,6 +3158,82 @@ pub mod schema {
     };
     pub static ACCELERATOR_MEMORY_GB: Schema =
         Schema { name: "AcceleratorMemoryGB", kind: Kind::Integer, limits: Limits::NONE, sensitive: false };
+    pub static ACCOUNT_LIMIT: Schema = Schema {
+        name: "AccountLimit",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "TotalCodeSize",
+                    wire: "TotalCodeSize",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+                Member {
+                    name: "CodeSizeUnzipped",
+                    wire: "CodeSizeUnzipped",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+                Member {
+                    name: "CodeSizeZipped",
+                    wire: "CodeSizeZipped",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+                Member {
+                    name: "ConcurrentExecutions",
+                    wire: "ConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &INTEGER,
+                },
+                Member {
+                    name: "UnreservedConcurrentExecutions",
+                    wire: "UnreservedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &UNRESERVED_CONCURRENT_EXECUTIONS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ACCOUNT_USAGE: Schema = Schema {
+        name: "AccountUsage",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "TotalCodeSize",
+                    wire: "TotalCodeSize",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+                Member {
+                    name: "FunctionCount",
+                    wire: "FunctionCount",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static ACTION: Schema = Schema {
         name: "Action",
         kind: Kind::String,
@@ -2521,6 +3361,110 @@ pub mod schema {
                 place: Place::Body,
                 required: false,
                 schema: &STRING,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ADDITIONAL_VERSION: Schema = Schema {
+        name: "AdditionalVersion",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(1024), pattern: Some("[0-9]+"), values: &[] },
+        sensitive: false,
+    };
+    pub static ADDITIONAL_VERSION_WEIGHTS: Schema = Schema {
+        name: "AdditionalVersionWeights",
+        kind: Kind::Map {
+            key: &ADDITIONAL_VERSION,
+            value: &WEIGHT,
+            key_name: None,
+            value_name: None,
+            flattened: false,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ALIAS: Schema = Schema {
+        name: "Alias",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(128), pattern: Some("(?!^[0-9]+$)([a-zA-Z0-9-_]+)"), values: &[] },
+        sensitive: false,
+    };
+    pub static ALIAS_CONFIGURATION: Schema = Schema {
+        name: "AliasConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "AliasArn",
+                    wire: "AliasArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &FUNCTION_ARN,
+                },
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ALIAS,
+                },
+                Member {
+                    name: "FunctionVersion",
+                    wire: "FunctionVersion",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &VERSION,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESCRIPTION,
+                },
+                Member {
+                    name: "RoutingConfig",
+                    wire: "RoutingConfig",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ALIAS_ROUTING_CONFIGURATION,
+                },
+                Member {
+                    name: "RevisionId",
+                    wire: "RevisionId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ALIAS_LIST: Schema = Schema {
+        name: "AliasList",
+        kind: Kind::List { member: &ALIAS_CONFIGURATION, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ALIAS_ROUTING_CONFIGURATION: Schema = Schema {
+        name: "AliasRoutingConfiguration",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "AdditionalVersionWeights",
+                wire: "AdditionalVersionWeights",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &ADDITIONAL_VERSION_WEIGHTS,
             }],
             payload: None,
         },
@@ -2664,6 +3608,56 @@ pub mod schema {
                 required: false,
                 schema: &RESERVED_CONCURRENT_EXECUTIONS,
             }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_ALIAS_REQUEST: Schema = Schema {
+        name: "CreateAliasRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ALIAS,
+                },
+                Member {
+                    name: "FunctionVersion",
+                    wire: "FunctionVersion",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &VERSION_WITH_LATEST_PUBLISHED,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESCRIPTION,
+                },
+                Member {
+                    name: "RoutingConfig",
+                    wire: "RoutingConfig",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ALIAS_ROUTING_CONFIGURATION,
+                },
+            ],
             payload: None,
         },
         limits: Limits::NONE,
@@ -3177,6 +4171,32 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static DELETE_ALIAS_REQUEST: Schema = Schema {
+        name: "DeleteAliasRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &ALIAS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static DELETE_EVENT_SOURCE_MAPPING_REQUEST: Schema = Schema {
         name: "DeleteEventSourceMappingRequest",
         kind: Kind::Structure {
@@ -3188,6 +4208,48 @@ pub mod schema {
                 required: true,
                 schema: &UUID_STRING,
             }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_FUNCTION_CONCURRENCY_REQUEST: Schema = Schema {
+        name: "DeleteFunctionConcurrencyRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "FunctionName",
+                wire: "FunctionName",
+                query_name: None,
+                place: Place::Uri,
+                required: true,
+                schema: &FUNCTION_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Schema = Schema {
+        name: "DeleteFunctionEventInvokeConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+            ],
             payload: None,
         },
         limits: Limits::NONE,
@@ -4541,6 +5603,62 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static FUNCTION_EVENT_INVOKE_CONFIG: Schema = Schema {
+        name: "FunctionEventInvokeConfig",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LastModified",
+                    wire: "LastModified",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DATE,
+                },
+                Member {
+                    name: "FunctionArn",
+                    wire: "FunctionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &FUNCTION_ARN,
+                },
+                Member {
+                    name: "MaximumRetryAttempts",
+                    wire: "MaximumRetryAttempts",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MAXIMUM_RETRY_ATTEMPTS,
+                },
+                Member {
+                    name: "MaximumEventAgeInSeconds",
+                    wire: "MaximumEventAgeInSeconds",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MAXIMUM_EVENT_AGE_IN_SECONDS,
+                },
+                Member {
+                    name: "DestinationConfig",
+                    wire: "DestinationConfig",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESTINATION_CONFIG,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static FUNCTION_EVENT_INVOKE_CONFIG_LIST: Schema = Schema {
+        name: "FunctionEventInvokeConfigList",
+        kind: Kind::List { member: &FUNCTION_EVENT_INVOKE_CONFIG, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static FUNCTION_LIST: Schema = Schema {
         name: "FunctionList",
         kind: Kind::List { member: &FUNCTION_CONFIGURATION, member_name: None, flattened: false },
@@ -4633,6 +5751,64 @@ pub mod schema {
         limits: Limits { min: None, max: None, pattern: None, values: &["LATEST_PUBLISHED"] },
         sensitive: false,
     };
+    pub static GET_ACCOUNT_SETTINGS_REQUEST: Schema = Schema {
+        name: "GetAccountSettingsRequest",
+        kind: Kind::Structure { members: &[], payload: None },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_ACCOUNT_SETTINGS_RESPONSE: Schema = Schema {
+        name: "GetAccountSettingsResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "AccountLimit",
+                    wire: "AccountLimit",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ACCOUNT_LIMIT,
+                },
+                Member {
+                    name: "AccountUsage",
+                    wire: "AccountUsage",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ACCOUNT_USAGE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_ALIAS_REQUEST: Schema = Schema {
+        name: "GetAliasRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &ALIAS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static GET_EVENT_SOURCE_MAPPING_REQUEST: Schema = Schema {
         name: "GetEventSourceMappingRequest",
         kind: Kind::Structure {
@@ -4643,6 +5819,38 @@ pub mod schema {
                 place: Place::Uri,
                 required: true,
                 schema: &UUID_STRING,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_FUNCTION_CONCURRENCY_REQUEST: Schema = Schema {
+        name: "GetFunctionConcurrencyRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "FunctionName",
+                wire: "FunctionName",
+                query_name: None,
+                place: Place::Uri,
+                required: true,
+                schema: &FUNCTION_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_FUNCTION_CONCURRENCY_RESPONSE: Schema = Schema {
+        name: "GetFunctionConcurrencyResponse",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ReservedConcurrentExecutions",
+                wire: "ReservedConcurrentExecutions",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &RESERVED_CONCURRENT_EXECUTIONS,
             }],
             payload: None,
         },
@@ -4670,6 +5878,64 @@ pub mod schema {
                     schema: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
                 },
             ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Schema = Schema {
+        name: "GetFunctionEventInvokeConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_FUNCTION_RECURSION_CONFIG_REQUEST: Schema = Schema {
+        name: "GetFunctionRecursionConfigRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "FunctionName",
+                wire: "FunctionName",
+                query_name: None,
+                place: Place::Uri,
+                required: true,
+                schema: &UNQUALIFIED_FUNCTION_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_FUNCTION_RECURSION_CONFIG_RESPONSE: Schema = Schema {
+        name: "GetFunctionRecursionConfigResponse",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "RecursiveLoop",
+                wire: "RecursiveLoop",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &RECURSIVE_LOOP,
+            }],
             payload: None,
         },
         limits: Limits::NONE,
@@ -5325,6 +6591,74 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static LIST_ALIASES_REQUEST: Schema = Schema {
+        name: "ListAliasesRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "FunctionVersion",
+                    wire: "FunctionVersion",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &VERSION_WITH_LATEST_PUBLISHED,
+                },
+                Member {
+                    name: "Marker",
+                    wire: "Marker",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    wire: "MaxItems",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &MAX_LIST_ITEMS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_ALIASES_RESPONSE: Schema = Schema {
+        name: "ListAliasesResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "NextMarker",
+                    wire: "NextMarker",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Aliases",
+                    wire: "Aliases",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ALIAS_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static LIST_EVENT_SOURCE_MAPPINGS_REQUEST: Schema = Schema {
         name: "ListEventSourceMappingsRequest",
         kind: Kind::Structure {
@@ -5393,6 +6727,66 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST: Schema = Schema {
+        name: "ListFunctionEventInvokeConfigsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Marker",
+                    wire: "Marker",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    wire: "MaxItems",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE: Schema = Schema {
+        name: "ListFunctionEventInvokeConfigsResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionEventInvokeConfigs",
+                    wire: "FunctionEventInvokeConfigs",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &FUNCTION_EVENT_INVOKE_CONFIG_LIST,
+                },
+                Member {
+                    name: "NextMarker",
+                    wire: "NextMarker",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static LIST_FUNCTIONS_REQUEST: Schema = Schema {
         name: "ListFunctionsRequest",
         kind: Kind::Structure {
@@ -5450,6 +6844,98 @@ pub mod schema {
                 Member {
                     name: "Functions",
                     wire: "Functions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &FUNCTION_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_TAGS_REQUEST: Schema = Schema {
+        name: "ListTagsRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Resource",
+                wire: "Resource",
+                query_name: None,
+                place: Place::Uri,
+                required: true,
+                schema: &TAGGABLE_RESOURCE,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_TAGS_RESPONSE: Schema = Schema {
+        name: "ListTagsResponse",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Tags",
+                wire: "Tags",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &TAGS,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_VERSIONS_BY_FUNCTION_REQUEST: Schema = Schema {
+        name: "ListVersionsByFunctionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Marker",
+                    wire: "Marker",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    wire: "MaxItems",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &MAX_LIST_ITEMS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_VERSIONS_BY_FUNCTION_RESPONSE: Schema = Schema {
+        name: "ListVersionsByFunctionResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "NextMarker",
+                    wire: "NextMarker",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Versions",
+                    wire: "Versions",
                     query_name: None,
                     place: Place::Body,
                     required: false,
@@ -5539,6 +7025,12 @@ pub mod schema {
         },
         sensitive: false,
     };
+    pub static MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS: Schema = Schema {
+        name: "MaxFunctionEventInvokeConfigListItems",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(1), max: Some(50), pattern: None, values: &[] },
+        sensitive: false,
+    };
     pub static MAX_LIST_ITEMS: Schema = Schema {
         name: "MaxListItems",
         kind: Kind::Integer,
@@ -5557,6 +7049,12 @@ pub mod schema {
         limits: Limits { min: Some(2), max: Some(1000), pattern: None, values: &[] },
         sensitive: false,
     };
+    pub static MAXIMUM_EVENT_AGE_IN_SECONDS: Schema = Schema {
+        name: "MaximumEventAgeInSeconds",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(60), max: Some(21600), pattern: None, values: &[] },
+        sensitive: false,
+    };
     pub static MAXIMUM_NUMBER_OF_POLLERS: Schema = Schema {
         name: "MaximumNumberOfPollers",
         kind: Kind::Integer,
@@ -5567,6 +7065,12 @@ pub mod schema {
         name: "MaximumRecordAgeInSeconds",
         kind: Kind::Integer,
         limits: Limits { min: Some(-1), max: Some(604800), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static MAXIMUM_RETRY_ATTEMPTS: Schema = Schema {
+        name: "MaximumRetryAttempts",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(0), max: Some(2), pattern: None, values: &[] },
         sensitive: false,
     };
     pub static MAXIMUM_RETRY_ATTEMPTS_EVENT_SOURCE_MAPPING: Schema = Schema {
@@ -5740,6 +7244,174 @@ pub mod schema {
         limits: Limits { min: Some(0), max: Some(128), pattern: Some("[a-zA-Z0-9-_]*"), values: &[] },
         sensitive: false,
     };
+    pub static PUBLISH_VERSION_REQUEST: Schema = Schema {
+        name: "PublishVersionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "CodeSha256",
+                    wire: "CodeSha256",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESCRIPTION,
+                },
+                Member {
+                    name: "RevisionId",
+                    wire: "RevisionId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "PublishTo",
+                    wire: "PublishTo",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &FUNCTION_VERSION_LATEST_PUBLISHED,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUT_FUNCTION_CONCURRENCY_REQUEST: Schema = Schema {
+        name: "PutFunctionConcurrencyRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "ReservedConcurrentExecutions",
+                    wire: "ReservedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &RESERVED_CONCURRENT_EXECUTIONS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Schema = Schema {
+        name: "PutFunctionEventInvokeConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+                Member {
+                    name: "MaximumRetryAttempts",
+                    wire: "MaximumRetryAttempts",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MAXIMUM_RETRY_ATTEMPTS,
+                },
+                Member {
+                    name: "MaximumEventAgeInSeconds",
+                    wire: "MaximumEventAgeInSeconds",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MAXIMUM_EVENT_AGE_IN_SECONDS,
+                },
+                Member {
+                    name: "DestinationConfig",
+                    wire: "DestinationConfig",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESTINATION_CONFIG,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUT_FUNCTION_RECURSION_CONFIG_REQUEST: Schema = Schema {
+        name: "PutFunctionRecursionConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &UNQUALIFIED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "RecursiveLoop",
+                    wire: "RecursiveLoop",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &RECURSIVE_LOOP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUT_FUNCTION_RECURSION_CONFIG_RESPONSE: Schema = Schema {
+        name: "PutFunctionRecursionConfigResponse",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "RecursiveLoop",
+                wire: "RecursiveLoop",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &RECURSIVE_LOOP,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static QUEUE: Schema = Schema {
         name: "Queue",
         kind: Kind::String,
@@ -5750,6 +7422,12 @@ pub mod schema {
         name: "Queues",
         kind: Kind::List { member: &QUEUE, member_name: None, flattened: false },
         limits: Limits { min: Some(1), max: Some(1), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static RECURSIVE_LOOP: Schema = Schema {
+        name: "RecursiveLoop",
+        kind: Kind::String,
+        limits: Limits { min: None, max: None, pattern: None, values: &["Allow", "Terminate"] },
         sensitive: false,
     };
     pub static REMOVE_PERMISSION_REQUEST: Schema = Schema {
@@ -6365,6 +8043,38 @@ pub mod schema {
         },
         sensitive: false,
     };
+    pub static TAG_KEY_LIST: Schema = Schema {
+        name: "TagKeyList",
+        kind: Kind::List { member: &TAG_KEY, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static TAG_RESOURCE_REQUEST: Schema = Schema {
+        name: "TagResourceRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Resource",
+                    wire: "Resource",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &TAGGABLE_RESOURCE,
+                },
+                Member {
+                    name: "Tags",
+                    wire: "Tags",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TAGS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static TAG_VALUE: Schema = Schema {
         name: "TagValue",
         kind: Kind::String,
@@ -6372,6 +8082,19 @@ pub mod schema {
             min: Some(0),
             max: Some(256),
             pattern: Some("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)"),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static TAGGABLE_RESOURCE: Schema = Schema {
+        name: "TaggableResource",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(10000),
+            pattern: Some(
+                "arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|(capacity-provider|network-connector):[a-zA-Z0-9-_]{1,64})",
+            ),
             values: &[],
         },
         sensitive: false,
@@ -6526,6 +8249,109 @@ pub mod schema {
         name: "UUIDString",
         kind: Kind::String,
         limits: Limits { min: Some(36), max: Some(36), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static UNQUALIFIED_FUNCTION_NAME: Schema = Schema {
+        name: "UnqualifiedFunctionName",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(140),
+            pattern: Some(
+                "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static UNRESERVED_CONCURRENT_EXECUTIONS: Schema = Schema {
+        name: "UnreservedConcurrentExecutions",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(0), max: None, pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static UNTAG_RESOURCE_REQUEST: Schema = Schema {
+        name: "UntagResourceRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Resource",
+                    wire: "Resource",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &TAGGABLE_RESOURCE,
+                },
+                Member {
+                    name: "TagKeys",
+                    wire: "tagKeys",
+                    query_name: None,
+                    place: Place::Query,
+                    required: true,
+                    schema: &TAG_KEY_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_ALIAS_REQUEST: Schema = Schema {
+        name: "UpdateAliasRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &ALIAS,
+                },
+                Member {
+                    name: "FunctionVersion",
+                    wire: "FunctionVersion",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &VERSION_WITH_LATEST_PUBLISHED,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESCRIPTION,
+                },
+                Member {
+                    name: "RoutingConfig",
+                    wire: "RoutingConfig",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ALIAS_ROUTING_CONFIGURATION,
+                },
+                Member {
+                    name: "RevisionId",
+                    wire: "RevisionId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
         sensitive: false,
     };
     pub static UPDATE_EVENT_SOURCE_MAPPING_REQUEST: Schema = Schema {
@@ -7022,10 +8848,71 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Schema = Schema {
+        name: "UpdateFunctionEventInvokeConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+                Member {
+                    name: "MaximumRetryAttempts",
+                    wire: "MaximumRetryAttempts",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MAXIMUM_RETRY_ATTEMPTS,
+                },
+                Member {
+                    name: "MaximumEventAgeInSeconds",
+                    wire: "MaximumEventAgeInSeconds",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MAXIMUM_EVENT_AGE_IN_SECONDS,
+                },
+                Member {
+                    name: "DestinationConfig",
+                    wire: "DestinationConfig",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESTINATION_CONFIG,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static VERSION: Schema = Schema {
         name: "Version",
         kind: Kind::String,
         limits: Limits { min: Some(1), max: Some(1024), pattern: Some("(\\$LATEST|[0-9]+)"), values: &[] },
+        sensitive: false,
+    };
+    pub static VERSION_WITH_LATEST_PUBLISHED: Schema = Schema {
+        name: "VersionWithLatestPublished",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(1024),
+            pattern: Some("(\\$LATEST(\\.PUBLISHED)?|[0-9]+)"),
+            values: &[],
+        },
         sensitive: false,
     };
     pub static VPC_CONFIG: Schema = Schema {
@@ -7105,6 +8992,12 @@ pub mod schema {
         sensitive: false,
     };
     pub static VPC_ID: Schema = Schema { name: "VpcId", kind: Kind::String, limits: Limits::NONE, sensitive: false };
+    pub static WEIGHT: Schema = Schema {
+        name: "Weight",
+        kind: Kind::Double,
+        limits: Limits { min: Some(0), max: Some(1), pattern: None, values: &[] },
+        sensitive: false,
+    };
     pub static WORKING_DIRECTORY: Schema = Schema {
         name: "WorkingDirectory",
         kind: Kind::String,

@@ -1,18 +1,21 @@
 //! CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, DeleteFunction.
 
 use super::invoke::{CANNOT_ASSUME, PRINCIPAL};
-use super::{bare_name, check_revision, find, not_served, refuse};
+use super::versions::published;
+use super::{check_revision, find, invalid, refuse, tags};
+use crate::called::{Called, not_found};
 use crate::code::CodeError;
-use crate::functions::{Functions, Unpacked};
+use crate::functions::{Functions, group};
 use crate::limits;
 use crate::runtime::environment;
-use crate::state::{Change, Function};
+use crate::shelf::Unpacked;
+use crate::state::{Change, Function, LATEST, State};
 use bytes::Bytes;
 use names::Arn;
 use shapes::lambda::{
     CreateFunctionRequest, DeadLetterConfig, DeleteFunctionRequest, DeleteFunctionResponse, Environment,
-    FunctionConfiguration, PackageType, TracingConfig, TracingMode, UpdateFunctionCodeRequest,
-    UpdateFunctionConfigurationRequest, errors,
+    FunctionConfiguration, LogFormat, LoggingConfig, PackageType, SnapStart, SnapStartApplyOn, TracingConfig,
+    TracingMode, UpdateFunctionCodeRequest, UpdateFunctionConfigurationRequest, errors,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +27,7 @@ pub(crate) async fn create_function(
     input: CreateFunctionRequest,
 ) -> Result<FunctionConfiguration, ApiError> {
     refuse_unserved(&input)?;
-    let name = bare_name(&functions.home, &input.function_name, None)?;
+    let name = Called::whole(&functions.home, &input.function_name)?;
     if name.len() > limits::NAME {
         return Err(over("functionName", &name, "length", limits::NAME));
     }
@@ -33,7 +36,10 @@ pub(crate) async fn create_function(
     let runtime = input.runtime.ok_or_else(|| missing("Runtime"))?;
     functions.runtimes.accept(runtime.as_str()).map_err(invalid)?;
     let handler = without_nul("Handler", input.handler.ok_or_else(|| missing("Handler"))?)?;
-    let taken = |state: &crate::state::State| state.functions.contains_key(&name);
+    refuse_log_group(&input.logging_config, &name)?;
+    let tagged = input.tags.unwrap_or_default();
+    tags::check(&tagged)?;
+    let taken = |state: &State| state.functions.contains_key(&name);
     let exists = || errors::RESOURCE_CONFLICT_EXCEPTION.because(format!("Function already exist: {name}"));
     if functions.catalog.read(taken) {
         return Err(exists());
@@ -57,21 +63,34 @@ pub(crate) async fn create_function(
         last_modified: call.at,
         revision: functions.world.uuid(),
         dead_letter: dead_letter(&functions, input.dead_letter_config)?.flatten(),
-        tags: input.tags.unwrap_or_default(),
+        tags: tagged,
+        version: LATEST.to_owned(),
         permissions: BTreeMap::new(),
         name: name.clone(),
     };
-    let shown = function.clone();
-    functions
+    let revision = functions.world.uuid();
+    let shown = functions
         .catalog
-        .change(
-            |state| {
-                if taken(state) { Err(exists()) } else { Ok((vec![Change::PutFunction(Box::new(function))], ())) }
-            },
-        )
+        .change(|state| {
+            if taken(state) {
+                return Err(exists());
+            }
+            Ok(put(state, function, input.publish == Some(true), &revision))
+        })
         .await?;
     functions.prepare(shown.clone(), true);
-    Ok(functions.describe(&shown))
+    Ok(functions.describe(&shown, None))
+}
+
+/// Replaces a function and, where that is asked for, publishes it: the changes, and what is shown of it.
+fn put(state: &State, function: Function, publish: bool, revision: &str) -> (Vec<Change>, Function) {
+    let mut changes = vec![Change::PutFunction(Box::new(function.clone()))];
+    if !publish {
+        return (changes, function);
+    }
+    let (change, version) = published(state, &function, None, revision, function.last_modified);
+    changes.extend(change);
+    (changes, version)
 }
 
 fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), ApiError> {
@@ -81,7 +100,6 @@ fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), ApiError> {
         ("Code.ImageUri", code.image_uri.is_some()),
         ("Code.SourceKMSKeyArn", code.source_kms_key_arn.is_some()),
         ("PackageType Image", input.package_type == Some(PackageType::Image)),
-        ("Publish", input.publish == Some(true)),
         ("PublishTo", input.publish_to.is_some()),
         ("VpcConfig", input.vpc_config.as_ref().is_some_and(|v| v.subnet_ids.as_ref().is_some_and(|s| !s.is_empty()))),
         ("KMSKeyArn", input.kms_key_arn.as_ref().is_some_and(|k| !k.is_empty())),
@@ -90,8 +108,8 @@ fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), ApiError> {
         ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|f| !f.is_empty())),
         ("CodeSigningConfigArn", input.code_signing_config_arn.is_some()),
         ("ImageConfig", input.image_config.is_some()),
-        ("SnapStart", input.snap_start.is_some()),
-        ("LoggingConfig", input.logging_config.is_some()),
+        ("SnapStart", snaps(&input.snap_start)),
+        ("LoggingConfig but LogFormat Text", formats(&input.logging_config)),
         ("TenancyConfig", input.tenancy_config.is_some()),
         ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
         ("DurableConfig", input.durable_config.is_some()),
@@ -111,13 +129,28 @@ fn active(tracing: &Option<TracingConfig>) -> bool {
     tracing.as_ref().is_some_and(|t| t.mode == Some(TracingMode::Active))
 }
 
+fn snaps(config: &Option<SnapStart>) -> bool {
+    config.as_ref().is_some_and(|config| !matches!(config.apply_on, None | Some(SnapStartApplyOn::None)))
+}
+
+/// Whether logs are to be written in another way than as text.
+fn formats(config: &Option<LoggingConfig>) -> bool {
+    config.as_ref().is_some_and(|config| {
+        !matches!(config.log_format, None | Some(LogFormat::Text))
+            || config.application_log_level.is_some()
+            || config.system_log_level.is_some()
+    })
+}
+
+/// Every function logs to a group of its own.
+fn refuse_log_group(config: &Option<LoggingConfig>, name: &str) -> Result<(), ApiError> {
+    let other = config.as_ref().and_then(|config| config.log_group.as_ref()).is_some_and(|g| *g != group(name));
+    refuse(&[("LoggingConfig with another LogGroup than the function's own", other)])
+}
+
 fn missing(what: &str) -> ApiError {
     errors::INVALID_PARAMETER_VALUE_EXCEPTION
         .because(format!("{what} is mandatory for functions created with deployment packages."))
-}
-
-fn invalid(why: impl std::fmt::Display) -> ApiError {
-    errors::INVALID_PARAMETER_VALUE_EXCEPTION.because(why.to_string())
 }
 
 fn over(member: &str, value: impl std::fmt::Display, what: &str, most: impl std::fmt::Display) -> ApiError {
@@ -158,7 +191,7 @@ fn role(functions: &Functions, text: &str) -> Result<Arn, ApiError> {
 }
 
 async fn unpack(functions: &Arc<Functions>, package: &Bytes) -> Result<Unpacked, ApiError> {
-    functions.unpack(package.clone()).await.map_err(|error| match error {
+    functions.shelf.unpack(package.clone()).await.map_err(|error| match error {
         CodeError::Disk(cause) => ApiError::fault(cause),
         refused => invalid(refused),
     })
@@ -206,7 +239,6 @@ pub(crate) async fn update_function_code(
     refuse(&[
         ("S3Bucket (send the package as ZipFile)", input.s3_bucket.is_some()),
         ("ImageUri", input.image_uri.is_some()),
-        ("Publish", input.publish == Some(true)),
         ("PublishTo", input.publish_to.is_some()),
         ("SourceKMSKeyArn", input.source_kms_key_arn.is_some()),
         (
@@ -217,11 +249,11 @@ pub(crate) async fn update_function_code(
                 .is_some_and(|a| a.iter().any(|a| a.as_str() != crate::functions::ARCHITECTURE)),
         ),
     ])?;
-    let name = bare_name(&functions.home, &input.function_name, None)?;
+    let name = Called::whole(&functions.home, &input.function_name)?;
     functions.catalog.read(|state| find(state, &functions.home, &name).map(|_| ()))?;
     let package = input.zip_file.ok_or_else(|| missing("ZipFile"))?;
     let code = unpack(&functions, &package).await?;
-    let revision = functions.world.uuid();
+    let (revision, published_revision) = (functions.world.uuid(), functions.world.uuid());
     let dry = input.dry_run == Some(true);
     let shown = functions
         .catalog
@@ -233,14 +265,15 @@ pub(crate) async fn update_function_code(
             function.code_size = package.len() as u64;
             function.last_modified = call.at;
             function.revision = revision;
-            let changes = if dry { Vec::new() } else { vec![Change::PutFunction(Box::new(function.clone()))] };
-            Ok::<_, ApiError>((changes, function))
+            let done = put(state, function, input.publish == Some(true), &published_revision);
+            Ok::<_, ApiError>(if dry { (Vec::new(), done.1) } else { done })
         })
         .await?;
     if !dry {
         functions.prepare(shown.clone(), true);
     }
-    Ok(functions.describe(&shown))
+    functions.shelf.look();
+    Ok(functions.describe(&shown, None))
 }
 
 pub(crate) async fn update_function_configuration(
@@ -255,14 +288,14 @@ pub(crate) async fn update_function_configuration(
         ("Layers", input.layers.as_ref().is_some_and(|l| !l.is_empty())),
         ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|f| !f.is_empty())),
         ("ImageConfig", input.image_config.is_some()),
-        ("SnapStart", input.snap_start.is_some()),
-        ("LoggingConfig", input.logging_config.is_some()),
+        ("SnapStart", snaps(&input.snap_start)),
+        ("LoggingConfig but LogFormat Text", formats(&input.logging_config)),
         ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
         ("DurableConfig", input.durable_config.is_some()),
         ("RuntimeConfig", input.runtime_config.is_some()),
         ("AcceleratorConfig", input.accelerator_config.is_some()),
     ])?;
-    let name = bare_name(&functions.home, &input.function_name, None)?;
+    let name = Called::whole(&functions.home, &input.function_name)?;
     if let Some(runtime) = input.runtime {
         functions.runtimes.accept(runtime.as_str()).map_err(invalid)?;
     }
@@ -276,6 +309,7 @@ pub(crate) async fn update_function_configuration(
         .catalog
         .change(|state| {
             let mut f = find(state, &functions.home, &name)?.clone();
+            refuse_log_group(&input.logging_config, &name)?;
             check_revision(&f.revision, input.revision_id.as_deref())?;
             f.role = role.unwrap_or(f.role);
             f.handler = handler.unwrap_or(f.handler);
@@ -292,7 +326,7 @@ pub(crate) async fn update_function_configuration(
         })
         .await?;
     functions.prepare(shown.clone(), true);
-    Ok(functions.describe(&shown))
+    Ok(functions.describe(&shown, None))
 }
 
 pub(crate) async fn delete_function(
@@ -300,17 +334,45 @@ pub(crate) async fn delete_function(
     _: Arc<Call>,
     input: DeleteFunctionRequest,
 ) -> Result<DeleteFunctionResponse, ApiError> {
-    if input.qualifier.is_some() {
-        return Err(not_served("Qualifier"));
-    }
-    let name = bare_name(&functions.home, &input.function_name, None)?;
-    functions
+    let called = Called::parse(&functions.home, &input.function_name, input.qualifier.as_deref())?;
+    let name = called.name.clone();
+    let version = functions
         .catalog
-        .change(|state| {
-            find(state, &functions.home, &name)?;
-            Ok::<_, ApiError>((vec![Change::DeleteFunction(name.clone())], ()))
+        .change(|state| match called.qualifier.as_deref() {
+            None => {
+                find(state, &functions.home, &name)?;
+                Ok((vec![Change::DeleteFunction(name.clone())], None))
+            }
+            Some(qualifier) => {
+                let version = deletable(state, &functions, &called, qualifier)?;
+                let change = Change::DeleteVersion { function: name.clone(), version };
+                Ok::<_, ApiError>((vec![change], Some(version.to_string())))
+            }
         })
         .await?;
-    functions.retire(&name);
+    match version {
+        Some(version) => functions.retire_version(&name, &version),
+        None => functions.retire(&name),
+    }
+    functions.apply_reservations();
     Ok(DeleteFunctionResponse { status_code: Some(204) })
+}
+
+/// The number of a version that nothing points at.
+fn deletable(state: &State, functions: &Functions, called: &Called, qualifier: &str) -> Result<u64, ApiError> {
+    if qualifier == LATEST {
+        return Err(invalid("$LATEST version cannot be deleted without deleting the function."));
+    }
+    let there = state.version(&called.name, qualifier);
+    let version = there.and_then(|_| qualifier.parse().ok()).ok_or_else(|| not_found(&called.arn(&functions.home)))?;
+    let aliases = state.family(&called.name).into_iter().flat_map(|family| family.aliases.values());
+    let points = aliases.filter(|a| a.version == qualifier || a.weights.contains_key(qualifier));
+    let names: Vec<&str> = points.map(|alias| alias.name.as_str()).collect();
+    if !names.is_empty() {
+        return Err(errors::RESOURCE_CONFLICT_EXCEPTION.because(format!(
+            "Unable to delete version because the following aliases reference it: [{}]",
+            names.join(", ")
+        )));
+    }
+    Ok(version)
 }

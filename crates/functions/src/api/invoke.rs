@@ -1,15 +1,16 @@
 //! Invoke.
 
-use super::{bare_name, find, not_served};
+use super::not_served;
+use crate::called::Called;
 use crate::functions::Functions;
+use crate::invocation::NotRun;
 use crate::limits;
+use crate::mailbox::Event;
 use crate::runtime::{FunctionError, Invocation, InvokeError, Throttle};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use delivery::{Backoff, Envelope, RetryPolicy, attribute};
 use shapes::lambda::{InvocationRequest, InvocationResponse, InvocationType, LogType, errors};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::{ApiError, Call, ErrorModel, Fault};
 
@@ -21,8 +22,8 @@ pub(crate) async fn invoke(
     if input.durable_execution_name.is_some() || input.tenant_id.is_some() {
         return Err(not_served("DurableExecutionName and TenantId"));
     }
-    let name = bare_name(&functions.home, &input.function_name, input.qualifier.as_deref())?;
-    let function = functions.catalog.read(|state| find(state, &functions.home, &name).cloned())?;
+    let called = Called::parse(&functions.home, &input.function_name, input.qualifier.as_deref())?;
+    let found = functions.catalog.read(|state| called.find(state, &functions.home, &call.request_id))?;
     let payload = input.payload.filter(|p| !p.is_empty()).unwrap_or_else(|| Bytes::from_static(b"{}"));
     let kind = input.invocation_type.unwrap_or(InvocationType::RequestResponse);
     let limit = if kind == InvocationType::Event { limits::ASYNC_PAYLOAD } else { limits::SYNC_PAYLOAD };
@@ -36,11 +37,13 @@ pub(crate) async fn invoke(
         return Err(errors::INVALID_REQUEST_CONTENT_EXCEPTION
             .because(format!("Could not parse request body into json: {error}")));
     }
-    let executed_version = Some("$LATEST".to_owned());
+    let executed_version = Some(found.function.version.clone());
     match kind {
         InvocationType::DryRun => Ok(InvocationResponse { status_code: Some(204), ..Default::default() }),
         InvocationType::Event => {
-            let envelope = envelope(&functions, &function, payload, &call);
+            let request_id = call.request_id.clone();
+            let event = Event { body: payload, request_id, from: None, trace: call.trace.clone() };
+            let envelope = functions.event(&found, event);
             functions.delivery.send(vec![envelope]).await?;
             Ok(InvocationResponse { status_code: Some(202), payload: Some(Bytes::new()), ..Default::default() })
         }
@@ -51,9 +54,7 @@ pub(crate) async fn invoke(
                 trace: call.trace.clone(),
                 client_context: client_context(input.client_context)?,
             };
-            let spec =
-                functions.spec(&function).map_err(|e| errors::INVALID_RUNTIME_EXCEPTION.because(e.to_string()))?;
-            let outcome = functions.executor().invoke(&spec, invocation).await.map_err(refused)?;
+            let outcome = functions.run(&found, invocation).await.map_err(refused)?;
             let tail = (input.log_type == Some(LogType::Tail)).then(|| STANDARD.encode(&outcome.log_tail));
             Ok(InvocationResponse {
                 status_code: Some(200),
@@ -79,28 +80,6 @@ fn client_context(given: Option<String>) -> Result<Option<String>, ApiError> {
     Ok(Some(json))
 }
 
-/// An asynchronous invocation: carried by delivery to the function's own ARN, which is `target.rs`.
-fn envelope(functions: &Functions, function: &crate::state::Function, body: Bytes, call: &Call) -> Envelope {
-    let attributes = BTreeMap::from([
-        (attribute::INVOCATION.to_owned(), "Event".to_owned()),
-        (attribute::REQUEST_ID.to_owned(), call.request_id.clone()),
-    ]);
-    Envelope {
-        id: functions.world.uuid(),
-        to: function.arn.clone(),
-        body,
-        attributes,
-        from: None,
-        principal: PRINCIPAL.to_owned(),
-        role: None,
-        policy: async_policy(),
-        dead_letter: function.dead_letter.clone(),
-        trace: call.trace.clone(),
-        not_before: None,
-        created: call.at,
-    }
-}
-
 /// Not in the model: one of the errors common to all services.
 /// <https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html>
 static ACCESS_DENIED: ErrorModel =
@@ -112,33 +91,21 @@ pub(crate) const CANNOT_ASSUME: &str = "The role defined for the function cannot
 /// Who sends Lambda's own envelopes and takes on functions' roles.
 pub(crate) const PRINCIPAL: &str = "lambda.amazonaws.com";
 
-/// How asynchronous invocations are retried.
-pub(crate) fn async_policy() -> RetryPolicy {
-    RetryPolicy {
-        max_attempts: limits::ASYNC_TRIES,
-        max_age: limits::ASYNC_AGE,
-        backoff: Backoff {
-            first: limits::ASYNC_FIRST,
-            factor: 2.0,
-            cap: limits::ASYNC_FIRST * 2,
-            jitter: false,
-            steps: Vec::new(),
-        },
-    }
-}
-
-fn refused(error: InvokeError) -> ApiError {
+fn refused(error: NotRun) -> ApiError {
     match error {
-        InvokeError::TooManyRequests(throttle) => errors::TOO_MANY_REQUESTS_EXCEPTION
+        NotRun::Loop => errors::RECURSIVE_INVOCATION_EXCEPTION.because(error.to_string()),
+        NotRun::Invoke(InvokeError::TooManyRequests(throttle)) => errors::TOO_MANY_REQUESTS_EXCEPTION
             .because("Rate Exceeded.")
             .with("Reason", wire::Value::Text(reason(throttle).to_owned())),
         // The role was there when the function was made; what became of it is in the log.
-        InvokeError::Credentials(why) => {
+        NotRun::Invoke(InvokeError::Credentials(why)) => {
             tracing::warn!(%why, "a function was not invoked");
             ACCESS_DENIED.because(CANNOT_ASSUME)
         }
-        InvokeError::Runtime(why) => errors::INVALID_RUNTIME_EXCEPTION.because(why.to_string()),
-        other => ApiError::fault(other),
+        NotRun::Runtime(_) | NotRun::Invoke(InvokeError::Runtime(_)) => {
+            errors::INVALID_RUNTIME_EXCEPTION.because(error.to_string())
+        }
+        NotRun::Invoke(other) => ApiError::fault(other),
     }
 }
 

@@ -3,7 +3,7 @@
 mod settings;
 mod shown;
 
-use super::{bare_name, find};
+use crate::called::Called;
 use crate::functions::Functions;
 use crate::mapping::Phase;
 use crate::mapping::settings::{From, Kind, Mapping};
@@ -28,12 +28,12 @@ pub(crate) async fn create(
     call: Arc<Call>,
     input: CreateEventSourceMappingRequest,
 ) -> Result<EventSourceMappingConfiguration, ApiError> {
-    let name = bare_name(&functions.home, &input.function_name, None)?;
-    functions.catalog.read(|state| find(state, &functions.home, &name).map(|_| ()))?;
+    let called = Called::parse(&functions.home, &input.function_name, None)?;
+    functions.catalog.read(|state| called.find(state, &functions.home, "").map(|_| ()))?;
     let arn = input.event_source_arn.as_deref().ok_or_else(|| invalid("EventSourceArn is required."))?;
     let arn: Arn = arn.parse().map_err(|error: names::ArnError| invalid(error.to_string()))?;
     let kind = source_kind(&arn)?;
-    let mut mapping = settings::fresh(functions.world.uuid(), name, arn, call.at);
+    let mut mapping = settings::fresh(functions.world.uuid(), called.to_string(), arn, call.at);
     settings::change(&mut mapping, &input)?;
     settings::check(&mapping, &functions)?;
     mapping.from = position(&input, kind, call.at)?;
@@ -160,7 +160,8 @@ pub(crate) async fn list(
     _: Arc<Call>,
     input: ListEventSourceMappingsRequest,
 ) -> Result<ListEventSourceMappingsResponse, ApiError> {
-    let name = input.function_name.as_deref().map(|n| bare_name(&functions.home, n, None)).transpose()?;
+    let name = input.function_name.as_deref().map(|n| Called::parse(&functions.home, n, None)).transpose()?;
+    let name = name.map(|called| called.to_string());
     let after = input.marker.unwrap_or_default();
     let page = input.max_items.unwrap_or(100).clamp(1, 100) as usize;
     let wanted = |m: &Mapping| {
@@ -193,13 +194,13 @@ pub(crate) async fn update(
 ) -> Result<EventSourceMappingConfiguration, ApiError> {
     let old = found(&functions, &input.uuid)?;
     must_be_settled(&functions, &old.uuid, "update")?;
-    let name = input.function_name.as_deref().map(|n| bare_name(&functions.home, n, None)).transpose()?;
+    let called = input.function_name.as_deref().map(|n| Called::parse(&functions.home, n, None)).transpose()?;
     let asked = settings::as_creation(input);
     let mut mapping = old.clone();
     settings::change(&mut mapping, &asked)?;
-    if let Some(name) = name {
-        functions.catalog.read(|state| find(state, &functions.home, &name).map(|_| ()))?;
-        mapping.function = name;
+    if let Some(called) = called {
+        functions.catalog.read(|state| called.find(state, &functions.home, "").map(|_| ()))?;
+        mapping.function = called.to_string();
         if let Some(twin) = twin(&functions, &mapping).filter(|uuid| *uuid != mapping.uuid) {
             return Err(exists(&mapping, &twin));
         }

@@ -1,13 +1,16 @@
-//! AddPermission, RemovePermission, GetPolicy: the function's resource policy. It is kept and shown; evaluation of
-//! policies comes with identity's.
+//! AddPermission, RemovePermission, GetPolicy: the resource policy of a function, or of a version or an alias of it. It is
+//! kept and shown; evaluation of policies comes with identity's.
 
-use super::{bare_name, check_revision, find, refuse};
+use super::{check_revision, refuse};
+use crate::called::Called;
 use crate::functions::Functions;
-use crate::state::{Change, Function};
+use crate::state::{Alias, Change, Door, Function, LATEST, State};
+use names::Arn;
 use serde_json::{Value, json};
 use shapes::lambda::{
     AddPermissionRequest, AddPermissionResponse, GetPolicyRequest, GetPolicyResponse, RemovePermissionRequest, errors,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::{ApiError, Call, Nothing};
 
@@ -24,33 +27,72 @@ pub(crate) async fn add_permission(
         ("InvokedViaFunctionUrl", input.invoked_via_function_url.is_some()),
         ("EventSourceToken", input.event_source_token.is_some()),
     ])?;
-    let name = bare_name(&functions.home, &input.function_name, input.qualifier.as_deref())?;
+    let called = Called::parse(&functions.home, &input.function_name, input.qualifier.as_deref())?;
     let revision = functions.world.uuid();
     let text = functions
         .catalog
         .change(|state| {
-            let mut function = find(state, &functions.home, &name)?.clone();
-            check_revision(&function.revision, input.revision_id.as_deref())?;
-            if function.permissions.contains_key(&input.statement_id) {
+            let mut policy = Policy::of(state, &functions, &called)?;
+            check_revision(&policy.revision, input.revision_id.as_deref())?;
+            if policy.statements.contains_key(&input.statement_id) {
                 return Err(errors::RESOURCE_CONFLICT_EXCEPTION.because(format!(
                     "The statement id ({}) provided already exists. Please provide a new statement id, or remove the existing statement.",
                     input.statement_id
                 )));
             }
-            let text = statement(&input, &function).to_string();
-            function.permissions.insert(input.statement_id.clone(), text.clone());
-            if function.permissions.values().map(String::len).sum::<usize>() > POLICY_BYTES {
+            let text = statement(&input, &called.arn(&functions.home)).to_string();
+            policy.statements.insert(input.statement_id.clone(), text.clone());
+            if policy.statements.values().map(String::len).sum::<usize>() > POLICY_BYTES {
                 return Err(errors::POLICY_LENGTH_EXCEEDED_EXCEPTION
                     .because(format!("The final policy size ({POLICY_BYTES}) is bigger than the limit ({POLICY_BYTES}).")));
             }
-            function.revision = revision;
-            Ok((vec![Change::PutFunction(Box::new(function))], text))
+            Ok((policy.put(state, &called, revision), text))
         })
         .await?;
     Ok(AddPermissionResponse { statement: Some(text) })
 }
 
-fn statement(input: &AddPermissionRequest, function: &Function) -> Value {
+/// A resource policy, and the revision of what it belongs to.
+struct Policy {
+    statements: BTreeMap<String, String>,
+    revision: String,
+}
+
+impl Policy {
+    fn of(state: &State, functions: &Functions, called: &Called) -> Result<Policy, ApiError> {
+        let function = called.find(state, &functions.home, "")?.function;
+        let Some(qualifier) = called.qualifier.as_deref().filter(|qualifier| *qualifier != LATEST) else {
+            return Ok(Policy { statements: function.permissions, revision: function.revision });
+        };
+        let alias = state.alias(&called.name, qualifier).map(|alias| alias.revision.clone());
+        let statements = state.door(&called.name, Some(qualifier)).map(|door| door.permissions.clone());
+        Ok(Policy { statements: statements.unwrap_or_default(), revision: alias.unwrap_or(function.revision) })
+    }
+
+    /// The changes that make it this.
+    fn put(self, state: &State, called: &Called, revision: String) -> Vec<Change> {
+        let function = called.name.clone();
+        let Some(qualifier) = called.qualifier.clone().filter(|qualifier| qualifier != LATEST) else {
+            let latest = state.functions.get(&function).cloned();
+            let put = |f| Change::PutFunction(Box::new(Function { permissions: self.statements, revision, ..f }));
+            return latest.map(put).into_iter().collect();
+        };
+        let known = state.door(&function, Some(&qualifier)).cloned().unwrap_or_default();
+        let door = Box::new(Door { permissions: self.statements, ..known });
+        let owner = match state.alias(&function, &qualifier).cloned() {
+            Some(alias) => {
+                Some(Change::PutAlias { function: function.clone(), alias: Box::new(Alias { revision, ..alias }) })
+            }
+            None => {
+                let version = state.version(&function, &qualifier).cloned();
+                version.map(|v| Change::PutVersion(Box::new(Function { revision, ..v })))
+            }
+        };
+        owner.into_iter().chain([Change::PutDoor { function, qualifier, door }]).collect()
+    }
+}
+
+fn statement(input: &AddPermissionRequest, resource: &Arn) -> Value {
     let who = &input.principal;
     let principal = match who.as_str() {
         "*" => json!("*"),
@@ -65,7 +107,7 @@ fn statement(input: &AddPermissionRequest, function: &Function) -> Value {
         "Effect": "Allow",
         "Principal": principal,
         "Action": input.action,
-        "Resource": function.arn,
+        "Resource": resource,
     });
     let mut condition = serde_json::Map::new();
     if let Some(arn) = &input.source_arn {
@@ -96,19 +138,18 @@ pub(crate) async fn remove_permission(
     _: Arc<Call>,
     input: RemovePermissionRequest,
 ) -> Result<Nothing, ApiError> {
-    let name = bare_name(&functions.home, &input.function_name, input.qualifier.as_deref())?;
+    let called = Called::parse(&functions.home, &input.function_name, input.qualifier.as_deref())?;
     let revision = functions.world.uuid();
     functions
         .catalog
         .change(|state| {
-            let mut function = find(state, &functions.home, &name)?.clone();
-            check_revision(&function.revision, input.revision_id.as_deref())?;
-            if function.permissions.remove(&input.statement_id).is_none() {
+            let mut policy = Policy::of(state, &functions, &called)?;
+            check_revision(&policy.revision, input.revision_id.as_deref())?;
+            if policy.statements.remove(&input.statement_id).is_none() {
                 return Err(errors::RESOURCE_NOT_FOUND_EXCEPTION
                     .because(format!("Statement {} is not found in resource policy.", input.statement_id)));
             }
-            function.revision = revision;
-            Ok((vec![Change::PutFunction(Box::new(function))], ()))
+            Ok((policy.put(state, &called, revision), ()))
         })
         .await?;
     Ok(Nothing {})
@@ -119,15 +160,12 @@ pub(crate) async fn get_policy(
     _: Arc<Call>,
     input: GetPolicyRequest,
 ) -> Result<GetPolicyResponse, ApiError> {
-    let name = bare_name(&functions.home, &input.function_name, input.qualifier.as_deref())?;
-    functions.catalog.read(|state| {
-        let function = find(state, &functions.home, &name)?;
-        if function.permissions.is_empty() {
-            return Err(no_policy());
-        }
-        let statements: Vec<Value> =
-            function.permissions.values().filter_map(|text| serde_json::from_str(text).ok()).collect();
-        let policy = json!({"Version": "2012-10-17", "Id": "default", "Statement": statements});
-        Ok(GetPolicyResponse { policy: Some(policy.to_string()), revision_id: Some(function.revision.clone()) })
-    })
+    let called = Called::parse(&functions.home, &input.function_name, input.qualifier.as_deref())?;
+    let Policy { statements, revision } = functions.catalog.read(|state| Policy::of(state, &functions, &called))?;
+    if statements.is_empty() {
+        return Err(no_policy());
+    }
+    let statements: Vec<Value> = statements.values().filter_map(|text| serde_json::from_str(text).ok()).collect();
+    let policy = json!({"Version": "2012-10-17", "Id": "default", "Statement": statements});
+    Ok(GetPolicyResponse { policy: Some(policy.to_string()), revision_id: Some(revision) })
 }

@@ -1,18 +1,19 @@
 //! GetFunction, GetFunctionConfiguration, ListFunctions.
 
-use super::{bare_name, find, not_served};
+use super::{not_served, page, version_key};
+use crate::called::{Called, Found};
 use crate::functions::Functions;
-use crate::limits;
+use crate::state::Function;
 use shapes::lambda::{
-    FunctionCodeLocation, FunctionConfiguration, GetFunctionConfigurationRequest, GetFunctionRequest,
-    GetFunctionResponse, ListFunctionsRequest, ListFunctionsResponse,
+    Concurrency, FunctionCodeLocation, FunctionConfiguration, FunctionVersion, GetFunctionConfigurationRequest,
+    GetFunctionRequest, GetFunctionResponse, ListFunctionsRequest, ListFunctionsResponse,
 };
 use std::sync::Arc;
 use wire::{ApiError, Call};
 
-fn look_up(functions: &Functions, name: &str, qualifier: Option<&str>) -> Result<crate::state::Function, ApiError> {
-    let name = bare_name(&functions.home, name, qualifier)?;
-    functions.catalog.read(|state| find(state, &functions.home, &name).cloned())
+fn look_up(functions: &Functions, name: &str, qualifier: Option<&str>) -> Result<Found, ApiError> {
+    let called = Called::parse(&functions.home, name, qualifier)?;
+    functions.catalog.read(|state| called.find(state, &functions.home, ""))
 }
 
 pub(crate) async fn get_function(
@@ -20,13 +21,19 @@ pub(crate) async fn get_function(
     _: Arc<Call>,
     input: GetFunctionRequest,
 ) -> Result<GetFunctionResponse, ApiError> {
-    let function = look_up(&functions, &input.function_name, input.qualifier.as_deref())?;
+    let found = look_up(&functions, &input.function_name, input.qualifier.as_deref())?;
+    let (reserved, tags) = functions.catalog.read(|state| {
+        let name = &found.function.name;
+        let tags = state.functions.get(name).map(|function| function.tags.clone());
+        (state.family(name).and_then(|family| family.reserved), tags.unwrap_or_default())
+    });
     // There is no S3 here to hand out a presigned URL of; the package lies unpacked in the data directory.
     let code = FunctionCodeLocation { repository_type: Some("Headwater".to_owned()), ..Default::default() };
     Ok(GetFunctionResponse {
-        configuration: Some(functions.describe(&function)),
+        configuration: Some(functions.describe(&found.function, Some(&found.arn))),
         code: Some(code),
-        tags: (!function.tags.is_empty()).then_some(function.tags),
+        tags: (!tags.is_empty()).then_some(tags),
+        concurrency: reserved.map(|n| Concurrency { reserved_concurrent_executions: Some(n as i32) }),
         ..Default::default()
     })
 }
@@ -36,8 +43,8 @@ pub(crate) async fn get_function_configuration(
     _: Arc<Call>,
     input: GetFunctionConfigurationRequest,
 ) -> Result<FunctionConfiguration, ApiError> {
-    let function = look_up(&functions, &input.function_name, input.qualifier.as_deref())?;
-    Ok(functions.describe(&function))
+    let found = look_up(&functions, &input.function_name, input.qualifier.as_deref())?;
+    Ok(functions.describe(&found.function, Some(&found.arn)))
 }
 
 pub(crate) async fn list_functions(
@@ -48,15 +55,18 @@ pub(crate) async fn list_functions(
     if input.master_region.is_some_and(|r| r != "ALL" && r != functions.home.region.as_str()) {
         return Err(not_served("MasterRegion"));
     }
-    let after = input.marker.unwrap_or_default();
-    let page = input.max_items.unwrap_or(limits::PAGE).clamp(1, limits::PAGE) as usize;
-    let mut found: Vec<_> = functions.catalog.read(|state| {
-        let from = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
-        state.functions.range::<String, _>(from).take(page + 1).map(|(_, f)| f.clone()).collect()
+    let all = input.function_version == Some(FunctionVersion::All);
+    let (found, next_marker) = functions.catalog.read(|state| {
+        let published = |name: &str| state.family(name).into_iter().flat_map(|family| family.versions.values());
+        let versions = state
+            .functions
+            .iter()
+            .flat_map(|(name, latest)| std::iter::once(latest).chain(published(name).filter(|_| all)));
+        // What separates the two sorts before all that names are made of.
+        let key = |f: &&Function| if all { format!("{}!{}", f.name, version_key(f)) } else { f.name.clone() };
+        let (found, next) = page(versions, key, input.marker.as_deref(), input.max_items);
+        (found.into_iter().cloned().collect::<Vec<_>>(), next)
     });
-    let more = found.len() > page;
-    found.truncate(page);
-    let next_marker = if more { found.last().map(|f| f.name.clone()) } else { None };
-    let described = found.iter().map(|f| functions.describe(f)).collect();
-    Ok(ListFunctionsResponse { next_marker, functions: Some(described) })
+    let shown = |f| if all { functions.describe_qualified(f) } else { functions.describe(f, None) };
+    Ok(ListFunctionsResponse { next_marker, functions: Some(found.iter().map(shown).collect()) })
 }

@@ -94,7 +94,7 @@ impl Live {
     /// takes effect at once.
     pub(super) fn role(&self) -> String {
         let role =
-            |state: &crate::state::State| state.functions.get(&self.mapping.function).map(|f| f.role.to_string());
+            |state: &crate::state::State| state.configuration(&self.mapping.function).map(|f| f.role.to_string());
         self.functions.catalog.read(role).unwrap_or_default()
     }
 
@@ -156,7 +156,7 @@ impl Live {
             }
         };
         tracing::debug!(mapping = %self.mapping.uuid, code, why, tries, "a batch failed");
-        let exists = self.functions.catalog.read(|state| state.functions.contains_key(&self.mapping.function));
+        let exists = self.functions.catalog.read(|state| state.configuration(&self.mapping.function).is_some());
         // The batch waits for a function that is gone: one that is made anew goes on where the old one stopped.
         self.tell(if exists { "PROBLEM: Function call failed" } else { "PROBLEM: The function does not exist." });
         reply

@@ -29,7 +29,7 @@ pub(crate) enum Kind {
 pub(crate) struct Mapping {
     /// Its id.
     pub(crate) uuid: String,
-    /// The function's name.
+    /// The function's name, with the version or alias where one was given: `name:qualifier`.
     pub(crate) function: String,
     /// The stream or queue.
     pub(crate) source: Arn,

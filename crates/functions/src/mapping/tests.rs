@@ -384,5 +384,6 @@ fn function() -> Change {
         dead_letter: None,
         tags: BTreeMap::new(),
         permissions: BTreeMap::new(),
+        version: crate::state::LATEST.into(),
     }))
 }

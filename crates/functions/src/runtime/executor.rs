@@ -111,6 +111,21 @@ impl Executor {
         self.house.pool.retire(name);
     }
 
+    /// The same of one version.
+    pub fn retire_version(&self, name: &str, version: &str) {
+        self.house.pool.retire_version(name, version);
+    }
+
+    /// Sets how many invocations functions without a reservation may share.
+    pub fn limit_unreserved(&self, most: usize) {
+        self.house.pool.limit_unreserved(most);
+    }
+
+    /// Invocations of functions without a reservation.
+    pub fn unreserved(&self) -> usize {
+        self.house.pool.unreserved()
+    }
+
     /// How many processes there are, and how many of them are running an invocation.
     pub fn processes(&self) -> (usize, usize) {
         self.house.pool.count(None)

@@ -2,6 +2,7 @@
 
 use super::{FunctionSpec, Throttle, limits};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use world::Timestamp;
@@ -9,6 +10,8 @@ use world::Timestamp;
 /// The processes of an executor; `T` is what one is sent to do.
 pub(super) struct Pool<T> {
     max_running: usize,
+    /// Of functions without a limit of their own, together.
+    max_unreserved: AtomicUsize,
     max_memory_mb: u64,
     inner: Mutex<Inner<T>>,
 }
@@ -41,7 +44,8 @@ const AHEAD: u64 = 4;
 
 impl<T> Pool<T> {
     pub(super) fn new(max_running: usize, max_memory_mb: u64) -> Pool<T> {
-        Pool { max_running, max_memory_mb, inner: Mutex::new(Inner { next: 1, processes: BTreeMap::new() }) }
+        let inner = Mutex::new(Inner { next: 1, processes: BTreeMap::new() });
+        Pool { max_running, max_unreserved: AtomicUsize::new(max_running), max_memory_mb, inner }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner<T>> {
@@ -51,7 +55,7 @@ impl<T> Pool<T> {
     /// Takes a free process that may run `spec`, or room for a new one, ending idle ones that stand in its way.
     pub(super) fn reserve(&self, spec: &Arc<FunctionSpec>, now: Timestamp) -> Result<Place<T>, Throttle> {
         let mut inner = self.inner();
-        inner.admit(spec, self.max_running)?;
+        inner.admit(spec, self.max_running, self.max_unreserved.load(Ordering::Relaxed))?;
         inner.outdate(spec.key(), |process| {
             !process.spec.runs_like(spec) || process.expires.since(now) < limits::CREDENTIALS_LEFT
         });
@@ -61,6 +65,8 @@ impl<T> Pool<T> {
             inner.processes.values_mut().filter(|p| !p.busy && !p.orders.is_closed() && p.spec.key() == spec.key());
         if let Some(process) = free.max_by_key(|process| process.used) {
             (process.busy, process.used) = (true, id);
+            // Its limits may have changed, and its code be held anew.
+            process.spec = spec.clone();
             return Ok(Place::Warm(process.orders.clone()));
         }
         inner.make_room(self.max_memory_mb.saturating_sub(spec.memory_mb))?;
@@ -143,6 +149,21 @@ impl<T> Pool<T> {
         }
     }
 
+    /// The same of one version.
+    pub(super) fn retire_version(&self, name: &str, version: &str) {
+        self.inner().outdate((name, version), |_| true);
+    }
+
+    /// Sets how many invocations functions without a limit of their own may share.
+    pub(super) fn limit_unreserved(&self, most: usize) {
+        self.max_unreserved.store(most.min(self.max_running), Ordering::Relaxed);
+    }
+
+    /// Invocations of functions without a limit of their own.
+    pub(super) fn unreserved(&self) -> usize {
+        self.inner().unreserved()
+    }
+
     /// How many processes there are, of one function or of all, and how many of them are running an invocation.
     pub(super) fn count(&self, name: Option<&str>) -> (usize, usize) {
         let inner = self.inner();
@@ -166,18 +187,24 @@ impl<T> Inner<T> {
         (orders, inbox)
     }
 
-    fn admit(&self, spec: &FunctionSpec, max_running: usize) -> Result<(), Throttle> {
-        let running = |name: Option<&str>| {
-            let busy = self.processes.values().filter(|process| process.busy);
-            busy.filter(|process| name.is_none_or(|name| process.spec.name == name)).count()
-        };
-        if running(None) >= max_running {
+    fn admit(&self, spec: &FunctionSpec, max_running: usize, max_unreserved: usize) -> Result<(), Throttle> {
+        let busy = || self.processes.values().filter(|process| process.busy);
+        if busy().count() >= max_running {
             return Err(Throttle::Total);
         }
         match spec.reserved_concurrency {
-            Some(limit) if running(Some(&spec.name)) >= limit => Err(Throttle::Function),
+            Some(limit) if busy().filter(|process| process.spec.name == spec.name).count() >= limit => {
+                Err(Throttle::Function)
+            }
+            None if self.unreserved() >= max_unreserved => Err(Throttle::Total),
             _ => Ok(()),
         }
+    }
+
+    /// Invocations of functions without a limit of their own.
+    fn unreserved(&self) -> usize {
+        let unreserved = |process: &&Process<T>| process.busy && process.spec.reserved_concurrency.is_none();
+        self.processes.values().filter(unreserved).count()
     }
 
     /// Drops idle processes that are `outdated`, and marks the busy ones.

@@ -224,7 +224,7 @@ fn check_queue(mapping: &Mapping, functions: &Functions) -> Result<(), ApiError>
         )));
     }
     let timeout =
-        functions.catalog.read(|state| state.functions.get(&mapping.function).map(|f| u64::from(f.timeout_s)));
+        functions.catalog.read(|state| state.configuration(&mapping.function).map(|f| u64::from(f.timeout_s)));
     let visibility = inbox.and_then(|inbox| inbox.visibility().ok()).map(|visibility| visibility.as_secs());
     match (visibility, timeout) {
         (Some(visibility), Some(timeout)) if visibility < timeout => Err(invalid(format!(
