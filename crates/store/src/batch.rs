@@ -1,4 +1,5 @@
-use crate::LogId;
+use crate::cipher::{self, DataKey};
+use crate::{KeyId, LogId};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Records for one log, framed straight into one buffer, which is what the writer hands to the kernel.
@@ -9,6 +10,10 @@ pub struct Batch {
     count: u32,
     /// Where the buffer is cut into blocks: end offset and records so far.
     cuts: Vec<(usize, u32)>,
+    /// What it is to be encrypted under.
+    key: Option<KeyId>,
+    /// Whether it has been.
+    sealed: bool,
     /// The large pieces' checksums, once the batch is complete.
     checksums: Vec<u32>,
 }
@@ -27,7 +32,8 @@ impl Batch {
 
     /// An empty batch with room for so many bytes of records.
     pub fn with_capacity(log: LogId, bytes: usize) -> Batch {
-        Batch { log, buffer: BytesMut::with_capacity(bytes), count: 0, cuts: Vec::new(), checksums: Vec::new() }
+        let buffer = BytesMut::with_capacity(bytes);
+        Batch { log, buffer, count: 0, cuts: Vec::new(), key: None, sealed: false, checksums: Vec::new() }
     }
 
     /// Adds a record.
@@ -50,6 +56,11 @@ impl Batch {
         }
     }
 
+    /// Has its records encrypted on disk under this key.
+    pub fn seal_under(&mut self, key: KeyId) {
+        self.key = Some(key);
+    }
+
     /// Records in it.
     pub fn len(&self) -> usize {
         self.count as usize
@@ -67,6 +78,25 @@ impl Batch {
     /// Bytes it takes, record headers included.
     pub(crate) fn bytes(&self) -> usize {
         self.buffer.len()
+    }
+
+    pub(crate) fn key(&self) -> Option<KeyId> {
+        self.key.filter(|_| !self.sealed)
+    }
+
+    /// Encrypts its pieces, in the caller's thread.
+    pub(crate) fn seal(&mut self, key: &DataKey) {
+        let mut sealed = BytesMut::with_capacity(self.buffer.len() + (self.cuts.len() + 1) * cipher::OVERHEAD);
+        let mut start = 0;
+        for (end, _) in &mut self.cuts {
+            key.seal(self.log.0, &self.buffer[start..*end], &mut sealed);
+            start = std::mem::replace(end, sealed.len());
+        }
+        if start < self.buffer.len() {
+            key.seal(self.log.0, &self.buffer[start..], &mut sealed);
+        }
+        self.buffer = sealed;
+        self.sealed = true;
     }
 
     /// Computes the checksums of the pieces that become blocks of their own, so that callers do it side by side and not
@@ -87,6 +117,7 @@ impl Batch {
         Pieces {
             bytes: self.buffer.freeze(),
             taken: (0, 0),
+            sealed: self.sealed,
             cuts: self.cuts.into_iter(),
             checksums: self.checksums.into_iter(),
         }
@@ -96,6 +127,7 @@ impl Batch {
 pub(crate) struct Pieces {
     bytes: Bytes,
     taken: (usize, u32),
+    sealed: bool,
     cuts: std::vec::IntoIter<(usize, u32)>,
     checksums: std::vec::IntoIter<u32>,
 }
@@ -106,6 +138,8 @@ pub(crate) struct Piece {
     pub(crate) count: u32,
     /// Where it is known already.
     pub(crate) checksum: Option<u32>,
+    /// Whether it is encrypted.
+    pub(crate) sealed: bool,
 }
 
 impl Iterator for Pieces {
@@ -115,7 +149,7 @@ impl Iterator for Pieces {
         let bytes = self.bytes.split_to(cut.0 - self.taken.0);
         let count = cut.1 - self.taken.1;
         self.taken = cut;
-        Some(Piece { bytes, count, checksum: self.checksums.next() })
+        Some(Piece { bytes, count, checksum: self.checksums.next(), sealed: self.sealed })
     }
 }
 

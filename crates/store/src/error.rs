@@ -1,4 +1,4 @@
-use crate::LogId;
+use crate::{KeyId, LogId};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +34,27 @@ pub enum OpenError {
         /// Ours.
         expected: u32,
     },
+    /// There are encrypted records, and no master key was given.
+    #[error(
+        "this data directory holds encrypted streams, and no master key is configured: give the one they were encrypted \
+         under ([encryption] master_key_file)"
+    )]
+    NoMasterKey,
+    /// The data keys are wrapped under another one.
+    #[error(
+        "the master key is not the one that this data directory's encrypted streams were encrypted under: give that one \
+         as [encryption] master_key_file, or as previous_master_key_file where it was replaced"
+    )]
+    WrongMasterKey,
+    /// The data keys are not as they were written.
+    #[error("the data keys of the encrypted streams are damaged: {why}")]
+    Keys {
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Their log could not be read or written.
+    #[error("cannot ready the data keys of the encrypted streams: {0}")]
+    Store(#[from] StoreError),
     /// The file system said no.
     #[error("cannot {doing} {path}: {source}")]
     Io {
@@ -68,6 +89,12 @@ pub enum StoreError {
     /// No such log: never created, or dropped.
     #[error("there is no log {0:?}")]
     NoLog(LogId),
+    /// No such data key: never made, or dropped.
+    #[error("there is no data key {0:?}")]
+    NoKey(KeyId),
+    /// A data key cannot be made without a master key to wrap it under.
+    #[error("no master key is configured")]
+    NoMasterKey,
     /// More than one call may carry.
     #[error("{bytes} bytes in one call; at most {limit} are taken")]
     TooLarge {

@@ -5,22 +5,27 @@
 //! refuses to start; every queue in here has a limit in bytes or entries.
 //! What it is not: it knows no AWS word, interprets no payload and opens no socket.
 //! Entry points: [`Store::open`], [`Catalog::open`], [`Queue::open`], [`Store::blobs`]. Every byte on disk is described
-//! in `FORMATS.md`, the reasons in `docs/adr/0001-one-journal.md`.
+//! in `FORMATS.md`, the reasons in `docs/adr/0001-one-journal.md`
+//! and `docs/adr/0070-sealed-in-pieces.md`.
 
 mod batch;
 mod blobs;
 mod catalog;
+mod cipher;
 mod error;
 mod journal;
 mod queue;
 mod store;
+mod vault;
 
 pub use batch::Batch;
 pub use blobs::{BlobError, Blobs};
 pub use catalog::{Catalog, State};
+pub use cipher::MasterKey;
 pub use error::{OpenError, StoreError};
 pub use queue::{Message, Order, Queue, QueueCounts, Received, Sending};
 pub use store::{Durability, Store, StoreOptions, Submitted, Writer};
+pub use vault::{KeyId, MasterKeys};
 pub use world::Timestamp;
 
 use bytes::Bytes;
@@ -47,6 +52,8 @@ pub struct Record {
     pub at: Timestamp,
     /// Its bytes: a slice of the buffer that was read, which lives as long as any of its slices.
     pub data: Bytes,
+    /// Whether it is encrypted on disk.
+    pub sealed: bool,
 }
 
 /// How much one read may return. At least one record is returned if there is any.

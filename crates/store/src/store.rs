@@ -1,9 +1,16 @@
 use crate::journal::Journal;
-use crate::{Appended, Batch, Blobs, Extent, LogId, OpenError, ReadLimit, Record, StoreError, Timestamp, Usage};
+use crate::vault::{self, Vault};
+use crate::{
+    Appended, Batch, Blobs, Extent, KeyId, LogId, MasterKeys, OpenError, ReadLimit, Record, StoreError, Timestamp,
+    Usage,
+};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 use world::World;
+
+/// Records of the keys' log that may say nothing any more before they are taken together.
+const KEYS_SLACK: usize = 64;
 
 /// One data directory. Cheap to clone.
 #[derive(Clone)]
@@ -53,9 +60,22 @@ pub enum Writer {
 impl Store {
     /// Opens a data directory (created where it does not exist), takes its lock and recovers what it holds.
     pub async fn open(world: &World, dir: &Path, options: StoreOptions) -> Result<Store, OpenError> {
-        let journal = Journal::open(world, dir, options)?;
+        Store::open_with_keys(world, dir, options, None).await
+    }
+
+    /// Opens a data directory whose records may be encrypted, or are to be. Data keys that are wrapped under the previous
+    /// master key are wrapped anew.
+    pub async fn open_with_keys(
+        world: &World,
+        dir: &Path,
+        options: StoreOptions,
+        masters: Option<MasterKeys>,
+    ) -> Result<Store, OpenError> {
+        let journal = Journal::open(world, dir, options, Vault::new(&world.entropy, masters))?;
         let blobs = Blobs::open(world, &dir.join("blobs"))?;
-        Ok(Store(Arc::new(Inner { journal, blobs, world: world.clone() })))
+        let store = Store(Arc::new(Inner { journal, blobs, world: world.clone() }));
+        store.load_keys().await?;
+        Ok(store)
     }
 
     /// The id of the log with this name; created, durably, where there is none.
@@ -84,6 +104,61 @@ impl Store {
     /// Forgets several logs at once: after a crash all are there or none. Logs that are not there are no error.
     pub async fn drop_logs(&self, logs: Vec<LogId>) -> Result<(), StoreError> {
         self.0.journal.drop_logs(logs).await
+    }
+
+    async fn load_keys(&self) -> Result<(), OpenError> {
+        let Some(log) = self.find_log(vault::LOG) else { return Ok(()) };
+        let (mut records, mut from) = (Vec::new(), 0);
+        while let page = self.read(log, from, ReadLimit { records: 1000, bytes: 1 << 20 })?
+            && let Some(last) = page.last()
+        {
+            from = last.index + 1;
+            records.extend(page.into_iter().map(|record| record.data));
+        }
+        let vault = self.0.journal.vault();
+        let stale = vault.load(&records)?;
+        // Half of them say nothing any more.
+        let long = records.len() > 2 * vault.len() + KEYS_SLACK;
+        if let Some(fresh) = (stale || long).then(|| vault.fresh(log)).flatten() {
+            let appended = self.append(vec![fresh]).await?;
+            self.trim(log, appended[0].first)?;
+            if stale {
+                tracing::info!(keys = vault.len(), "the data keys are wrapped under the new master key");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a master key, so that [`Store::make_key`] works.
+    pub fn can_seal(&self) -> bool {
+        self.0.journal.vault().can_make()
+    }
+
+    /// Makes a data key for [`Batch::seal_under`], durably. `label` says whose it is.
+    pub async fn make_key(&self, label: &str) -> Result<KeyId, StoreError> {
+        let vault = self.0.journal.vault();
+        if !vault.can_make() {
+            return Err(StoreError::NoMasterKey);
+        }
+        let _turn = vault.turn.lock().await;
+        let log = self.log(vault::LOG).await?;
+        let (id, made, batch) = vault.make(log, label)?;
+        self.append(vec![batch]).await?;
+        vault.hold(id, made);
+        Ok(id)
+    }
+
+    /// Forgets the data keys with this label, durably. What is encrypted under them can no longer be read by anybody.
+    pub async fn drop_keys(&self, label: &str) -> Result<(), StoreError> {
+        let vault = self.0.journal.vault();
+        let Some(log) = self.find_log(vault::LOG) else { return Ok(()) };
+        let _turn = vault.turn.lock().await;
+        let (ids, batch) = vault.labelled(log, label);
+        if !ids.is_empty() {
+            self.append(vec![batch]).await?;
+            vault.drop_keys(&ids);
+        }
+        Ok(())
     }
 
     /// Appends; durable when it returns. After a crash either all batches of the call are there or none.

@@ -103,5 +103,6 @@ fn moved(entry: &Entry) -> BlockHead {
         bytes: entry.bytes,
         checksum: entry.checksum,
         relocated: true,
+        sealed: entry.sealed,
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct BlockHead {
     pub(crate) checksum: u32,
     /// It was written before, into a segment that is given up.
     pub(crate) relocated: bool,
+    /// Its body is encrypted.
+    pub(crate) sealed: bool,
 }
 
 impl BlockHead {
@@ -64,19 +66,22 @@ impl BlockHead {
         out.put_u32_le(self.count);
         out.put_u32_le(self.bytes);
         out.put_u32_le(self.checksum);
-        out.put_u32_le(u32::from(self.relocated));
+        out.put_u32_le(u32::from(self.relocated) | u32::from(self.sealed) << 1);
     }
 
     fn decode(mut from: &[u8]) -> BlockHead {
-        BlockHead {
+        let head = BlockHead {
             log: from.get_u64_le(),
             first: from.get_u64_le(),
             at: Timestamp(from.get_i64_le()),
             count: from.get_u32_le(),
             bytes: from.get_u32_le(),
             checksum: from.get_u32_le(),
-            relocated: from.get_u32_le() & 1 == 1,
-        }
+            relocated: false,
+            sealed: false,
+        };
+        let flags = from.get_u32_le();
+        BlockHead { relocated: flags & 1 == 1, sealed: flags & 2 == 2, ..head }
     }
 }
 
@@ -163,7 +168,16 @@ mod tests {
 
     fn block(log: u64, first: u64, body: &[u8]) -> BlockHead {
         let checksum = crc32c::crc32c(body);
-        BlockHead { log, first, at: Timestamp(7), count: 3, bytes: body.len() as u32, checksum, relocated: false }
+        BlockHead {
+            log,
+            first,
+            at: Timestamp(7),
+            count: 3,
+            bytes: body.len() as u32,
+            checksum,
+            relocated: false,
+            sealed: log % 2 == 1,
+        }
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use super::meta::{LogState, Meta};
 use super::segment::Segment;
 use crate::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -19,6 +20,7 @@ pub(crate) struct Entry {
     pub(crate) bytes: u32,
     pub(crate) count: u32,
     pub(crate) checksum: u32,
+    pub(crate) sealed: bool,
 }
 
 impl Entry {
@@ -31,6 +33,7 @@ impl Entry {
             bytes: block.bytes,
             count: block.count,
             checksum: block.checksum,
+            sealed: block.sealed,
         }
     }
     pub(crate) fn next(&self) -> u64 {
@@ -99,7 +102,7 @@ pub(crate) struct Log {
     pub(crate) durable_first: u64,
     pub(crate) next: u64,
     pub(crate) last_at: Timestamp,
-    /// In the order of their indexes, without gaps.
+    /// In the order of their indexes, without gaps. The times of their last records never go back.
     pub(crate) spans: VecDeque<Span>,
     pub(crate) watch: watch::Sender<u64>,
 }
@@ -273,6 +276,22 @@ impl Index {
             name: log.name.to_string(),
         };
         Meta::Checkpoint { next_log: self.next_log, logs: self.logs.iter().map(state).collect() }
+    }
+
+    /// The first block of the active segment that holds some of these indexes of a log and whose time is `at` or later.
+    /// The indexes are those of one span, or the end of one.
+    pub(crate) fn active_block_at(&self, log: u64, indexes: Range<u64>, at: Timestamp) -> Option<Entry> {
+        let holds = |index| self.blocks.range((log, 0)..=(log, index)).next_back().map(|(_, entry)| *entry);
+        let Range { start: mut low, end: mut high } = indexes;
+        while low < high {
+            let entry = holds(low + (high - low) / 2)?;
+            if entry.at < at {
+                low = entry.next().max(low + (high - low) / 2 + 1);
+            } else {
+                high = entry.first.max(low);
+            }
+        }
+        if low < indexes.end { holds(low) } else { None }
     }
 
     /// Up to `max` blocks of the active segment from the one that holds `index` on.

@@ -13,6 +13,7 @@ mod segment;
 mod writer;
 
 use crate::store::Writer as Mode;
+use crate::vault::Vault;
 use crate::{Appended, Batch, Extent, LogId, OpenError, StoreError, StoreOptions, Usage};
 use index::Index;
 use plan::{Request, Work};
@@ -36,6 +37,7 @@ pub(crate) struct Journal {
     world: World,
     options: StoreOptions,
     index: RwLock<Index>,
+    vault: Vault,
     inbox: Mutex<Inbox>,
     /// The inbox has something for the writer's thread.
     ready: Condvar,
@@ -67,7 +69,12 @@ impl Inbox {
 }
 
 impl Journal {
-    pub(crate) fn open(world: &World, dir: &Path, mut options: StoreOptions) -> Result<Arc<Journal>, OpenError> {
+    pub(crate) fn open(
+        world: &World,
+        dir: &Path,
+        mut options: StoreOptions,
+        vault: Vault,
+    ) -> Result<Arc<Journal>, OpenError> {
         // Offsets within a segment are 32 bits wide.
         options.segment_bytes = options.segment_bytes.clamp(4096, 1 << 31).next_multiple_of(frame::ALIGN);
         let lock = recover::lock(&world.disk, dir)?;
@@ -76,6 +83,7 @@ impl Journal {
             world: world.clone(),
             options,
             index: RwLock::new(found.index),
+            vault,
             inbox: Mutex::default(),
             ready: Condvar::new(),
             room: Arc::new(Semaphore::new(MAX_WAITING_BYTES)),
@@ -95,6 +103,9 @@ impl Journal {
         Ok(journal)
     }
 
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
     fn read_index(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().expect("no panic holds this lock")
     }
@@ -135,12 +146,14 @@ impl Journal {
         mut batches: Vec<Batch>,
     ) -> Result<oneshot::Receiver<Result<Vec<Appended>, StoreError>>, StoreError> {
         let (done, result) = oneshot::channel();
+        self.vault.seal(&mut batches)?;
         let bytes = complete(&mut batches)?;
         self.submit(Work::Append { batches, done: Some(done) }, bytes).await?;
         Ok(result)
     }
 
     pub(crate) async fn append_lazy(self: &Arc<Self>, mut batches: Vec<Batch>) -> Result<(), StoreError> {
+        self.vault.seal(&mut batches)?;
         let bytes = complete(&mut batches)?;
         self.submit(Work::Append { batches, done: None }, bytes).await?;
         if self.options.writer == Mode::Inline && !self.flush_planned.swap(true, Ordering::Relaxed) {

@@ -121,6 +121,7 @@ pub(super) fn meta_block(records: &[Meta]) -> Option<Block> {
         bytes: u32::try_from(body.len()).expect("the journal's own records are small"),
         checksum: crc32c::crc32c(&body),
         relocated: false,
+        sealed: false,
     };
     (!records.is_empty()).then(|| Block { head, parts: vec![body.freeze()] })
 }
@@ -222,12 +223,16 @@ impl Planner<'_> {
         tail.at = tail.at.max(now);
         let (mut next, at, mut open) = (tail.next, tail.at, tail.open);
         let first = next;
-        for Piece { bytes, count, checksum } in batch.into_pieces() {
-            let block = match open.filter(|i| self.group.blocks[*i].head.bytes as usize + bytes.len() <= BLOCK_BYTES) {
+        for Piece { bytes, count, checksum, sealed } in batch.into_pieces() {
+            let joins = |i: &usize| {
+                let head = &self.group.blocks[*i].head;
+                head.sealed == sealed && head.bytes as usize + bytes.len() <= BLOCK_BYTES
+            };
+            let block = match open.filter(joins) {
                 Some(i) => i,
                 None => {
-                    let head =
-                        BlockHead { log: log.0, first: next, at, count: 0, bytes: 0, checksum: 0, relocated: false };
+                    let (log, first, relocated) = (log.0, next, false);
+                    let head = BlockHead { log, first, at, count: 0, bytes: 0, checksum: 0, relocated, sealed };
                     self.group.blocks.push(Block { head, parts: Vec::new() });
                     self.group.blocks.len() - 1
                 }

@@ -16,7 +16,7 @@ impl Journal {
         while !out.full {
             let Some((segment, entries)) = self.locate(log, &mut out.from)? else { break };
             let before = out.from;
-            segment.read(&entries, &mut out)?;
+            segment.read(&self.vault, &entries, &mut out)?;
             if out.from == before && !out.full {
                 return Err(segment.damaged(&format!("record {before} of log {} is missing", log.0)));
             }
@@ -61,13 +61,13 @@ impl Journal {
             let index = self.read_index();
             let Some(log) = index.logs.get(&id.0) else { return Ok(0) };
             from = from.max(log.first);
-            let later = |span: &&super::index::Span| span.run.next > from && span.run.last_at >= at;
-            let Some(span) = log.spans.iter().find(later).copied() else { return Ok(log.next) };
+            // Neither indexes nor times go back from span to span.
+            let i = log.spans.partition_point(|span| span.run.next <= from || span.run.last_at < at);
+            let Some(span) = log.spans.get(i).copied() else { return Ok(log.next) };
             from = from.max(span.run.first);
             let segment = index.segments.get(&span.segment).map(|tenure| tenure.segment.clone());
             let block = if span.segment == index.active {
-                let mut blocks = index.blocks.range((id.0, 0)..(id.0, span.run.next)).map(|(_, entry)| entry);
-                blocks.find(|entry| entry.next() > from && entry.at >= at).copied()
+                index.active_block_at(id.0, from..span.run.next, at)
             } else {
                 drop(index);
                 segment.map_or(Ok(None), |segment| segment.block_at(id.0, from, at))?

@@ -7,7 +7,7 @@ use super::scan::{End, Frame, scan};
 use super::sealed::{self, HEADER, Last};
 use super::segment::{Blocks, Segment, index_path, segment_path, spare_path};
 use super::writer::Tail;
-use crate::OpenError;
+use crate::{OpenError, Timestamp};
 use bytes::{Buf, Bytes};
 use std::collections::BTreeMap;
 use std::io;
@@ -374,6 +374,12 @@ fn spans(log: &Log, runs: Vec<(u64, Run)>) -> Result<Vec<Span>, String> {
             at += 1;
         }
     }
+    // Of a run that is cut, the last time is only known not to be later than the next one's.
+    let mut bound = Timestamp(i64::MAX);
+    for span in spans.iter_mut().rev() {
+        span.run.last_at = span.run.last_at.min(bound);
+        bound = span.run.last_at;
+    }
     let mut next = log.durable_first;
     for span in &spans {
         if span.run.first != next {
@@ -397,7 +403,6 @@ fn part(run: &Run, first: u64, next: u64) -> Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Timestamp;
     use crate::journal::meta::LogState;
     use proptest::prelude::*;
 

@@ -4,6 +4,8 @@ use super::index::{Entry, Run};
 use crate::Timestamp;
 use bytes::{Buf, BufMut};
 
+/// In an entry's count: its block is encrypted. No block has so many records.
+const SEALED: u32 = 1 << 31;
 const MAGIC: &[u8; 8] = b"HWINDEX1";
 pub(crate) const HEADER: usize = 56;
 pub(crate) const RUN: usize = 48;
@@ -102,13 +104,13 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     out.put_i64_le(entry.at.0);
     out.put_u32_le(entry.offset);
     out.put_u32_le(entry.bytes);
-    out.put_u32_le(entry.count);
+    out.put_u32_le(entry.count | if entry.sealed { SEALED } else { 0 });
     out.put_u32_le(entry.checksum);
 }
 
 /// Reads one entry's [`ENTRY`] bytes.
 pub(crate) fn decode_entry(mut from: &[u8]) -> Entry {
-    Entry {
+    let entry = Entry {
         log: from.get_u64_le(),
         first: from.get_u64_le(),
         at: Timestamp(from.get_i64_le()),
@@ -116,7 +118,9 @@ pub(crate) fn decode_entry(mut from: &[u8]) -> Entry {
         bytes: from.get_u32_le(),
         count: from.get_u32_le(),
         checksum: from.get_u32_le(),
-    }
+        sealed: false,
+    };
+    Entry { count: entry.count & !SEALED, sealed: entry.count & SEALED != 0, ..entry }
 }
 
 #[cfg(test)]
@@ -126,7 +130,8 @@ mod tests {
 
     #[test]
     fn an_index_comes_back_and_damage_shows() {
-        let entry = Entry { log: 2, first: 5, at: Timestamp(9), offset: 64, bytes: 100, count: 3, checksum: 77 };
+        let entry =
+            Entry { log: 2, first: 5, at: Timestamp(9), offset: 64, bytes: 100, count: 3, checksum: 77, sealed: true };
         let runs = [Run { log: 2, first: 5, next: 8, bytes: 100, first_at: Timestamp(9), last_at: Timestamp(9) }];
         let mut file = encode(4, Last { group: 11, checksum: 12, end: 164 }, &runs, &[entry]);
         let header = decode_header(&file).unwrap();

@@ -5,6 +5,7 @@ use super::index::Entry;
 use super::scan::{End, scan};
 use super::sealed::{self, ENTRY, Header};
 use crate::batch::take_record;
+use crate::vault::Vault;
 use crate::{ReadLimit, Record, StoreError};
 use bytes::{Bytes, BytesMut};
 use std::io;
@@ -131,7 +132,7 @@ impl Segment {
     }
 
     /// Reads records from these blocks, which follow one another in index and offset, until `out` is full.
-    pub(crate) fn read(&self, mut entries: &[Entry], out: &mut Reading) -> Result<(), StoreError> {
+    pub(crate) fn read(&self, vault: &Vault, mut entries: &[Entry], out: &mut Reading) -> Result<(), StoreError> {
         while let (Some(first), false) = (entries.first(), out.full) {
             let start = u64::from(first.offset);
             let end = |entry: &Entry| u64::from(entry.offset) + u64::from(entry.bytes);
@@ -152,6 +153,7 @@ impl Segment {
                 let at = (u64::from(entry.offset) - start) as usize;
                 let block = bytes.slice(at..at + entry.bytes as usize);
                 self.verify(entry, &block)?;
+                let block = if entry.sealed { vault.open(entry.log, &block)? } else { block };
                 out.take(entry, block).ok_or_else(|| self.damaged("a block's records do not add up"))?;
                 if out.full {
                     break;
@@ -199,7 +201,7 @@ impl Reading {
             }
             self.bytes += data.len();
             self.from = index + 1;
-            self.records.push(Record { index, at: entry.at, data });
+            self.records.push(Record { index, at: entry.at, data, sealed: entry.sealed });
         }
         block.is_empty().then_some(())
     }
