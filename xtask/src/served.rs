@@ -44,6 +44,8 @@ pub const SERVED: &[Served] = &[
             "RegisterStreamConsumer",
             "RemoveTagsFromStream",
             "SplitShard",
+            "StartStreamEncryption",
+            "StopStreamEncryption",
             "SubscribeToShard",
             "TagResource",
             "UntagResource",

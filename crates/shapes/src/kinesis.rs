@@ -144,8 +144,18 @@ static OPERATIONS: &[OperationEntry] = &[
     },
     OperationEntry { name: "RestoreDeadLetterQueueRecords", method: "POST", uri: "/", model: None },
     OperationEntry { name: "SplitShard", method: "POST", uri: "/", model: Some(&operations::SPLIT_SHARD) },
-    OperationEntry { name: "StartStreamEncryption", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "StopStreamEncryption", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "StartStreamEncryption",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::START_STREAM_ENCRYPTION),
+    },
+    OperationEntry {
+        name: "StopStreamEncryption",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::STOP_STREAM_ENCRYPTION),
+    },
     OperationEntry { name: "SubscribeToShard", method: "POST", uri: "/", model: Some(&operations::SUBSCRIBE_TO_SHARD) },
     OperationEntry { name: "TagResource", method: "POST", uri: "/", model: Some(&operations::TAG_RESOURCE) },
     OperationEntry { name: "UntagResource", method: "POST", uri: "/", model: Some(&operations::UNTAG_RESOURCE) },
@@ -654,6 +664,44 @@ pub mod operations {
             &errors::ACCESS_DENIED_EXCEPTION,
         ],
     };
+    pub static START_STREAM_ENCRYPTION: OperationModel = OperationModel {
+        name: "StartStreamEncryption",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::START_STREAM_ENCRYPTION_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::KMS_DISABLED_EXCEPTION,
+            &errors::KMS_INVALID_STATE_EXCEPTION,
+            &errors::KMS_ACCESS_DENIED_EXCEPTION,
+            &errors::KMS_NOT_FOUND_EXCEPTION,
+            &errors::KMS_OPT_IN_REQUIRED,
+            &errors::KMS_THROTTLING_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+        ],
+    };
+    pub static STOP_STREAM_ENCRYPTION: OperationModel = OperationModel {
+        name: "StopStreamEncryption",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::STOP_STREAM_ENCRYPTION_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_ARGUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_IN_USE_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+        ],
+    };
     pub static SUBSCRIBE_TO_SHARD: OperationModel = OperationModel {
         name: "SubscribeToShard",
         method: "POST",
@@ -992,6 +1040,20 @@ impl wire::Operation for SplitShardOp {
     type Input = SplitShardInput;
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::SPLIT_SHARD;
+}
+/// The operation StartStreamEncryption.
+pub struct StartStreamEncryptionOp;
+impl wire::Operation for StartStreamEncryptionOp {
+    type Input = StartStreamEncryptionInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::START_STREAM_ENCRYPTION;
+}
+/// The operation StopStreamEncryption.
+pub struct StopStreamEncryptionOp;
+impl wire::Operation for StopStreamEncryptionOp {
+    type Input = StopStreamEncryptionInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::STOP_STREAM_ENCRYPTION;
 }
 impl wire::EventOperation for SubscribeToShardOp {
     type Event = SubscribeToShardEventStream;
@@ -1626,11 +1688,31 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `StartStreamEncryptionInput`
+    StartStreamEncryptionInput: schema::START_STREAM_ENCRYPTION_INPUT {
+        stream_name "StreamName": Option<String>,
+        encryption_type "EncryptionType": EncryptionType,
+        key_id "KeyId": String,
+        stream_arn "StreamARN": Option<String>,
+        stream_id "StreamId": Option<String>,
+    }
+}
+wire::shape! {
     /// `StartingPosition`
     StartingPosition: schema::STARTING_POSITION {
         r#type "Type": ShardIteratorType,
         sequence_number "SequenceNumber": Option<String>,
         timestamp "Timestamp": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `StopStreamEncryptionInput`
+    StopStreamEncryptionInput: schema::STOP_STREAM_ENCRYPTION_INPUT {
+        stream_name "StreamName": Option<String>,
+        encryption_type "EncryptionType": EncryptionType,
+        key_id "KeyId": String,
+        stream_arn "StreamARN": Option<String>,
+        stream_id "StreamId": Option<String>,
     }
 }
 wire::shape! {
@@ -4414,6 +4496,56 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static START_STREAM_ENCRYPTION_INPUT: Schema = Schema {
+        name: "StartStreamEncryptionInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "EncryptionType",
+                    wire: "EncryptionType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ENCRYPTION_TYPE,
+                },
+                Member {
+                    name: "KeyId",
+                    wire: "KeyId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &KEY_ID,
+                },
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static STARTING_POSITION: Schema = Schema {
         name: "StartingPosition",
         kind: Kind::Structure {
@@ -4441,6 +4573,56 @@ pub mod schema {
                     place: Place::Body,
                     required: false,
                     schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static STOP_STREAM_ENCRYPTION_INPUT: Schema = Schema {
+        name: "StopStreamEncryptionInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StreamName",
+                    wire: "StreamName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_NAME,
+                },
+                Member {
+                    name: "EncryptionType",
+                    wire: "EncryptionType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ENCRYPTION_TYPE,
+                },
+                Member {
+                    name: "KeyId",
+                    wire: "KeyId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &KEY_ID,
+                },
+                Member {
+                    name: "StreamARN",
+                    wire: "StreamARN",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ARN,
+                },
+                Member {
+                    name: "StreamId",
+                    wire: "StreamId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STREAM_ID,
                 },
             ],
             payload: None,

@@ -109,6 +109,10 @@ pub(crate) fn shards_on_demand(region: &str) -> u32 {
     }
 }
 
+/// `StartStreamEncryption` calls of a stream in a day, and as many `StopStreamEncryption` calls.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_StartStreamEncryption.html>
+pub(crate) const ENCRYPTIONS_PER_DAY: usize = 25;
+
 /// MiB per second that `UpdateStreamWarmThroughput` takes.
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateStreamWarmThroughput.html>
 pub(crate) const WARM_MIBPS: u32 = 10_240;

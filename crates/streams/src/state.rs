@@ -76,6 +76,24 @@ pub(crate) struct Stream {
     /// Its registered consumers by name.
     #[serde(default)]
     pub(crate) consumers: BTreeMap<String, Consumer>,
+    /// How its records are encrypted on disk from now on, if they are.
+    #[serde(default)]
+    pub(crate) encryption: Option<Encryption>,
+    /// When encryption was started, within a day.
+    #[serde(default)]
+    pub(crate) encrypted: Vec<Timestamp>,
+    /// When it was stopped, within a day.
+    #[serde(default)]
+    pub(crate) decrypted: Vec<Timestamp>,
+}
+
+/// How a stream's records are encrypted on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Encryption {
+    /// The KMS key as its owner named it.
+    pub(crate) key_id: String,
+    /// The store's data key.
+    pub(crate) key: u32,
 }
 
 /// Where a stream is in its life.
@@ -153,7 +171,7 @@ pub(crate) enum Change {
     /// The key for tokens was made.
     TokenKey(Vec<u8>),
     /// A stream is asked for.
-    Created(Stream),
+    Created(Box<Stream>),
     /// It has its shards.
     Activated {
         /// The stream.
@@ -263,6 +281,15 @@ pub(crate) enum Change {
         /// What happens.
         change: ConsumerChange,
     },
+    /// Its records are encrypted from now on, under another key, or no longer.
+    Encrypted {
+        /// The stream.
+        name: String,
+        /// How, if so.
+        encryption: Option<Encryption>,
+        /// Since when.
+        at: Timestamp,
+    },
     /// The account's commitment.
     Committed(Commitment),
     /// Records are kept longer or shorter.
@@ -290,7 +317,7 @@ impl store::State for State {
         match change {
             Change::TokenKey(key) => self.token_key.clone_from(key),
             Change::Created(stream) => {
-                self.streams.insert(stream.name.clone(), stream.clone());
+                self.streams.insert(stream.name.clone(), Stream::clone(stream));
             }
             Change::Activated { name, shards } => self.with(name, |stream| {
                 stream.shards.clone_from(shards);
@@ -330,6 +357,10 @@ impl store::State for State {
             Change::Consumer { name, consumer, change } => {
                 self.with(name, |stream| consumer::apply(&mut stream.consumers, consumer, change));
             }
+            Change::Encrypted { name, encryption, at } => self.with(name, |stream| {
+                remember(if encryption.is_some() { &mut stream.encrypted } else { &mut stream.decrypted }, *at);
+                stream.encryption.clone_from(encryption);
+            }),
             Change::Committed(commitment) => self.commitment = *commitment,
             Change::Deleted { name } => {
                 self.streams.remove(name);

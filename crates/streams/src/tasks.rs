@@ -64,6 +64,8 @@ async fn finish(streams: &Arc<Streams>, live: &LiveStream) -> Result<(), ApiErro
         Status::Updating => match stream.reshape {
             Some(reshape) => reshard(streams, live, reshape).await,
             None => {
+                // What entered before the change is durable, or never acknowledged, before it is said to be done.
+                drop(live.gate.clone().write_owned().await);
                 let change = Change::Settled { name: stream.name.clone() };
                 streams.change(stream.name.clone(), |_| Ok(vec![change])).await
             }
@@ -88,6 +90,7 @@ async fn finish(streams: &Arc<Streams>, live: &LiveStream) -> Result<(), ApiErro
         Status::Deleting => {
             let logs = streams.store().logs(&log_prefix(&stream.name));
             streams.store().drop_logs(logs.into_iter().map(|(_, log)| log).collect()).await?;
+            streams.store().drop_keys(&log_prefix(&stream.name)).await?;
             let change = Change::Deleted { name: stream.name.clone() };
             streams.change(stream.name.clone(), |_| Ok(vec![change])).await
         }

@@ -8,7 +8,7 @@ use crate::streams::Asked;
 use names::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::{Batch, StoreError};
+use store::{Batch, KeyId, StoreError};
 use tokio::sync::OwnedRwLockReadGuard;
 use wire::ApiError;
 
@@ -91,6 +91,9 @@ impl Streams {
             let shard = &stream.shards[*place];
             let mut flow = shard.flow(now);
             let mut batch = Batch::with_capacity(shard.log, group.bytes + 8 * puts.len());
+            if let Some(encryption) = &stream.def.encryption {
+                batch.seal_under(KeyId(encryption.key));
+            }
             for (put, written) in puts.iter().zip(&mut written).filter(|(_, written)| written.place == *place) {
                 if flow.as_mut().is_some_and(|flow| !flow.admit(put.counted())) {
                     continue;

@@ -49,6 +49,9 @@ pub(crate) async fn create_stream(
         shard_metrics: BTreeSet::new(),
         policies: BTreeMap::new(),
         consumers: BTreeMap::new(),
+        encryption: None,
+        encrypted: Vec::new(),
+        decrypted: Vec::new(),
     };
     let home = streams.home().clone();
     let decided = streams.change(name.clone(), move |state| {
@@ -59,7 +62,7 @@ pub(crate) async fn create_stream(
         if mode == Mode::OnDemand {
             check_on_demand(&home, state)?;
         }
-        Ok(vec![Change::Created(stream)])
+        Ok(vec![Change::Created(Box::new(stream))])
     });
     decided.await?;
     Ok(Nothing {})

@@ -40,8 +40,8 @@ pub(crate) async fn describe_stream(
         retention_period_hours: def.retention_hours as i32,
         stream_creation_timestamp: def.created,
         enhanced_monitoring: monitoring_shape(&def.shard_metrics),
-        encryption_type: Some(EncryptionType::None),
-        key_id: None,
+        encryption_type: Some(encryption_shape(def)),
+        key_id: def.encryption.as_ref().map(|encryption| encryption.key_id.clone()),
     };
     Ok(DescribeStreamOutput { stream_description })
 }
@@ -62,7 +62,8 @@ pub(crate) async fn describe_stream_summary(
         retention_period_hours: def.retention_hours as i32,
         stream_creation_timestamp: def.created,
         enhanced_monitoring: monitoring_shape(&def.shard_metrics),
-        encryption_type: Some(EncryptionType::None),
+        encryption_type: Some(encryption_shape(def)),
+        key_id: def.encryption.as_ref().map(|encryption| encryption.key_id.clone()),
         open_shard_count: def.open().count() as i32,
         consumer_count: Some(def.consumers.len() as i32),
         max_record_size_in_ki_b: Some(def.record_kib as i32),
@@ -117,6 +118,10 @@ pub(crate) fn status_shape(status: Status) -> StreamStatus {
         Status::Updating => StreamStatus::Updating,
         Status::Deleting => StreamStatus::Deleting,
     }
+}
+
+fn encryption_shape(stream: &state::Stream) -> EncryptionType {
+    if stream.encryption.is_some() { EncryptionType::Kms } else { EncryptionType::None }
 }
 
 pub(crate) fn mode_shape(mode: Mode) -> StreamModeDetails {

@@ -11,8 +11,8 @@ use crate::streams::asked;
 use crate::token::ShardIterator;
 use names::Timestamp;
 use shapes::kinesis::{
-    ChildShard, GetRecordsInput, GetRecordsOutput, GetShardIteratorInput, GetShardIteratorOutput, Record,
-    ShardIteratorType, errors,
+    ChildShard, EncryptionType, GetRecordsInput, GetRecordsOutput, GetShardIteratorInput, GetShardIteratorOutput,
+    Record, ShardIteratorType, errors,
 };
 use std::sync::Arc;
 use store::{ReadLimit, StoreError};
@@ -185,7 +185,7 @@ fn read(
             approximate_arrival_timestamp: Some(Timestamp::from_millis(stored.at.millis())),
             partition_key: Some(record.key().to_owned()),
             data: record.data,
-            encryption_type: None,
+            encryption_type: stored.sealed.then_some(EncryptionType::Kms),
         });
     }
     if let Some(mut flow) = shard.flow(clock.monotonic()) {

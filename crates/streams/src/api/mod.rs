@@ -4,6 +4,7 @@ mod capacity;
 mod consumers;
 mod create;
 mod describe;
+mod encryption;
 mod get;
 mod list;
 mod monitoring;
@@ -57,6 +58,8 @@ pub(crate) fn service(streams: &Arc<Streams>) -> Service {
         .on::<k::RegisterStreamConsumerOp, _, _, _>(streams, consumers::register_stream_consumer)
         .on::<k::RemoveTagsFromStreamOp, _, _, _>(streams, tags::remove_tags_from_stream)
         .on::<k::SplitShardOp, _, _, _>(streams, reshard::split_shard)
+        .on::<k::StartStreamEncryptionOp, _, _, _>(streams, encryption::start_stream_encryption)
+        .on::<k::StopStreamEncryptionOp, _, _, _>(streams, encryption::stop_stream_encryption)
         .on_events::<k::SubscribeToShardOp, _, _, _>(streams, subscribe::subscribe_to_shard)
         .on::<k::TagResourceOp, _, _, _>(streams, tags::tag_resource)
         .on::<k::UntagResourceOp, _, _, _>(streams, tags::untag_resource)

@@ -4,10 +4,11 @@ use crate::hash::HashKey;
 use crate::limits::{PUT_BYTES, PUT_RECORDS};
 use crate::live::LiveStream;
 use crate::sequence::Sequence;
+use crate::state::Stream;
 use crate::streams::asked;
 use crate::write::{Entry, Plan, Put, Written};
 use shapes::kinesis::{
-    PutRecordInput, PutRecordOutput, PutRecordsInput, PutRecordsOutput, PutRecordsResultEntry, errors,
+    EncryptionType, PutRecordInput, PutRecordOutput, PutRecordsInput, PutRecordsOutput, PutRecordsResultEntry, errors,
 };
 use std::sync::Arc;
 use store::StoreError;
@@ -43,7 +44,7 @@ pub(crate) async fn put_record(
     Ok(PutRecordOutput {
         shard_id: shard.id.clone(),
         sequence_number: shard.sequence(position, at).into(),
-        encryption_type: None,
+        encryption_type: encryption_shape(&stream.def),
     })
 }
 
@@ -72,7 +73,16 @@ pub(crate) async fn put_records(
         series.put_records_throttled.record(failed);
     }
     let records = written.into_iter().map(|written| outcome(&streams, stream, written)).collect();
-    Ok(PutRecordsOutput { failed_record_count: Some(failed as i32), records, encryption_type: None })
+    Ok(PutRecordsOutput {
+        failed_record_count: Some(failed as i32),
+        records,
+        encryption_type: encryption_shape(&stream.def),
+    })
+}
+
+/// What an answer says of how records are encrypted: nothing where they are not.
+fn encryption_shape(stream: &Stream) -> Option<EncryptionType> {
+    stream.encryption.as_ref().map(|_| EncryptionType::Kms)
 }
 
 fn plan_records(streams: &Streams, stream: &LiveStream, input: &PutRecordsInput) -> Result<(Plan, usize), ApiError> {

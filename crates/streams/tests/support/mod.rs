@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Durability, Store, StoreOptions, Writer};
+use store::{Durability, MasterKey, MasterKeys, Store, StoreOptions, Writer};
 use streams::{Limits, Options, Streams};
 use wire::{ApiError, Call, Protocol, Request};
 use world::World;
@@ -21,6 +21,7 @@ pub(crate) struct House {
     pub(crate) store: Store,
     pub(crate) streams: Arc<Streams>,
     limits: Limits,
+    masters: Option<MasterKeys>,
 }
 
 pub(crate) async fn house(limits: Limits) -> House {
@@ -28,14 +29,24 @@ pub(crate) async fn house(limits: Limits) -> House {
 }
 
 pub(crate) async fn house_under(seed: u64, limits: Limits) -> House {
-    let (world, disk) = World::simulated(seed);
-    let (store, streams) = open(&world, limits).await;
-    House { world, disk, store, streams, limits }
+    house_of(seed, limits, None).await
 }
 
-async fn open(world: &World, limits: Limits) -> (Store, Arc<Streams>) {
+/// A house with a master key, so that streams can be encrypted.
+pub(crate) async fn house_with_key(limits: Limits, secret: u8) -> House {
+    let master = MasterKeys { current: MasterKey::new(&[secret; 32]), previous: None };
+    house_of(7, limits, Some(master)).await
+}
+
+async fn house_of(seed: u64, limits: Limits, masters: Option<MasterKeys>) -> House {
+    let (world, disk) = World::simulated(seed);
+    let (store, streams) = open(&world, limits, masters.clone()).await;
+    House { world, disk, store, streams, limits, masters }
+}
+
+async fn open(world: &World, limits: Limits, masters: Option<MasterKeys>) -> (Store, Arc<Streams>) {
     let options = StoreOptions { segment_bytes: 1 << 20, durability: Durability::Fsync, writer: Writer::Inline };
-    let store = Store::open(world, Path::new("/data"), options).await.unwrap();
+    let store = Store::open_with_keys(world, Path::new("/data"), options, masters).await.unwrap();
     let options = Options { limits, settle: Duration::from_millis(20) };
     let streams = Streams::open(world.clone(), Home::default(), store.clone(), options).await.unwrap();
     streams.start();
@@ -45,25 +56,25 @@ async fn open(world: &World, limits: Limits) -> (Store, Arc<Streams>) {
 impl House {
     /// Stops everything and opens the same disk again.
     pub(crate) async fn restart(self) -> House {
-        let House { mut world, disk, store, streams, limits } = self;
+        let House { mut world, disk, store, streams, limits, masters } = self;
         world.tasks.shut_down(Duration::from_secs(5)).await;
         store.close().await;
         drop((streams, store));
         world.tasks = world::Tasks::default();
-        let (store, streams) = open(&world, limits).await;
-        House { world, disk, store, streams, limits }
+        let (store, streams) = open(&world, limits, masters.clone()).await;
+        House { world, disk, store, streams, limits, masters }
     }
 
     /// The power fails in the middle of everything; what survives is opened again.
     pub(crate) async fn crash(self) -> House {
-        let House { mut world, disk, store, streams, limits } = self;
+        let House { mut world, disk, store, streams, limits, masters } = self;
         disk.crash();
         // What still runs belongs to the past: its writes fail.
         world.tasks.shut_down(Duration::ZERO).await;
         drop((streams, store));
         world.tasks = world::Tasks::default();
-        let (store, streams) = open(&world, limits).await;
-        House { world, disk, store, streams, limits }
+        let (store, streams) = open(&world, limits, masters.clone()).await;
+        House { world, disk, store, streams, limits, masters }
     }
 
     /// Asks in one protocol for what is answered in one piece.
