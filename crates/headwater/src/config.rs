@@ -24,6 +24,17 @@ struct File {
     sms: Option<topics::SmsProvider>,
     #[serde(default)]
     streams: Streams,
+    encryption: Option<Encryption>,
+}
+
+/// What streams are encrypted under that ask for it. Each file holds 32 bytes, or 64 hexadecimal digits.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encryption {
+    /// The master key.
+    pub master_key_file: PathBuf,
+    /// The one before it, until everything is wrapped under the new one: that is done by one start with both.
+    pub previous_master_key_file: Option<PathBuf>,
 }
 
 /// How streams behave.
@@ -69,6 +80,7 @@ pub struct Settings {
     pub credentials: Credentials,
     pub sms: Option<topics::SmsProvider>,
     pub streams_settle: Option<Duration>,
+    pub encryption: Option<Encryption>,
 }
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:4566";
@@ -125,10 +137,60 @@ impl Settings {
             log_format: args.log_format.unwrap_or(LogFormat::Text),
             credentials,
             sms: file.sms,
+            encryption: file.encryption.map(|keys| keys.outside(&data_dir)).transpose()?,
             streams_settle: file.streams.settle_ms.map(Duration::from_millis),
             data_dir,
         })
     }
+}
+
+impl Encryption {
+    /// Refuses keys that lie with what is encrypted under them: a copy of the directory would open itself.
+    fn outside(self, data_dir: &Path) -> Result<Encryption> {
+        for file in std::iter::once(&self.master_key_file).chain(&self.previous_master_key_file) {
+            if std::path::absolute(file)?.starts_with(data_dir) {
+                bail!(
+                    "[encryption] in the configuration: {} lies in the data directory, so a copy of that would open itself: \
+                     keep the key elsewhere",
+                    file.display()
+                );
+            }
+        }
+        Ok(self)
+    }
+
+    /// Reads the keys.
+    pub fn read(&self, disk: &dyn world::Disk) -> Result<store::MasterKeys> {
+        let current = master_key(disk, &self.master_key_file)?;
+        let previous = self.previous_master_key_file.as_deref().map(|file| master_key(disk, file)).transpose()?;
+        Ok(store::MasterKeys { current, previous })
+    }
+}
+
+fn master_key(disk: &dyn world::Disk, file: &Path) -> Result<store::MasterKey> {
+    let shown = file.display();
+    let bytes = disk.read(file).with_context(|| format!("cannot read the master key {shown}"))?;
+    let key = parse_key(&bytes).with_context(|| {
+        format!(
+            "{shown} is no master key: it must hold 32 random bytes or 64 hexadecimal digits. `openssl rand -hex 32` makes one"
+        )
+    })?;
+    Ok(store::MasterKey::new(&key))
+}
+
+fn parse_key(bytes: &[u8]) -> Option<[u8; 32]> {
+    if let Ok(raw) = bytes.try_into() {
+        return Some(raw);
+    }
+    let digits = std::str::from_utf8(bytes).ok()?.trim();
+    if digits.len() != 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (byte, pair) in key.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(key)
 }
 
 #[allow(clippy::disallowed_methods)] // the configuration is read before there is a world
@@ -200,6 +262,19 @@ mod tests {
         for empty in [key("", "secret"), key("AKIAROOT", "")] {
             assert!(load(&empty, here).unwrap_err().to_string().contains("may be empty"));
         }
+    }
+
+    #[test]
+    fn master_keys_are_read_and_kept_out_of_the_data_directory() {
+        assert_eq!(parse_key(&[7; 32]), Some([7; 32]));
+        assert_eq!(parse_key("0a".repeat(32).as_bytes()), Some([10; 32]));
+        assert_eq!(parse_key(format!("{}\n", "0a".repeat(32)).as_bytes()), Some([10; 32]));
+        assert_eq!(parse_key(b"secret"), None);
+        assert_eq!(parse_key("xy".repeat(32).as_bytes()), None);
+        let section = |file: &str| format!("[encryption]\nmaster_key_file = \"{file}\"\n");
+        assert!(load(&section("/elsewhere/key"), "127.0.0.1:0").is_ok());
+        let error = load(&section("/nowhere/key"), "127.0.0.1:0").unwrap_err().to_string();
+        assert!(error.contains("lies in the data directory"), "{error}");
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl House {
             },
             ..StoreOptions::default()
         };
-        let store = Store::open(&world, &settings.data_dir, options).await?;
+        let masters = settings.encryption.as_ref().map(|keys| keys.read(&*world.disk)).transpose()?;
+        let store = Store::open_with_keys(&world, &settings.data_dir, options, masters).await?;
         let delivery = Delivery::open(&world, &store).await?;
         let limits = match settings.limits {
             LimitsMode::Aws => streams::Limits::Aws,

@@ -37,6 +37,7 @@ pub async fn run(args: DemoArgs) -> Result<()> {
         credentials: Credentials { access_key_id: "test".into(), secret_access_key: "test".into() },
         sms: None,
         streams_settle: None,
+        encryption: None,
     };
     let server = serve::start(world.clone(), &settings).await?;
     let endpoint = format!("http://{}", server.address);
