@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use store::{Store, StoreOptions, Writer};
+use store::{MasterKey, MasterKeys, Store, StoreOptions, Writer};
 use wire::{Call, Protocol, Request, Service};
 use world::World;
 use world::disk::SimDisk;
@@ -34,7 +34,8 @@ impl House {
         world.disk = disk;
         let home = Home::default();
         let options = StoreOptions { segment_bytes: SEGMENT, writer: Writer::Inline, ..StoreOptions::default() };
-        let store = Store::open(&world, Path::new("/data"), options).await?;
+        let masters = MasterKeys { current: MasterKey::new(&[5; 32]), previous: None };
+        let store = Store::open_with_keys(&world, Path::new("/data"), options, Some(masters)).await?;
         let delivery = Delivery::open(&world, &store).await?;
         let options = streams::Options { limits: streams::Limits::Off, ..streams::Options::default() };
         let streams = streams::Streams::open(world.clone(), home.clone(), store.clone(), options).await?;
