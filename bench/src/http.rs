@@ -97,7 +97,7 @@ pub async fn load(
 }
 
 /// Bodies that differ, so that nothing can be answered from a cache.
-fn record(number: usize) -> String {
+pub fn record(number: usize) -> String {
     let mut x = number as u64 ^ 0x9e37_79b9_7f4a_7c15;
     let bytes: Vec<u8> = (0..RECORD)
         .map(|_| {
@@ -121,7 +121,7 @@ fn put_record(host: &str, number: usize) -> Request<Bytes> {
     sign::json(host, "kinesis", "1.1", "Kinesis_20131202.PutRecord", Bytes::from(body))
 }
 
-async fn with_stream(binary: &Path, dir: &Path, shards: u32) -> Result<(Server, Client, String)> {
+pub async fn with_stream(binary: &Path, dir: &Path, shards: u32) -> Result<(Server, Client, String)> {
     let server = Server::headwater(binary, dir, &["--limits", "off"]).await?;
     let host = server.address.to_string();
     let mut client = Client::connect(server.address).await?;

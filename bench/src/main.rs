@@ -9,6 +9,7 @@ mod journal;
 mod matching;
 mod pipeline;
 mod queues;
+mod scale;
 mod server;
 mod sign;
 mod stats;
@@ -31,6 +32,9 @@ struct Bench {
     /// The one family of rules that `matching` measures
     #[arg(long, global = true)]
     family: Option<String>,
+    /// The records that `size` stores
+    #[arg(long, default_value_t = 100_000_000, global = true)]
+    records: u64,
     /// Where data directories are made
     #[arg(long, default_value = "target/bench", global = true)]
     dir: PathBuf,
@@ -54,6 +58,10 @@ enum What {
     Queues,
     /// What ten million messages in a queue cost in memory
     QueueBacklog,
+    /// Streams of 1 to 10,000 shards: writing, memory, restart
+    Shards,
+    /// A hundred million records of 100 bytes: memory, restart, look-up by time
+    Size,
     /// Start to ready, and memory when idle
     Startup,
     /// Everything
@@ -91,6 +99,12 @@ fn main() -> Result<()> {
         }
         if bench.what == What::GetRecords {
             http::get_alone(&bench.headwater, &bench.dir, time).await?;
+        }
+        if bench.what == What::Shards {
+            scale::shards(&bench.headwater, &bench.dir, time).await?;
+        }
+        if bench.what == What::Size {
+            scale::size(&bench.headwater, &bench.dir, bench.records).await?;
         }
         if wants(What::Queues) {
             queues::run(&bench.headwater, &bench.dir, time).await?;

@@ -30,6 +30,19 @@ impl Server {
     /// `headwater serve` on an empty data directory.
     pub async fn headwater(binary: &Path, dir: &Path, extra: &[&str]) -> Result<Server> {
         let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(dir)?;
+        Server::on(binary, dir, extra).await
+    }
+
+    /// Kills the server, and gives what it left behind.
+    pub fn kill(mut self) -> Result<tempfile::TempDir> {
+        self.child.kill()?;
+        self.child.wait()?;
+        let empty = tempfile::tempdir()?;
+        Ok(std::mem::replace(&mut self.dir, empty))
+    }
+
+    /// `headwater serve` on a directory that another server left.
+    pub async fn on(binary: &Path, dir: tempfile::TempDir, extra: &[&str]) -> Result<Server> {
         let address = free_port()?;
         let started = Instant::now();
         let child = Command::new(binary)
