@@ -359,6 +359,8 @@ impl Drop for Death<'_> {
             self.0.fail(&why);
             let waiting = std::mem::take(&mut self.0.inbox().queue);
             waiting.into_iter().for_each(|request| request.refuse(&died()));
+            // Whoever is told that it has stopped may open the directory again.
+            *self.0.lock.lock().expect("no panic holds this lock") = None;
             self.0.stopped.send_replace(true);
         }
     }
