@@ -15,6 +15,8 @@ pub struct Record {
     pub at: Timestamp,
     /// Its payload.
     pub data: Bytes,
+    /// Whether its source keeps it encrypted.
+    pub sealed: bool,
 }
 
 /// Records of one shard that follow one another, as a source reads them.

@@ -167,6 +167,7 @@ mod tests {
             key: "k\"ey".into(),
             at: Timestamp::from_millis(1_545_084_650_087),
             data: Bytes::from(vec![b'x'; len]),
+            sealed: false,
         }
     }
 

@@ -149,6 +149,7 @@ impl Source for StreamSource {
                 key: record.key().to_owned(),
                 at: stored.at,
                 data: record.data,
+                sealed: stored.sealed,
             });
         }
         if let Some(reader) = reader {

@@ -11,7 +11,7 @@ use crate::signals::ConsumerSeries;
 use crate::source::StreamSource;
 use consume::{Chunk, ReadLimit, Source, SourceError};
 use names::Timestamp;
-use shapes::kinesis::{ChildShard, Record, SubscribeToShardEvent, SubscribeToShardEventStream};
+use shapes::kinesis::{ChildShard, EncryptionType, Record, SubscribeToShardEvent, SubscribeToShardEventStream};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use wire::{ApiError, EventSink, Gone};
@@ -140,6 +140,6 @@ fn record_shape(record: consume::Record) -> Record {
         approximate_arrival_timestamp: Some(Timestamp::from_millis(record.at.millis())),
         data: record.data,
         partition_key: Some(record.key),
-        encryption_type: None,
+        encryption_type: record.sealed.then_some(EncryptionType::Kms),
     }
 }

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn record(position: u64, key: &str, size: usize) -> Record {
-    Record { position, sequence: position.to_string(), key: key.into(), at: Timestamp(0), data: vec![0; size].into() }
+    let (sequence, data) = (position.to_string(), vec![0; size].into());
+    Record { position, sequence, key: key.into(), at: Timestamp(0), data, sealed: false }
 }
 
 fn chunk(records: Vec<Record>, ended: bool) -> Chunk {

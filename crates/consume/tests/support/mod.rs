@@ -149,7 +149,14 @@ impl Stream {
         assert!(!shard.closed);
         let position = shard.records.len() as u64;
         let sequence = format!("{position:020}");
-        shard.records.push(Record { position, sequence, key: key.into(), at, data: data.to_owned().into() });
+        shard.records.push(Record {
+            position,
+            sequence,
+            key: key.into(),
+            at,
+            data: data.to_owned().into(),
+            sealed: false,
+        });
         self.version.send_modify(|v| *v += 1);
     }
 

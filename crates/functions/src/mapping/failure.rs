@@ -81,6 +81,7 @@ mod tests {
             key: "k".into(),
             at: Timestamp::from_millis(1_573_691_884_835 + n as i64),
             data: bytes::Bytes::new(),
+            sealed: false,
         };
         let route = Route { stream: &stream, shard: "shardId-000000000001", function: &function };
         let piece = Piece { range: 0..2, failures: 1, invokes: 1 };

@@ -108,6 +108,7 @@ mod tests {
             key: "k".into(),
             at: Timestamp::default(),
             data: data.to_owned().into(),
+            sealed: false,
         };
         Filters::compile(&[pattern.to_owned()], Kind::Stream).unwrap().pass_record(&origin, &record)
     }

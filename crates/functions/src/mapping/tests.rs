@@ -43,7 +43,14 @@ impl Stream {
         let records = shards.entry(shard.to_owned()).or_default();
         let position = records.len() as u64;
         let data = Bytes::from(data.to_owned());
-        records.push(Record { position, sequence: format!("{position:05}"), key: key.to_owned(), at, data });
+        records.push(Record {
+            position,
+            sequence: format!("{position:05}"),
+            key: key.to_owned(),
+            at,
+            data,
+            sealed: false,
+        });
         drop(shards);
         self.version.send_modify(|v| *v += 1);
     }
