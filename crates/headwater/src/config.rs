@@ -7,6 +7,7 @@ use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// The configuration file. Unknown keys are refused: a setting that is not served must not look accepted.
 #[derive(Debug, Default, Deserialize)]
@@ -207,6 +208,18 @@ pub fn platform_dir(variable: &str, under_home: &str) -> Result<PathBuf> {
     }
     let home = std::env::var_os("HOME").context("HOME is not set: say where state lives with --data-dir DIR")?;
     Ok(PathBuf::from(home).join(under_home).join("headwater"))
+}
+
+/// What is logged: `HEADWATER_LOG` is a level, or levels by module (`info,streams=debug`); what makes no sense of it is
+/// said, and `info` holds.
+#[allow(clippy::disallowed_methods)] // the environment is read here, once
+pub fn log_filter() -> Targets {
+    let plain = Targets::new().with_default(LevelFilter::INFO);
+    let Ok(text) = std::env::var("HEADWATER_LOG") else { return plain };
+    text.parse().unwrap_or_else(|error| {
+        eprintln!("HEADWATER_LOG={text} is not understood ({error}): info is logged");
+        plain
+    })
 }
 
 /// The environment for tools that prepare runtimes: the server's own, less its secrets.

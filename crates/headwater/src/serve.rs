@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::cli::{LogFormat, ServeArgs};
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::wiring::House;
 use anyhow::{Context, Result, anyhow, bail};
 use std::io;
@@ -87,12 +87,17 @@ pub async fn interrupted() -> Result<()> {
 }
 
 fn log_to_stderr(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HEADWATER_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    use tracing_subscriber::{Layer, fmt, registry};
+    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
+    let filter = config::log_filter();
     match format {
-        LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+            registry().with(lines.with_filter(filter)).init();
+        }
+        LogFormat::Json => registry().with(lines.json().with_filter(filter)).init(),
     }
 }
 
