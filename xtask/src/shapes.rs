@@ -199,7 +199,7 @@ impl<'a> Service<'a> {
     fn operation_static(&self, name: &str) -> Result<String> {
         let operation = &self.model["operations"][name];
         let end = |key: &str| match operation[key]["shape"].as_str() {
-            Some(shape) => format!("&schema::{}", screaming(shape)),
+            Some(shape) => format!("&schema::{}", self.constant(shape)),
             None => "&NOTHING".to_owned(),
         };
         let errors: Vec<String> = operation["errors"]
@@ -347,7 +347,12 @@ impl<'a> Service<'a> {
         } else if shape["eventstream"] == true {
             out.push_str(&self.events(name)?);
         } else if shape["type"] == "structure" {
-            writeln!(out, "wire::shape! {{\n    /// `{name}`\n    {}: schema::{} {{", pascal(name), screaming(name))?;
+            writeln!(
+                out,
+                "wire::shape! {{\n    /// `{name}`\n    {}: schema::{} {{",
+                pascal(name),
+                self.constant(name)
+            )?;
             for (member, use_, required) in self.members(name) {
                 let target = use_["shape"].as_str().context("a member has a shape")?;
                 let mut kind = self.rust_use(target)?;
@@ -368,7 +373,7 @@ impl<'a> Service<'a> {
 
     fn schema(&self, name: &str) -> Result<String> {
         let shape = &self.shapes[name];
-        let schema_of = |use_: &Value| use_["shape"].as_str().map(|s| format!("&{}", screaming(s)));
+        let schema_of = |use_: &Value| use_["shape"].as_str().map(|s| format!("&{}", self.constant(s)));
         let opt = |v: &Value| v.as_str().map_or("None".to_owned(), |s| format!("Some({s:?})"));
         let kind = match shape["type"].as_str().context("a shape has a type")? {
             "boolean" => "Kind::Boolean".to_owned(),
@@ -409,10 +414,16 @@ impl<'a> Service<'a> {
         };
         Ok(format!(
             "    pub static {}: Schema = Schema {{ name: {name:?}, kind: {kind}, limits: {}, sensitive: {} }};\n",
-            screaming(name),
+            self.constant(name),
             self.limits(name, shape),
             shape["sensitive"].as_bool().unwrap_or(false),
         ))
+    }
+
+    /// The name of a shape's constant. SNS has a `String` and a `string`.
+    fn constant(&self, name: &str) -> String {
+        let twin = self.used.iter().any(|other| other.as_str() < name && screaming(other) == screaming(name));
+        if twin { format!("{}_SMALL", screaming(name)) } else { screaming(name) }
     }
 
     fn schema_member(&self, name: &str, use_: &Value, required: bool) -> Result<String> {
@@ -430,7 +441,7 @@ impl<'a> Service<'a> {
             "Member {{ name: {name:?}, wire: {:?}, query_name: {:?}, place: Place::{place}, required: {required}, schema: &{} }},",
             use_["locationName"].as_str().unwrap_or(name),
             use_["queryName"].as_str(),
-            screaming(use_["shape"].as_str().context("a member has a shape")?),
+            self.constant(use_["shape"].as_str().context("a member has a shape")?),
         ))
     }
 

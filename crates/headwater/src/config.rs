@@ -1,7 +1,7 @@
 //! Settings: what `serve` was told, from the command line, the configuration file and the defaults, in this order.
 
 use crate::cli::{Durability, LimitsMode, LogFormat, ServeArgs};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use names::{Account, Home, Region};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -22,7 +22,11 @@ struct File {
     runtimes: Option<PathBuf>,
     credentials: Option<Credentials>,
     tls: Option<Tls>,
+    public_url: Option<String>,
     sms: Option<topics::SmsProvider>,
+    #[serde(default)]
+    channels: Channels,
+    sns: Option<Sns>,
     #[serde(default)]
     streams: Streams,
     encryption: Option<Encryption>,
@@ -36,6 +40,33 @@ pub struct Encryption {
     pub master_key_file: PathBuf,
     /// The one before it, until everything is wrapped under the new one: that is done by one start with both.
     pub previous_master_key_file: Option<PathBuf>,
+}
+
+/// The chats that notifications may go to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Channels {
+    slack: Channel,
+    pagerduty: Channel,
+    teams: Channel,
+}
+
+/// One of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Channel {
+    /// Further hosts that speak as it does.
+    hosts: Vec<String>,
+    /// A file with a template of what it is sent.
+    template: Option<PathBuf>,
+}
+
+/// What signs notifications, instead of a key that the house makes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sns {
+    signing_key: PathBuf,
+    signing_certificate: PathBuf,
 }
 
 /// How streams behave.
@@ -79,7 +110,7 @@ pub struct Settings {
     pub runtimes: PathBuf,
     pub log_format: LogFormat,
     pub credentials: Credentials,
-    pub sms: Option<topics::SmsProvider>,
+    pub topics: topics::TopicsOptions,
     pub streams_settle: Option<Duration>,
     pub encryption: Option<Encryption>,
 }
@@ -122,9 +153,7 @@ impl Settings {
                  secret_access_key = \"...\"\n\nor listen on a loopback address such as {DEFAULT_LISTEN}."
             );
         }
-        if let Some(Err(why)) = file.sms.as_ref().map(topics::SmsProvider::check) {
-            bail!("[sms] in the configuration: {why}");
-        }
+        let topics = topics_options(file.sms, file.channels, file.sns, file.public_url, &data_dir)?;
         Ok(Settings {
             listen,
             home,
@@ -137,7 +166,7 @@ impl Settings {
             },
             log_format: args.log_format.unwrap_or(LogFormat::Text),
             credentials,
-            sms: file.sms,
+            topics,
             encryption: file.encryption.map(|keys| keys.outside(&data_dir)).transpose()?,
             streams_settle: file.streams.settle_ms.map(Duration::from_millis),
             data_dir,
@@ -194,10 +223,48 @@ fn parse_key(bytes: &[u8]) -> Option<[u8; 32]> {
     Some(key)
 }
 
-#[allow(clippy::disallowed_methods)] // the configuration is read before there is a world
+fn topics_options(
+    sms: Option<topics::SmsProvider>,
+    channels: Channels,
+    sns: Option<Sns>,
+    public_url: Option<String>,
+    data_dir: &Path,
+) -> Result<topics::TopicsOptions> {
+    if let Some(Err(why)) = sms.as_ref().map(topics::SmsProvider::check) {
+        bail!("[sms] in the configuration: {why}");
+    }
+    let chat = |name: &str, channel: Channel| {
+        let template = channel.template.map(|path| text(&path)).transpose()?;
+        let options = topics::ChatOptions { hosts: channel.hosts, template };
+        match options.check() {
+            Ok(()) => Ok(options),
+            Err(why) => Err(anyhow!("[channels.{name}] in the configuration: {why}")),
+        }
+    };
+    let signing = sns.map(|sns| {
+        Ok::<_, anyhow::Error>(topics::SigningKey {
+            key: text(&sns.signing_key)?,
+            certificate: text(&sns.signing_certificate)?,
+        })
+    });
+    Ok(topics::TopicsOptions {
+        data_dir: data_dir.to_owned(),
+        signing: signing.transpose()?,
+        slack: chat("slack", channels.slack)?,
+        pagerduty: chat("pagerduty", channels.pagerduty)?,
+        teams: chat("teams", channels.teams)?,
+        sms,
+        public_url,
+    })
+}
+
 fn read(path: &Path) -> Result<File> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is not a configuration of Headwater", path.display()))
+    toml::from_str(&text(path)?).with_context(|| format!("{} is not a configuration of Headwater", path.display()))
+}
+
+#[allow(clippy::disallowed_methods)] // the configuration is read before there is a world
+fn text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// `headwater` inside one of the user's directories, as the XDG base directory specification places them.
@@ -288,6 +355,21 @@ mod tests {
         assert!(load(&section("/elsewhere/key"), "127.0.0.1:0").is_ok());
         let error = load(&section("/nowhere/key"), "127.0.0.1:0").unwrap_err().to_string();
         assert!(error.contains("lies in the data directory"), "{error}");
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // they are the test's own files
+    fn channels_are_read_with_their_templates() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("slack.json");
+        let file =
+            format!("[channels.slack]\nhosts = [\"chat.example.com\"]\ntemplate = {:?}\n", path.display().to_string());
+        std::fs::write(&path, r#"{"text":"{title}"}"#).unwrap();
+        let slack = load(&file, "127.0.0.1:0").unwrap().topics.slack;
+        assert_eq!((slack.hosts.len(), slack.template.as_deref()), (1, Some(r#"{"text":"{title}"}"#)));
+        std::fs::write(&path, r#"{"text":{title}}"#).unwrap();
+        assert!(load(&file, "127.0.0.1:0").unwrap_err().to_string().contains("[channels.slack]"));
+        assert!(load("[channels.fax]\n", "127.0.0.1:0").is_err());
     }
 
     #[test]

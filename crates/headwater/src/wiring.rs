@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use consume::{Checkpoints, Inbox, Source};
 use delivery::Delivery;
 use functions::runtime::SessionCredentials;
-use functions::{Functions, Neighbours};
+use functions::{Functions, LogLine, Neighbours};
 use names::{Arn, Home};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -75,6 +75,10 @@ impl House {
         let identity = identity::Identity::open(world.clone(), home.clone(), &store, &settings.data_dir, root).await?;
         let rooms = Rooms { streams: streams.clone(), queues: queues.clone(), identity: identity.clone() };
         let functions = open_functions(&world, settings, &store, &delivery, rooms).await?;
+        let (logs, clock) = (functions.clone(), world.clock.clone());
+        topics.log_to(Arc::new(move |group, stream, text| {
+            logs.logs().write(group, LogLine { at: clock.now(), stream: stream.to_owned(), text });
+        }));
         for (service, prefix, target) in [
             ("kinesis", "stream/", streams.target()),
             ("sqs", "", queues.target()),
@@ -223,7 +227,7 @@ async fn open_topics(
     store: &Store,
     delivery: &Arc<Delivery>,
 ) -> Result<Arc<topics::Topics>> {
-    let options = topics::TopicsOptions { sms: settings.sms.clone(), public_url: None };
+    let options = topics::TopicsOptions { data_dir: settings.data_dir.clone(), ..settings.topics.clone() };
     Ok(topics::Topics::open(world.clone(), settings.home.clone(), store.clone(), delivery.clone(), options).await?)
 }
 

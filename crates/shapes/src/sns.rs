@@ -22,8 +22,13 @@ pub static SERVICE: ServiceModel = ServiceModel {
 };
 
 static OPERATIONS: &[OperationEntry] = &[
-    OperationEntry { name: "AddPermission", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "CheckIfPhoneNumberIsOptedOut", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "AddPermission", method: "POST", uri: "/", model: Some(&operations::ADD_PERMISSION) },
+    OperationEntry {
+        name: "CheckIfPhoneNumberIsOptedOut",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::CHECK_IF_PHONE_NUMBER_IS_OPTED_OUT),
+    },
     OperationEntry {
         name: "ConfirmSubscription",
         method: "POST",
@@ -41,8 +46,13 @@ static OPERATIONS: &[OperationEntry] = &[
     OperationEntry { name: "GetDataProtectionPolicy", method: "POST", uri: "/", model: None },
     OperationEntry { name: "GetEndpointAttributes", method: "POST", uri: "/", model: None },
     OperationEntry { name: "GetPlatformApplicationAttributes", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "GetSMSAttributes", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "GetSMSSandboxAccountStatus", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "GetSMSAttributes", method: "POST", uri: "/", model: Some(&operations::GET_SMS_ATTRIBUTES) },
+    OperationEntry {
+        name: "GetSMSSandboxAccountStatus",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::GET_SMS_SANDBOX_ACCOUNT_STATUS),
+    },
     OperationEntry {
         name: "GetSubscriptionAttributes",
         method: "POST",
@@ -57,7 +67,12 @@ static OPERATIONS: &[OperationEntry] = &[
     },
     OperationEntry { name: "ListEndpointsByPlatformApplication", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListOriginationNumbers", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "ListPhoneNumbersOptedOut", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "ListPhoneNumbersOptedOut",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::LIST_PHONE_NUMBERS_OPTED_OUT),
+    },
     OperationEntry { name: "ListPlatformApplications", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListSMSSandboxPhoneNumbers", method: "POST", uri: "/", model: None },
     OperationEntry {
@@ -72,16 +87,26 @@ static OPERATIONS: &[OperationEntry] = &[
         uri: "/",
         model: Some(&operations::LIST_SUBSCRIPTIONS_BY_TOPIC),
     },
-    OperationEntry { name: "ListTagsForResource", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "ListTagsForResource",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::LIST_TAGS_FOR_RESOURCE),
+    },
     OperationEntry { name: "ListTopics", method: "POST", uri: "/", model: Some(&operations::LIST_TOPICS) },
-    OperationEntry { name: "OptInPhoneNumber", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "OptInPhoneNumber",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::OPT_IN_PHONE_NUMBER),
+    },
     OperationEntry { name: "Publish", method: "POST", uri: "/", model: Some(&operations::PUBLISH) },
-    OperationEntry { name: "PublishBatch", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "PublishBatch", method: "POST", uri: "/", model: Some(&operations::PUBLISH_BATCH) },
     OperationEntry { name: "PutDataProtectionPolicy", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "RemovePermission", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "RemovePermission", method: "POST", uri: "/", model: Some(&operations::REMOVE_PERMISSION) },
     OperationEntry { name: "SetEndpointAttributes", method: "POST", uri: "/", model: None },
     OperationEntry { name: "SetPlatformApplicationAttributes", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "SetSMSAttributes", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "SetSMSAttributes", method: "POST", uri: "/", model: Some(&operations::SET_SMS_ATTRIBUTES) },
     OperationEntry {
         name: "SetSubscriptionAttributes",
         method: "POST",
@@ -95,15 +120,45 @@ static OPERATIONS: &[OperationEntry] = &[
         model: Some(&operations::SET_TOPIC_ATTRIBUTES),
     },
     OperationEntry { name: "Subscribe", method: "POST", uri: "/", model: Some(&operations::SUBSCRIBE) },
-    OperationEntry { name: "TagResource", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "TagResource", method: "POST", uri: "/", model: Some(&operations::TAG_RESOURCE) },
     OperationEntry { name: "Unsubscribe", method: "POST", uri: "/", model: Some(&operations::UNSUBSCRIBE) },
-    OperationEntry { name: "UntagResource", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "UntagResource", method: "POST", uri: "/", model: Some(&operations::UNTAG_RESOURCE) },
     OperationEntry { name: "VerifySMSSandboxPhoneNumber", method: "POST", uri: "/", model: None },
 ];
 
 /// The models of the served operations.
 pub mod operations {
     use super::*;
+    pub static ADD_PERMISSION: OperationModel = OperationModel {
+        name: "AddPermission",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::ADD_PERMISSION_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_EXCEPTION,
+            &errors::INTERNAL_ERROR_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static CHECK_IF_PHONE_NUMBER_IS_OPTED_OUT: OperationModel = OperationModel {
+        name: "CheckIfPhoneNumberIsOptedOut",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::CHECK_IF_PHONE_NUMBER_IS_OPTED_OUT_INPUT,
+        output: &schema::CHECK_IF_PHONE_NUMBER_IS_OPTED_OUT_RESPONSE,
+        result_wrapper: Some("CheckIfPhoneNumberIsOptedOutResult"),
+        errors: &[
+            &errors::THROTTLED_EXCEPTION,
+            &errors::INTERNAL_ERROR_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::INVALID_PARAMETER_EXCEPTION,
+        ],
+    };
     pub static CONFIRM_SUBSCRIPTION: OperationModel = OperationModel {
         name: "ConfirmSubscription",
         method: "POST",
@@ -161,6 +216,35 @@ pub mod operations {
             &errors::CONCURRENT_ACCESS_EXCEPTION,
         ],
     };
+    pub static GET_SMS_ATTRIBUTES: OperationModel = OperationModel {
+        name: "GetSMSAttributes",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::GET_SMS_ATTRIBUTES_INPUT,
+        output: &schema::GET_SMS_ATTRIBUTES_RESPONSE,
+        result_wrapper: Some("GetSMSAttributesResult"),
+        errors: &[
+            &errors::THROTTLED_EXCEPTION,
+            &errors::INTERNAL_ERROR_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::INVALID_PARAMETER_EXCEPTION,
+        ],
+    };
+    pub static GET_SMS_SANDBOX_ACCOUNT_STATUS: OperationModel = OperationModel {
+        name: "GetSMSSandboxAccountStatus",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::GET_SMS_SANDBOX_ACCOUNT_STATUS_INPUT,
+        output: &schema::GET_SMS_SANDBOX_ACCOUNT_STATUS_RESULT,
+        result_wrapper: Some("GetSMSSandboxAccountStatusResult"),
+        errors: &[
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::INTERNAL_ERROR_EXCEPTION,
+            &errors::THROTTLED_EXCEPTION,
+        ],
+    };
     pub static GET_SUBSCRIPTION_ATTRIBUTES: OperationModel = OperationModel {
         name: "GetSubscriptionAttributes",
         method: "POST",
@@ -192,6 +276,21 @@ pub mod operations {
             &errors::INVALID_SECURITY_EXCEPTION,
         ],
     };
+    pub static LIST_PHONE_NUMBERS_OPTED_OUT: OperationModel = OperationModel {
+        name: "ListPhoneNumbersOptedOut",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_PHONE_NUMBERS_OPTED_OUT_INPUT,
+        output: &schema::LIST_PHONE_NUMBERS_OPTED_OUT_RESPONSE,
+        result_wrapper: Some("ListPhoneNumbersOptedOutResult"),
+        errors: &[
+            &errors::THROTTLED_EXCEPTION,
+            &errors::INTERNAL_ERROR_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::INVALID_PARAMETER_EXCEPTION,
+        ],
+    };
     pub static LIST_SUBSCRIPTIONS: OperationModel = OperationModel {
         name: "ListSubscriptions",
         method: "POST",
@@ -221,6 +320,22 @@ pub mod operations {
             &errors::AUTHORIZATION_ERROR_EXCEPTION,
         ],
     };
+    pub static LIST_TAGS_FOR_RESOURCE: OperationModel = OperationModel {
+        name: "ListTagsForResource",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_TAGS_FOR_RESOURCE_REQUEST,
+        output: &schema::LIST_TAGS_FOR_RESOURCE_RESPONSE,
+        result_wrapper: Some("ListTagsForResourceResult"),
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::TAG_POLICY_EXCEPTION,
+            &errors::INVALID_PARAMETER_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::CONCURRENT_ACCESS_EXCEPTION,
+        ],
+    };
     pub static LIST_TOPICS: OperationModel = OperationModel {
         name: "ListTopics",
         method: "POST",
@@ -233,6 +348,21 @@ pub mod operations {
             &errors::INVALID_PARAMETER_EXCEPTION,
             &errors::INTERNAL_ERROR_EXCEPTION,
             &errors::AUTHORIZATION_ERROR_EXCEPTION,
+        ],
+    };
+    pub static OPT_IN_PHONE_NUMBER: OperationModel = OperationModel {
+        name: "OptInPhoneNumber",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::OPT_IN_PHONE_NUMBER_INPUT,
+        output: &schema::OPT_IN_PHONE_NUMBER_RESPONSE,
+        result_wrapper: Some("OptInPhoneNumberResult"),
+        errors: &[
+            &errors::THROTTLED_EXCEPTION,
+            &errors::INTERNAL_ERROR_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::INVALID_PARAMETER_EXCEPTION,
         ],
     };
     pub static PUBLISH: OperationModel = OperationModel {
@@ -259,6 +389,67 @@ pub mod operations {
             &errors::KMS_ACCESS_DENIED_EXCEPTION,
             &errors::INVALID_SECURITY_EXCEPTION,
             &errors::VALIDATION_EXCEPTION,
+        ],
+    };
+    pub static PUBLISH_BATCH: OperationModel = OperationModel {
+        name: "PublishBatch",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::PUBLISH_BATCH_INPUT,
+        output: &schema::PUBLISH_BATCH_RESPONSE,
+        result_wrapper: Some("PublishBatchResult"),
+        errors: &[
+            &errors::INVALID_PARAMETER_EXCEPTION,
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::INTERNAL_ERROR_EXCEPTION,
+            &errors::NOT_FOUND_EXCEPTION,
+            &errors::ENDPOINT_DISABLED_EXCEPTION,
+            &errors::PLATFORM_APPLICATION_DISABLED_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::BATCH_ENTRY_IDS_NOT_DISTINCT_EXCEPTION,
+            &errors::BATCH_REQUEST_TOO_LONG_EXCEPTION,
+            &errors::EMPTY_BATCH_REQUEST_EXCEPTION,
+            &errors::INVALID_BATCH_ENTRY_ID_EXCEPTION,
+            &errors::TOO_MANY_ENTRIES_IN_BATCH_REQUEST_EXCEPTION,
+            &errors::KMS_DISABLED_EXCEPTION,
+            &errors::KMS_INVALID_STATE_EXCEPTION,
+            &errors::KMS_NOT_FOUND_EXCEPTION,
+            &errors::KMS_OPT_IN_REQUIRED,
+            &errors::KMS_THROTTLING_EXCEPTION,
+            &errors::KMS_ACCESS_DENIED_EXCEPTION,
+            &errors::INVALID_SECURITY_EXCEPTION,
+            &errors::VALIDATION_EXCEPTION,
+        ],
+    };
+    pub static REMOVE_PERMISSION: OperationModel = OperationModel {
+        name: "RemovePermission",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::REMOVE_PERMISSION_INPUT,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_EXCEPTION,
+            &errors::INTERNAL_ERROR_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static SET_SMS_ATTRIBUTES: OperationModel = OperationModel {
+        name: "SetSMSAttributes",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::SET_SMS_ATTRIBUTES_INPUT,
+        output: &schema::SET_SMS_ATTRIBUTES_RESPONSE,
+        result_wrapper: Some("SetSMSAttributesResult"),
+        errors: &[
+            &errors::INVALID_PARAMETER_EXCEPTION,
+            &errors::THROTTLED_EXCEPTION,
+            &errors::INTERNAL_ERROR_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
         ],
     };
     pub static SET_SUBSCRIPTION_ATTRIBUTES: OperationModel = OperationModel {
@@ -313,6 +504,24 @@ pub mod operations {
             &errors::INVALID_SECURITY_EXCEPTION,
         ],
     };
+    pub static TAG_RESOURCE: OperationModel = OperationModel {
+        name: "TagResource",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::TAG_RESOURCE_REQUEST,
+        output: &schema::TAG_RESOURCE_RESPONSE,
+        result_wrapper: Some("TagResourceResult"),
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::TAG_LIMIT_EXCEEDED_EXCEPTION,
+            &errors::STALE_TAG_EXCEPTION,
+            &errors::TAG_POLICY_EXCEPTION,
+            &errors::INVALID_PARAMETER_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::CONCURRENT_ACCESS_EXCEPTION,
+        ],
+    };
     pub static UNSUBSCRIBE: OperationModel = OperationModel {
         name: "Unsubscribe",
         method: "POST",
@@ -329,8 +538,40 @@ pub mod operations {
             &errors::INVALID_SECURITY_EXCEPTION,
         ],
     };
+    pub static UNTAG_RESOURCE: OperationModel = OperationModel {
+        name: "UntagResource",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UNTAG_RESOURCE_REQUEST,
+        output: &schema::UNTAG_RESOURCE_RESPONSE,
+        result_wrapper: Some("UntagResourceResult"),
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::TAG_LIMIT_EXCEEDED_EXCEPTION,
+            &errors::STALE_TAG_EXCEPTION,
+            &errors::TAG_POLICY_EXCEPTION,
+            &errors::INVALID_PARAMETER_EXCEPTION,
+            &errors::AUTHORIZATION_ERROR_EXCEPTION,
+            &errors::CONCURRENT_ACCESS_EXCEPTION,
+        ],
+    };
 }
 
+/// The operation AddPermission.
+pub struct AddPermissionOp;
+impl wire::Operation for AddPermissionOp {
+    type Input = AddPermissionInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::ADD_PERMISSION;
+}
+/// The operation CheckIfPhoneNumberIsOptedOut.
+pub struct CheckIfPhoneNumberIsOptedOutOp;
+impl wire::Operation for CheckIfPhoneNumberIsOptedOutOp {
+    type Input = CheckIfPhoneNumberIsOptedOutInput;
+    type Output = CheckIfPhoneNumberIsOptedOutResponse;
+    const MODEL: &'static OperationModel = &operations::CHECK_IF_PHONE_NUMBER_IS_OPTED_OUT;
+}
 /// The operation ConfirmSubscription.
 pub struct ConfirmSubscriptionOp;
 impl wire::Operation for ConfirmSubscriptionOp {
@@ -352,6 +593,20 @@ impl wire::Operation for DeleteTopicOp {
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::DELETE_TOPIC;
 }
+/// The operation GetSMSAttributes.
+pub struct GetSMSAttributesOp;
+impl wire::Operation for GetSMSAttributesOp {
+    type Input = GetSMSAttributesInput;
+    type Output = GetSMSAttributesResponse;
+    const MODEL: &'static OperationModel = &operations::GET_SMS_ATTRIBUTES;
+}
+/// The operation GetSMSSandboxAccountStatus.
+pub struct GetSMSSandboxAccountStatusOp;
+impl wire::Operation for GetSMSSandboxAccountStatusOp {
+    type Input = GetSMSSandboxAccountStatusInput;
+    type Output = GetSMSSandboxAccountStatusResult;
+    const MODEL: &'static OperationModel = &operations::GET_SMS_SANDBOX_ACCOUNT_STATUS;
+}
 /// The operation GetSubscriptionAttributes.
 pub struct GetSubscriptionAttributesOp;
 impl wire::Operation for GetSubscriptionAttributesOp {
@@ -365,6 +620,13 @@ impl wire::Operation for GetTopicAttributesOp {
     type Input = GetTopicAttributesInput;
     type Output = GetTopicAttributesResponse;
     const MODEL: &'static OperationModel = &operations::GET_TOPIC_ATTRIBUTES;
+}
+/// The operation ListPhoneNumbersOptedOut.
+pub struct ListPhoneNumbersOptedOutOp;
+impl wire::Operation for ListPhoneNumbersOptedOutOp {
+    type Input = ListPhoneNumbersOptedOutInput;
+    type Output = ListPhoneNumbersOptedOutResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_PHONE_NUMBERS_OPTED_OUT;
 }
 /// The operation ListSubscriptions.
 pub struct ListSubscriptionsOp;
@@ -380,6 +642,13 @@ impl wire::Operation for ListSubscriptionsByTopicOp {
     type Output = ListSubscriptionsByTopicResponse;
     const MODEL: &'static OperationModel = &operations::LIST_SUBSCRIPTIONS_BY_TOPIC;
 }
+/// The operation ListTagsForResource.
+pub struct ListTagsForResourceOp;
+impl wire::Operation for ListTagsForResourceOp {
+    type Input = ListTagsForResourceRequest;
+    type Output = ListTagsForResourceResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_TAGS_FOR_RESOURCE;
+}
 /// The operation ListTopics.
 pub struct ListTopicsOp;
 impl wire::Operation for ListTopicsOp {
@@ -387,12 +656,40 @@ impl wire::Operation for ListTopicsOp {
     type Output = ListTopicsResponse;
     const MODEL: &'static OperationModel = &operations::LIST_TOPICS;
 }
+/// The operation OptInPhoneNumber.
+pub struct OptInPhoneNumberOp;
+impl wire::Operation for OptInPhoneNumberOp {
+    type Input = OptInPhoneNumberInput;
+    type Output = OptInPhoneNumberResponse;
+    const MODEL: &'static OperationModel = &operations::OPT_IN_PHONE_NUMBER;
+}
 /// The operation Publish.
 pub struct PublishOp;
 impl wire::Operation for PublishOp {
     type Input = PublishInput;
     type Output = PublishResponse;
     const MODEL: &'static OperationModel = &operations::PUBLISH;
+}
+/// The operation PublishBatch.
+pub struct PublishBatchOp;
+impl wire::Operation for PublishBatchOp {
+    type Input = PublishBatchInput;
+    type Output = PublishBatchResponse;
+    const MODEL: &'static OperationModel = &operations::PUBLISH_BATCH;
+}
+/// The operation RemovePermission.
+pub struct RemovePermissionOp;
+impl wire::Operation for RemovePermissionOp {
+    type Input = RemovePermissionInput;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::REMOVE_PERMISSION;
+}
+/// The operation SetSMSAttributes.
+pub struct SetSMSAttributesOp;
+impl wire::Operation for SetSMSAttributesOp {
+    type Input = SetSMSAttributesInput;
+    type Output = SetSMSAttributesResponse;
+    const MODEL: &'static OperationModel = &operations::SET_SMS_ATTRIBUTES;
 }
 /// The operation SetSubscriptionAttributes.
 pub struct SetSubscriptionAttributesOp;
@@ -415,12 +712,56 @@ impl wire::Operation for SubscribeOp {
     type Output = SubscribeResponse;
     const MODEL: &'static OperationModel = &operations::SUBSCRIBE;
 }
+/// The operation TagResource.
+pub struct TagResourceOp;
+impl wire::Operation for TagResourceOp {
+    type Input = TagResourceRequest;
+    type Output = TagResourceResponse;
+    const MODEL: &'static OperationModel = &operations::TAG_RESOURCE;
+}
 /// The operation Unsubscribe.
 pub struct UnsubscribeOp;
 impl wire::Operation for UnsubscribeOp {
     type Input = UnsubscribeInput;
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::UNSUBSCRIBE;
+}
+/// The operation UntagResource.
+pub struct UntagResourceOp;
+impl wire::Operation for UntagResourceOp {
+    type Input = UntagResourceRequest;
+    type Output = UntagResourceResponse;
+    const MODEL: &'static OperationModel = &operations::UNTAG_RESOURCE;
+}
+wire::shape! {
+    /// `AddPermissionInput`
+    AddPermissionInput: schema::ADD_PERMISSION_INPUT {
+        topic_arn "TopicArn": String,
+        label "Label": String,
+        aws_account_id "AWSAccountId": Vec<String>,
+        action_name "ActionName": Vec<String>,
+    }
+}
+wire::shape! {
+    /// `BatchResultErrorEntry`
+    BatchResultErrorEntry: schema::BATCH_RESULT_ERROR_ENTRY {
+        id "Id": String,
+        code "Code": String,
+        message "Message": Option<String>,
+        sender_fault "SenderFault": bool,
+    }
+}
+wire::shape! {
+    /// `CheckIfPhoneNumberIsOptedOutInput`
+    CheckIfPhoneNumberIsOptedOutInput: schema::CHECK_IF_PHONE_NUMBER_IS_OPTED_OUT_INPUT {
+        phone_number "phoneNumber": String,
+    }
+}
+wire::shape! {
+    /// `CheckIfPhoneNumberIsOptedOutResponse`
+    CheckIfPhoneNumberIsOptedOutResponse: schema::CHECK_IF_PHONE_NUMBER_IS_OPTED_OUT_RESPONSE {
+        is_opted_out "isOptedOut": Option<bool>,
+    }
 }
 wire::shape! {
     /// `ConfirmSubscriptionInput`
@@ -458,6 +799,29 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `GetSMSAttributesInput`
+    GetSMSAttributesInput: schema::GET_SMS_ATTRIBUTES_INPUT {
+        attributes "attributes": Option<Vec<String>>,
+    }
+}
+wire::shape! {
+    /// `GetSMSAttributesResponse`
+    GetSMSAttributesResponse: schema::GET_SMS_ATTRIBUTES_RESPONSE {
+        attributes "attributes": Option<BTreeMap<String, String>>,
+    }
+}
+wire::shape! {
+    /// `GetSMSSandboxAccountStatusInput`
+    GetSMSSandboxAccountStatusInput: schema::GET_SMS_SANDBOX_ACCOUNT_STATUS_INPUT {
+    }
+}
+wire::shape! {
+    /// `GetSMSSandboxAccountStatusResult`
+    GetSMSSandboxAccountStatusResult: schema::GET_SMS_SANDBOX_ACCOUNT_STATUS_RESULT {
+        is_in_sandbox "IsInSandbox": bool,
+    }
+}
+wire::shape! {
     /// `GetSubscriptionAttributesInput`
     GetSubscriptionAttributesInput: schema::GET_SUBSCRIPTION_ATTRIBUTES_INPUT {
         subscription_arn "SubscriptionArn": String,
@@ -479,6 +843,19 @@ wire::shape! {
     /// `GetTopicAttributesResponse`
     GetTopicAttributesResponse: schema::GET_TOPIC_ATTRIBUTES_RESPONSE {
         attributes "Attributes": Option<BTreeMap<String, String>>,
+    }
+}
+wire::shape! {
+    /// `ListPhoneNumbersOptedOutInput`
+    ListPhoneNumbersOptedOutInput: schema::LIST_PHONE_NUMBERS_OPTED_OUT_INPUT {
+        next_token "nextToken": Option<String>,
+    }
+}
+wire::shape! {
+    /// `ListPhoneNumbersOptedOutResponse`
+    ListPhoneNumbersOptedOutResponse: schema::LIST_PHONE_NUMBERS_OPTED_OUT_RESPONSE {
+        phone_numbers "phoneNumbers": Option<Vec<String>>,
+        next_token "nextToken": Option<String>,
     }
 }
 wire::shape! {
@@ -509,6 +886,18 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `ListTagsForResourceRequest`
+    ListTagsForResourceRequest: schema::LIST_TAGS_FOR_RESOURCE_REQUEST {
+        resource_arn "ResourceArn": String,
+    }
+}
+wire::shape! {
+    /// `ListTagsForResourceResponse`
+    ListTagsForResourceResponse: schema::LIST_TAGS_FOR_RESOURCE_RESPONSE {
+        tags "Tags": Option<Vec<Tag>>,
+    }
+}
+wire::shape! {
     /// `ListTopicsInput`
     ListTopicsInput: schema::LIST_TOPICS_INPUT {
         next_token "NextToken": Option<String>,
@@ -530,6 +919,51 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `OptInPhoneNumberInput`
+    OptInPhoneNumberInput: schema::OPT_IN_PHONE_NUMBER_INPUT {
+        phone_number "phoneNumber": String,
+    }
+}
+wire::shape! {
+    /// `OptInPhoneNumberResponse`
+    OptInPhoneNumberResponse: schema::OPT_IN_PHONE_NUMBER_RESPONSE {
+    }
+}
+wire::shape! {
+    /// `PublishBatchInput`
+    PublishBatchInput: schema::PUBLISH_BATCH_INPUT {
+        topic_arn "TopicArn": String,
+        publish_batch_request_entries "PublishBatchRequestEntries": Vec<PublishBatchRequestEntry>,
+    }
+}
+wire::shape! {
+    /// `PublishBatchRequestEntry`
+    PublishBatchRequestEntry: schema::PUBLISH_BATCH_REQUEST_ENTRY {
+        id "Id": String,
+        message "Message": String,
+        subject "Subject": Option<String>,
+        message_structure "MessageStructure": Option<String>,
+        message_attributes "MessageAttributes": Option<BTreeMap<String, MessageAttributeValue>>,
+        message_deduplication_id "MessageDeduplicationId": Option<String>,
+        message_group_id "MessageGroupId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `PublishBatchResponse`
+    PublishBatchResponse: schema::PUBLISH_BATCH_RESPONSE {
+        successful "Successful": Option<Vec<PublishBatchResultEntry>>,
+        failed "Failed": Option<Vec<BatchResultErrorEntry>>,
+    }
+}
+wire::shape! {
+    /// `PublishBatchResultEntry`
+    PublishBatchResultEntry: schema::PUBLISH_BATCH_RESULT_ENTRY {
+        id "Id": Option<String>,
+        message_id "MessageId": Option<String>,
+        sequence_number "SequenceNumber": Option<String>,
+    }
+}
+wire::shape! {
     /// `PublishInput`
     PublishInput: schema::PUBLISH_INPUT {
         topic_arn "TopicArn": Option<String>,
@@ -548,6 +982,24 @@ wire::shape! {
     PublishResponse: schema::PUBLISH_RESPONSE {
         message_id "MessageId": Option<String>,
         sequence_number "SequenceNumber": Option<String>,
+    }
+}
+wire::shape! {
+    /// `RemovePermissionInput`
+    RemovePermissionInput: schema::REMOVE_PERMISSION_INPUT {
+        topic_arn "TopicArn": String,
+        label "Label": String,
+    }
+}
+wire::shape! {
+    /// `SetSMSAttributesInput`
+    SetSMSAttributesInput: schema::SET_SMS_ATTRIBUTES_INPUT {
+        attributes "attributes": BTreeMap<String, String>,
+    }
+}
+wire::shape! {
+    /// `SetSMSAttributesResponse`
+    SetSMSAttributesResponse: schema::SET_SMS_ATTRIBUTES_RESPONSE {
     }
 }
 wire::shape! {
@@ -600,6 +1052,18 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `TagResourceRequest`
+    TagResourceRequest: schema::TAG_RESOURCE_REQUEST {
+        resource_arn "ResourceArn": String,
+        tags "Tags": Vec<Tag>,
+    }
+}
+wire::shape! {
+    /// `TagResourceResponse`
+    TagResourceResponse: schema::TAG_RESOURCE_RESPONSE {
+    }
+}
+wire::shape! {
     /// `Topic`
     Topic: schema::TOPIC {
         topic_arn "TopicArn": Option<String>,
@@ -609,6 +1073,18 @@ wire::shape! {
     /// `UnsubscribeInput`
     UnsubscribeInput: schema::UNSUBSCRIBE_INPUT {
         subscription_arn "SubscriptionArn": String,
+    }
+}
+wire::shape! {
+    /// `UntagResourceRequest`
+    UntagResourceRequest: schema::UNTAG_RESOURCE_REQUEST {
+        resource_arn "ResourceArn": String,
+        tag_keys "TagKeys": Vec<String>,
+    }
+}
+wire::shape! {
+    /// `UntagResourceResponse`
+    UntagResourceResponse: schema::UNTAG_RESOURCE_RESPONSE {
     }
 }
 
@@ -621,8 +1097,22 @@ pub mod errors {
         status: 403,
         fault: Fault::Client,
     };
+    pub static BATCH_ENTRY_IDS_NOT_DISTINCT_EXCEPTION: ErrorModel = ErrorModel {
+        name: "BatchEntryIdsNotDistinctException",
+        code: "BatchEntryIdsNotDistinct",
+        status: 400,
+        fault: Fault::Client,
+    };
+    pub static BATCH_REQUEST_TOO_LONG_EXCEPTION: ErrorModel = ErrorModel {
+        name: "BatchRequestTooLongException",
+        code: "BatchRequestTooLong",
+        status: 400,
+        fault: Fault::Client,
+    };
     pub static CONCURRENT_ACCESS_EXCEPTION: ErrorModel =
         ErrorModel { name: "ConcurrentAccessException", code: "ConcurrentAccess", status: 400, fault: Fault::Client };
+    pub static EMPTY_BATCH_REQUEST_EXCEPTION: ErrorModel =
+        ErrorModel { name: "EmptyBatchRequestException", code: "EmptyBatchRequest", status: 400, fault: Fault::Client };
     pub static ENDPOINT_DISABLED_EXCEPTION: ErrorModel =
         ErrorModel { name: "EndpointDisabledException", code: "EndpointDisabled", status: 400, fault: Fault::Client };
     pub static FILTER_POLICY_LIMIT_EXCEEDED_EXCEPTION: ErrorModel = ErrorModel {
@@ -633,6 +1123,12 @@ pub mod errors {
     };
     pub static INTERNAL_ERROR_EXCEPTION: ErrorModel =
         ErrorModel { name: "InternalErrorException", code: "InternalError", status: 500, fault: Fault::Server };
+    pub static INVALID_BATCH_ENTRY_ID_EXCEPTION: ErrorModel = ErrorModel {
+        name: "InvalidBatchEntryIdException",
+        code: "InvalidBatchEntryId",
+        status: 400,
+        fault: Fault::Client,
+    };
     pub static INVALID_PARAMETER_EXCEPTION: ErrorModel =
         ErrorModel { name: "InvalidParameterException", code: "InvalidParameter", status: 400, fault: Fault::Client };
     pub static INVALID_PARAMETER_VALUE_EXCEPTION: ErrorModel = ErrorModel {
@@ -671,6 +1167,8 @@ pub mod errors {
         status: 403,
         fault: Fault::Client,
     };
+    pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorModel =
+        ErrorModel { name: "ResourceNotFoundException", code: "ResourceNotFound", status: 404, fault: Fault::Client };
     pub static STALE_TAG_EXCEPTION: ErrorModel =
         ErrorModel { name: "StaleTagException", code: "StaleTag", status: 400, fault: Fault::Client };
     pub static SUBSCRIPTION_LIMIT_EXCEEDED_EXCEPTION: ErrorModel = ErrorModel {
@@ -683,6 +1181,14 @@ pub mod errors {
         ErrorModel { name: "TagLimitExceededException", code: "TagLimitExceeded", status: 400, fault: Fault::Client };
     pub static TAG_POLICY_EXCEPTION: ErrorModel =
         ErrorModel { name: "TagPolicyException", code: "TagPolicy", status: 400, fault: Fault::Client };
+    pub static THROTTLED_EXCEPTION: ErrorModel =
+        ErrorModel { name: "ThrottledException", code: "Throttled", status: 429, fault: Fault::Client };
+    pub static TOO_MANY_ENTRIES_IN_BATCH_REQUEST_EXCEPTION: ErrorModel = ErrorModel {
+        name: "TooManyEntriesInBatchRequestException",
+        code: "TooManyEntriesInBatchRequest",
+        status: 400,
+        fault: Fault::Client,
+    };
     pub static TOPIC_LIMIT_EXCEEDED_EXCEPTION: ErrorModel = ErrorModel {
         name: "TopicLimitExceededException",
         code: "TopicLimitExceeded",
@@ -696,7 +1202,141 @@ pub mod errors {
 /// The schemas.
 pub mod schema {
     use super::*;
+    pub static ACTIONS_LIST: Schema = Schema {
+        name: "ActionsList",
+        kind: Kind::List { member: &ACTION, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ADD_PERMISSION_INPUT: Schema = Schema {
+        name: "AddPermissionInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "TopicArn",
+                    wire: "TopicArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TOPIC_ARN,
+                },
+                Member {
+                    name: "Label",
+                    wire: "Label",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &LABEL,
+                },
+                Member {
+                    name: "AWSAccountId",
+                    wire: "AWSAccountId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &DELEGATES_LIST,
+                },
+                Member {
+                    name: "ActionName",
+                    wire: "ActionName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ACTIONS_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static AMAZON_RESOURCE_NAME: Schema = Schema {
+        name: "AmazonResourceName",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(1011), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static BATCH_RESULT_ERROR_ENTRY: Schema = Schema {
+        name: "BatchResultErrorEntry",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Id",
+                    wire: "Id",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Code",
+                    wire: "Code",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Message",
+                    wire: "Message",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "SenderFault",
+                    wire: "SenderFault",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &BOOLEAN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static BATCH_RESULT_ERROR_ENTRY_LIST: Schema = Schema {
+        name: "BatchResultErrorEntryList",
+        kind: Kind::List { member: &BATCH_RESULT_ERROR_ENTRY, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static BINARY: Schema = Schema { name: "Binary", kind: Kind::Blob, limits: Limits::NONE, sensitive: false };
+    pub static CHECK_IF_PHONE_NUMBER_IS_OPTED_OUT_INPUT: Schema = Schema {
+        name: "CheckIfPhoneNumberIsOptedOutInput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "phoneNumber",
+                wire: "phoneNumber",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &PHONE_NUMBER,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CHECK_IF_PHONE_NUMBER_IS_OPTED_OUT_RESPONSE: Schema = Schema {
+        name: "CheckIfPhoneNumberIsOptedOutResponse",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "isOptedOut",
+                wire: "isOptedOut",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &BOOLEAN,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static CONFIRM_SUBSCRIPTION_INPUT: Schema = Schema {
         name: "ConfirmSubscriptionInput",
         kind: Kind::Structure {
@@ -805,6 +1445,12 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static DELEGATES_LIST: Schema = Schema {
+        name: "DelegatesList",
+        kind: Kind::List { member: &DELEGATE, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static DELETE_TOPIC_INPUT: Schema = Schema {
         name: "DeleteTopicInput",
         kind: Kind::Structure {
@@ -815,6 +1461,60 @@ pub mod schema {
                 place: Place::Body,
                 required: true,
                 schema: &TOPIC_ARN,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_SMS_ATTRIBUTES_INPUT: Schema = Schema {
+        name: "GetSMSAttributesInput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "attributes",
+                wire: "attributes",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &LIST_STRING,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_SMS_ATTRIBUTES_RESPONSE: Schema = Schema {
+        name: "GetSMSAttributesResponse",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "attributes",
+                wire: "attributes",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &MAP_STRING_TO_STRING,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_SMS_SANDBOX_ACCOUNT_STATUS_INPUT: Schema = Schema {
+        name: "GetSMSSandboxAccountStatusInput",
+        kind: Kind::Structure { members: &[], payload: None },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_SMS_SANDBOX_ACCOUNT_STATUS_RESULT: Schema = Schema {
+        name: "GetSMSSandboxAccountStatusResult",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "IsInSandbox",
+                wire: "IsInSandbox",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &BOOLEAN,
             }],
             payload: None,
         },
@@ -882,6 +1582,54 @@ pub mod schema {
             }],
             payload: None,
         },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_PHONE_NUMBERS_OPTED_OUT_INPUT: Schema = Schema {
+        name: "ListPhoneNumbersOptedOutInput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "nextToken",
+                wire: "nextToken",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &STRING_SMALL,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_PHONE_NUMBERS_OPTED_OUT_RESPONSE: Schema = Schema {
+        name: "ListPhoneNumbersOptedOutResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "phoneNumbers",
+                    wire: "phoneNumbers",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &PHONE_NUMBER_LIST,
+                },
+                Member {
+                    name: "nextToken",
+                    wire: "nextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING_SMALL,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_STRING: Schema = Schema {
+        name: "ListString",
+        kind: Kind::List { member: &STRING, member_name: None, flattened: false },
         limits: Limits::NONE,
         sensitive: false,
     };
@@ -979,6 +1727,38 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static LIST_TAGS_FOR_RESOURCE_REQUEST: Schema = Schema {
+        name: "ListTagsForResourceRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ResourceArn",
+                wire: "ResourceArn",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &AMAZON_RESOURCE_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_TAGS_FOR_RESOURCE_RESPONSE: Schema = Schema {
+        name: "ListTagsForResourceResponse",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Tags",
+                wire: "Tags",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &TAG_LIST,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static LIST_TOPICS_INPUT: Schema = Schema {
         name: "ListTopicsInput",
         kind: Kind::Structure {
@@ -1018,6 +1798,12 @@ pub mod schema {
             ],
             payload: None,
         },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static MAP_STRING_TO_STRING: Schema = Schema {
+        name: "MapStringToString",
+        kind: Kind::Map { key: &STRING, value: &STRING, key_name: None, value_name: None, flattened: false },
         limits: Limits::NONE,
         sensitive: false,
     };
@@ -1067,8 +1853,200 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static OPT_IN_PHONE_NUMBER_INPUT: Schema = Schema {
+        name: "OptInPhoneNumberInput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "phoneNumber",
+                wire: "phoneNumber",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &PHONE_NUMBER,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static OPT_IN_PHONE_NUMBER_RESPONSE: Schema = Schema {
+        name: "OptInPhoneNumberResponse",
+        kind: Kind::Structure { members: &[], payload: None },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static PHONE_NUMBER: Schema =
         Schema { name: "PhoneNumber", kind: Kind::String, limits: Limits::NONE, sensitive: true };
+    pub static PHONE_NUMBER_LIST: Schema = Schema {
+        name: "PhoneNumberList",
+        kind: Kind::List { member: &PHONE_NUMBER, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUBLISH_BATCH_INPUT: Schema = Schema {
+        name: "PublishBatchInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "TopicArn",
+                    wire: "TopicArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TOPIC_ARN,
+                },
+                Member {
+                    name: "PublishBatchRequestEntries",
+                    wire: "PublishBatchRequestEntries",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &PUBLISH_BATCH_REQUEST_ENTRY_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUBLISH_BATCH_REQUEST_ENTRY: Schema = Schema {
+        name: "PublishBatchRequestEntry",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Id",
+                    wire: "Id",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Message",
+                    wire: "Message",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &MESSAGE,
+                },
+                Member {
+                    name: "Subject",
+                    wire: "Subject",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &SUBJECT,
+                },
+                Member {
+                    name: "MessageStructure",
+                    wire: "MessageStructure",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MESSAGE_STRUCTURE,
+                },
+                Member {
+                    name: "MessageAttributes",
+                    wire: "MessageAttributes",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MESSAGE_ATTRIBUTE_MAP,
+                },
+                Member {
+                    name: "MessageDeduplicationId",
+                    wire: "MessageDeduplicationId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MessageGroupId",
+                    wire: "MessageGroupId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUBLISH_BATCH_REQUEST_ENTRY_LIST: Schema = Schema {
+        name: "PublishBatchRequestEntryList",
+        kind: Kind::List { member: &PUBLISH_BATCH_REQUEST_ENTRY, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUBLISH_BATCH_RESPONSE: Schema = Schema {
+        name: "PublishBatchResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Successful",
+                    wire: "Successful",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &PUBLISH_BATCH_RESULT_ENTRY_LIST,
+                },
+                Member {
+                    name: "Failed",
+                    wire: "Failed",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &BATCH_RESULT_ERROR_ENTRY_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUBLISH_BATCH_RESULT_ENTRY: Schema = Schema {
+        name: "PublishBatchResultEntry",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Id",
+                    wire: "Id",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MessageId",
+                    wire: "MessageId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MESSAGE_ID,
+                },
+                Member {
+                    name: "SequenceNumber",
+                    wire: "SequenceNumber",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUBLISH_BATCH_RESULT_ENTRY_LIST: Schema = Schema {
+        name: "PublishBatchResultEntryList",
+        kind: Kind::List { member: &PUBLISH_BATCH_RESULT_ENTRY, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static PUBLISH_INPUT: Schema = Schema {
         name: "PublishInput",
         kind: Kind::Structure {
@@ -1174,6 +2152,54 @@ pub mod schema {
             ],
             payload: None,
         },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static REMOVE_PERMISSION_INPUT: Schema = Schema {
+        name: "RemovePermissionInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "TopicArn",
+                    wire: "TopicArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TOPIC_ARN,
+                },
+                Member {
+                    name: "Label",
+                    wire: "Label",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &LABEL,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static SET_SMS_ATTRIBUTES_INPUT: Schema = Schema {
+        name: "SetSMSAttributesInput",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "attributes",
+                wire: "attributes",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &MAP_STRING_TO_STRING,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static SET_SMS_ATTRIBUTES_RESPONSE: Schema = Schema {
+        name: "SetSMSAttributesResponse",
+        kind: Kind::Structure { members: &[], payload: None },
         limits: Limits::NONE,
         sensitive: false,
     };
@@ -1412,9 +2438,47 @@ pub mod schema {
         limits: Limits { min: Some(1), max: Some(128), pattern: None, values: &[] },
         sensitive: false,
     };
+    pub static TAG_KEY_LIST: Schema = Schema {
+        name: "TagKeyList",
+        kind: Kind::List { member: &TAG_KEY, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static TAG_LIST: Schema = Schema {
         name: "TagList",
         kind: Kind::List { member: &TAG, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static TAG_RESOURCE_REQUEST: Schema = Schema {
+        name: "TagResourceRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ResourceArn",
+                    wire: "ResourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &AMAZON_RESOURCE_NAME,
+                },
+                Member {
+                    name: "Tags",
+                    wire: "Tags",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TAG_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static TAG_RESOURCE_RESPONSE: Schema = Schema {
+        name: "TagResourceResponse",
+        kind: Kind::Structure { members: &[], payload: None },
         limits: Limits::NONE,
         sensitive: false,
     };
@@ -1474,7 +2538,40 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static UNTAG_RESOURCE_REQUEST: Schema = Schema {
+        name: "UntagResourceRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ResourceArn",
+                    wire: "ResourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &AMAZON_RESOURCE_NAME,
+                },
+                Member {
+                    name: "TagKeys",
+                    wire: "TagKeys",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TAG_KEY_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UNTAG_RESOURCE_RESPONSE: Schema = Schema {
+        name: "UntagResourceResponse",
+        kind: Kind::Structure { members: &[], payload: None },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static ACCOUNT: Schema = Schema { name: "account", kind: Kind::String, limits: Limits::NONE, sensitive: false };
+    pub static ACTION: Schema = Schema { name: "action", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static ATTRIBUTE_NAME: Schema =
         Schema { name: "attributeName", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static ATTRIBUTE_VALUE: Schema =
@@ -1483,8 +2580,11 @@ pub mod schema {
         Schema { name: "authenticateOnUnsubscribe", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static BOOLEAN: Schema =
         Schema { name: "boolean", kind: Kind::Boolean, limits: Limits::NONE, sensitive: false };
+    pub static DELEGATE: Schema =
+        Schema { name: "delegate", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static ENDPOINT: Schema =
         Schema { name: "endpoint", kind: Kind::String, limits: Limits::NONE, sensitive: false };
+    pub static LABEL: Schema = Schema { name: "label", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static MESSAGE: Schema = Schema { name: "message", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static MESSAGE_ID: Schema =
         Schema { name: "messageId", kind: Kind::String, limits: Limits::NONE, sensitive: false };
@@ -1494,6 +2594,8 @@ pub mod schema {
         Schema { name: "nextToken", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static PROTOCOL: Schema =
         Schema { name: "protocol", kind: Kind::String, limits: Limits::NONE, sensitive: false };
+    pub static STRING_SMALL: Schema =
+        Schema { name: "string", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static SUBJECT: Schema = Schema { name: "subject", kind: Kind::String, limits: Limits::NONE, sensitive: false };
     pub static SUBSCRIPTION_ARN: Schema =
         Schema { name: "subscriptionARN", kind: Kind::String, limits: Limits::NONE, sensitive: false };

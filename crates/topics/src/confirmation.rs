@@ -5,12 +5,11 @@ use crate::channel::{ENDPOINT, FORM, KIND};
 use crate::endpoint::Protocol;
 use crate::fanout::PRINCIPAL;
 use crate::limits::customer_retries;
-use crate::notification::{confirm_url, letter_of_question, question};
+use crate::notification::{Asked, Question, confirm_url, letter_of_question};
 use crate::policy::HttpRetries;
 use crate::state::Subscription;
 use bytes::Bytes;
 use delivery::{Envelope, attribute};
-use names::Arn;
 use std::collections::BTreeMap;
 use wire::ApiError;
 
@@ -20,36 +19,48 @@ impl Topics {
         self.world.hex_id(64)
     }
 
-    /// Sends the question. Durable when it returns.
-    pub(crate) async fn ask(&self, topic: &Arn, id: &str, subscription: &Subscription) -> Result<(), ApiError> {
-        let (message_id, at) = (self.world.uuid(), self.world.now());
-        let link = confirm_url(&subscription.base, topic, &subscription.token);
+    /// Sends a question. Durable when it returns.
+    pub(crate) async fn ask(
+        &self,
+        question: Question,
+        name: &str,
+        id: &str,
+        subscription: &Subscription,
+    ) -> Result<(), ApiError> {
+        if !subscription.is_asked() {
+            return Ok(());
+        }
+        let (message_id, at, topic) = (self.world.uuid(), self.world.now(), self.arn(name));
+        let link = confirm_url(&subscription.base, &topic, &subscription.token);
+        let version =
+            self.catalog.read(|state| state.topics.get(name).map(|t| t.settings.signature)).unwrap_or_default();
+        let asked = Asked::new(question, &message_id, at, &topic, &subscription.token, &link);
+        let body = match subscription.protocol {
+            Protocol::Email => letter_of_question(question, &topic, &link),
+            _ => {
+                let signed = self.signer().await?.sign(version, &asked.canonical()).map_err(ApiError::fault)?;
+                asked.json(&signed, &subscription.base)
+            }
+        };
         let mut attributes = BTreeMap::from([(attribute::MESSAGE_ID.to_owned(), message_id.clone())]);
-        let (body, policy) = match subscription.protocol {
+        attributes.insert(KIND.to_owned(), question.kind().to_owned());
+        let policy = match subscription.protocol {
             Protocol::Http | Protocol::Https => {
-                attributes.insert(KIND.to_owned(), "SubscriptionConfirmation".to_owned());
                 attributes.insert(ENDPOINT.to_owned(), subscription.endpoint.clone());
-                (question(&message_id, at, topic, &subscription.token, &link), HttpRetries::default().policy())
+                HttpRetries::default().policy()
             }
-            Protocol::Email | Protocol::EmailJson => {
+            _ => {
                 attributes.insert(FORM.to_owned(), subscription.protocol.as_str().to_owned());
-                let subject = "AWS Notification - Subscription Confirmation";
-                attributes.insert(attribute::SUBJECT.to_owned(), subject.to_owned());
-                let body = match subscription.protocol {
-                    Protocol::EmailJson => question(&message_id, at, topic, &subscription.token, &link),
-                    _ => letter_of_question(topic, &link),
-                };
-                (body, customer_retries())
+                attributes.insert(attribute::SUBJECT.to_owned(), question.subject().to_owned());
+                customer_retries()
             }
-            // Nobody asks them.
-            Protocol::Sqs | Protocol::Lambda | Protocol::Sms => return Ok(()),
         };
         let envelope = Envelope {
             id: message_id,
-            to: self.address(subscription, &format!("{topic}:{id}")),
+            to: self.address(subscription, &format!("{topic}:{id}"), false),
             body: Bytes::from(body),
             attributes,
-            from: Some(topic.clone()),
+            from: Some(topic),
             principal: PRINCIPAL.to_owned(),
             role: None,
             policy,

@@ -1,64 +1,156 @@
-//! From one message to an envelope for each subscription.
+//! From messages to an envelope for each subscription.
 
-use crate::channel::{self, CONTENT_TYPE, ENDPOINT, FORM, KIND, RAW, SUBSCRIPTION};
+use crate::attribute;
+use crate::channel::{self, CONTENT_TYPE, ENDPOINT, FORM, KIND, PER_SECOND, RAW, SUBSCRIPTION};
 use crate::endpoint::Protocol;
 use crate::error::no_topic;
+use crate::fifo::{self, Key, Seen};
 use crate::limits::{FANOUT_BYTES, FANOUT_COUNT, customer_retries, managed_retries};
-use crate::notification::{event, letter, unsubscribe_url, wrapped};
+use crate::notification::{Shown, canonical_of, event, letter, wrapped};
 use crate::policy::DeliveryPolicy;
 use crate::post::{Post, size};
-use crate::settings::Scope;
+use crate::settings::{Scope, TopicSettings};
+use crate::signing::Signed;
 use crate::state::Subscription;
-use crate::{Topics, attribute, phone, signals};
+use crate::{Topics, phone, signals};
 use bytes::Bytes;
 use delivery::{Envelope, RetryPolicy};
-use names::Arn;
+use names::{Arn, Timestamp};
 use patterns::Event;
+use shapes::sns::errors::THROTTLED_EXCEPTION;
 use std::collections::BTreeMap;
 use wire::ApiError;
 
 /// The principal in whose name everything leaves.
 pub(crate) const PRINCIPAL: &str = "sns.amazonaws.com";
 
+/// A topic as a message finds it.
+struct View {
+    name: String,
+    arn: Arn,
+    born: Timestamp,
+    settings: TopicSettings,
+    /// Those that are confirmed.
+    subscriptions: Vec<(String, Subscription)>,
+}
+
+/// A message that is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its number in a FIFO topic.
+    pub(crate) sequence: Option<String>,
+}
+
 impl Topics {
-    /// Sends a message to a topic's confirmed subscriptions. All copies are durable when it returns.
-    pub(crate) async fn fan_out(&self, name: &str, post: &Post) -> Result<(), ApiError> {
-        let (subscriptions, policy) = self
-            .catalog
+    fn view(&self, name: &str) -> Result<View, ApiError> {
+        self.catalog
             .read(|state| {
                 let topic = state.topics.get(name)?;
                 let confirmed = topic.subscriptions.iter().filter(|(_, s)| s.pending_until.is_none());
-                let all: Vec<(String, Subscription)> = confirmed.map(|(id, s)| (id.clone(), s.clone())).collect();
-                Some((all, topic.settings.delivery.clone()))
+                Some(View {
+                    name: name.to_owned(),
+                    arn: self.arn(name),
+                    born: topic.born,
+                    settings: topic.settings.clone(),
+                    subscriptions: confirmed.map(|(id, s)| (id.clone(), s.clone())).collect(),
+                })
             })
-            .ok_or_else(no_topic)?;
-        let topic = self.arn(name);
-        self.world.meter.record(&signals::PUBLISHED, &[name], 1);
-        self.world.meter.record(
-            &signals::PUBLISH_SIZE,
-            &[name],
-            size(post.text.to(Protocol::Sqs), &post.attributes) as u64,
-        );
-        let (mut envelopes, mut bytes) = (Vec::new(), 0);
-        for (id, subscription) in &subscriptions {
-            if !self.passes(subscription, post)? {
-                self.world.meter.record(&signals::FILTERED_OUT, &[name], 1);
-                continue;
+            .ok_or_else(no_topic)
+    }
+
+    /// Sends messages to a topic's confirmed subscriptions. All copies are durable when it returns.
+    pub(crate) async fn publish(&self, name: &str, posts: Vec<Post>) -> Result<Vec<Published>, ApiError> {
+        let view = self.view(name)?;
+        if view.settings.fifo {
+            return self.publish_in_order(&view, posts).await;
+        }
+        self.fan_out(&view, &posts).await?;
+        Ok(posts.into_iter().map(|post| Published { id: post.id, sequence: None }).collect())
+    }
+
+    /// One after another, so that copies stand in the outbox by their sequence numbers; each deduplication id once.
+    async fn publish_in_order(&self, view: &View, posts: Vec<Post>) -> Result<Vec<Published>, ApiError> {
+        let scope = |post: &Post| post.group.clone().filter(|_| view.settings.by_group);
+        let turn = |post: &Post| fifo::key(&view.name, view.born, scope(post).as_deref(), "");
+        let _turns = self.fifo.turns(posts.iter().map(turn)).await;
+        if !self.fifo.has_room() {
+            return Err(THROTTLED_EXCEPTION.because("Too many messages of FIFO topics within five minutes"));
+        }
+        let now = self.world.now();
+        let (mut out, mut fresh, mut sent) = (Vec::new(), BTreeMap::<Key, Seen>::new(), Vec::new());
+        for mut post in posts {
+            let place = post.fifo.as_mut().expect("a message of a FIFO topic has its place");
+            let key = fifo::key(
+                &view.name,
+                view.born,
+                post.group.as_deref().filter(|_| view.settings.by_group),
+                &place.deduplication,
+            );
+            let known = self.fifo.seen(&key, now).or_else(|| fresh.get(&key).copied());
+            let seen = known.unwrap_or_else(|| Seen { message: fifo::bytes(&post.id), sequence: self.fifo.next(now) });
+            out.push(Published { id: fifo::uuid(seen.message), sequence: Some(fifo::shown(seen.sequence)) });
+            if known.is_none() {
+                place.sequence = seen.sequence;
+                fresh.insert(key, seen);
+                sent.push(post);
             }
-            let envelope = self.envelope(&topic, policy.as_ref(), id, subscription, post);
-            bytes += envelope.body.len();
-            envelopes.push(envelope);
-            // A topic with very many subscriptions does not fit one append. If the house dies in between, the publisher
-            // has had no answer and publishes again.
-            if bytes >= FANOUT_BYTES || envelopes.len() >= FANOUT_COUNT {
-                self.delivery.send(std::mem::take(&mut envelopes)).await?;
-                bytes = 0;
+        }
+        if !sent.is_empty() {
+            self.fan_out(view, &sent).await?;
+            self.fifo.remember(&fresh.into_iter().collect::<Vec<_>>(), now).await?;
+        }
+        Ok(out)
+    }
+
+    async fn fan_out(&self, view: &View, posts: &[Post]) -> Result<(), ApiError> {
+        let (mut envelopes, mut bytes) = (Vec::new(), 0);
+        for post in posts {
+            self.world.meter.record(&signals::PUBLISHED, &[&view.name], 1);
+            let size = size(post.text.to(Protocol::Sqs), &post.attributes) as u64;
+            self.world.meter.record(&signals::PUBLISH_SIZE, &[&view.name], size);
+            let mut signatures = Vec::new();
+            for (id, subscription) in &view.subscriptions {
+                if !self.passes(&view.name, subscription, post)? {
+                    continue;
+                }
+                let signed = match subscription.is_signed() {
+                    true => Some(self.signed(view, post, post.text.to(subscription.protocol), &mut signatures).await?),
+                    false => None,
+                };
+                let envelope = self.envelope(view, id, subscription, post, signed);
+                bytes += envelope.body.len();
+                envelopes.push(envelope);
+                // A topic with very many subscriptions does not fit one append. If the house dies in between, the
+                // publisher has had no answer and publishes again.
+                if bytes >= FANOUT_BYTES || envelopes.len() >= FANOUT_COUNT {
+                    self.delivery.send(std::mem::take(&mut envelopes)).await?;
+                    bytes = 0;
+                }
             }
         }
         if !envelopes.is_empty() {
             self.delivery.send(envelopes).await?;
         }
         Ok(())
+    }
+
+    /// The signature of what a message says to a protocol: one for all that get the same text.
+    async fn signed(
+        &self,
+        view: &View,
+        post: &Post,
+        text: &str,
+        made: &mut Vec<(String, Signed)>,
+    ) -> Result<Signed, ApiError> {
+        if let Some((_, signed)) = made.iter().find(|(known, _)| known == text) {
+            return Ok(signed.clone());
+        }
+        let canonical = canonical_of(post, &view.arn, text);
+        let signed = self.signer().await?.sign(view.settings.signature, &canonical).map_err(ApiError::fault)?;
+        made.push((text.to_owned(), signed.clone()));
+        Ok(signed)
     }
 
     /// Sends a message to a phone number. Durable when it returns.
@@ -74,8 +166,8 @@ impl Topics {
         Ok(self.delivery.send(vec![envelope]).await?)
     }
 
-    /// Whether the subscription's filter policy lets the message through.
-    fn passes(&self, subscription: &Subscription, post: &Post) -> Result<bool, ApiError> {
+    /// Whether the subscription's filter policy lets the message through; counted where it does not.
+    fn passes(&self, topic: &str, subscription: &Subscription, post: &Post) -> Result<bool, ApiError> {
         let Some(policy) = &subscription.settings.filter else { return Ok(true) };
         let scope = subscription.settings.scope;
         let filter = self.filters.get(scope, policy).map_err(ApiError::fault)?;
@@ -84,44 +176,59 @@ impl Topics {
             Scope::MessageBody => Event::parse(post.text.to(subscription.protocol)),
         };
         // A body that is no JSON object passes no policy.
-        Ok(seen.is_ok_and(|seen| filter.matches(&seen)))
+        if seen.as_ref().is_ok_and(|seen| filter.matches(seen)) {
+            return Ok(true);
+        }
+        let why = match scope {
+            Scope::MessageAttributes if post.attributes.is_empty() => &signals::FILTERED_WITHOUT_ATTRIBUTES,
+            Scope::MessageAttributes => &signals::FILTERED_BY_ATTRIBUTES,
+            Scope::MessageBody if seen.is_err() => &signals::FILTERED_INVALID_BODY,
+            Scope::MessageBody => &signals::FILTERED_BY_BODY,
+        };
+        for signal in [&signals::FILTERED_OUT, why] {
+            self.world.meter.record(signal, &[topic], 1);
+        }
+        Ok(false)
     }
 
     fn envelope(
         &self,
-        topic: &Arn,
-        policy: Option<&DeliveryPolicy>,
+        view: &View,
         id: &str,
         subscription: &Subscription,
         post: &Post,
+        signed: Option<Signed>,
     ) -> Envelope {
-        let arn = format!("{topic}:{id}");
-        let unsubscribe = unsubscribe_url(&subscription.base, &arn);
         let (protocol, raw) = (subscription.protocol, subscription.settings.raw);
-        let body = match protocol {
-            Protocol::Lambda => event(post, topic, &arn, &unsubscribe),
-            Protocol::Sms => post.text.to(protocol).to_owned(),
-            Protocol::Email => letter(post, topic, &unsubscribe),
-            Protocol::Sqs | Protocol::Http | Protocol::Https if raw => post.text.to(protocol).to_owned(),
-            Protocol::Sqs | Protocol::Http | Protocol::Https | Protocol::EmailJson => {
-                wrapped(post, topic, protocol, &unsubscribe)
-            }
+        let arn = format!("{}:{id}", view.arn);
+        let shown = Shown { topic: &view.arn, arn: &arn, base: &subscription.base };
+        let body = match (protocol, signed) {
+            (Protocol::Lambda, Some(signed)) => event(post, &shown, &signed),
+            (_, Some(signed)) => wrapped(post, &shown, protocol, &signed),
+            (Protocol::Email, None) => letter(post, &shown),
+            (_, None) => post.text.to(protocol).to_owned(),
         };
-        let mut attributes = attributes(post, raw || protocol == Protocol::Sms);
+        let chat = subscription.chat;
+        let mut attributes = attributes(post, raw || chat.is_some() || protocol == Protocol::Sms);
         let policy = match protocol {
-            Protocol::Sqs => managed_retries(),
+            Protocol::Sqs => {
+                group(&mut attributes, view, subscription, post);
+                managed_retries()
+            }
             Protocol::Lambda => {
                 attributes.insert(delivery::attribute::INVOCATION.to_owned(), "Event".to_owned());
                 managed_retries()
             }
             Protocol::Http | Protocol::Https => {
-                let (retries, kind) = DeliveryPolicy::effective(policy, subscription.settings.delivery.as_ref());
                 attributes.insert(KIND.to_owned(), "Notification".to_owned());
                 attributes.insert(ENDPOINT.to_owned(), subscription.endpoint.clone());
                 attributes.insert(SUBSCRIPTION.to_owned(), arn.clone());
+                let general = view.settings.delivery.as_ref();
+                let policy = DeliveryPolicy::effective(general, subscription.settings.delivery.as_ref());
                 attributes.extend(raw.then(|| (RAW.to_owned(), "true".to_owned())));
-                attributes.extend(kind.map(|kind| (CONTENT_TYPE.to_owned(), kind)));
-                retries.policy()
+                attributes.extend(policy.content_type.map(|kind| (CONTENT_TYPE.to_owned(), kind)));
+                attributes.extend(policy.per_second.map(|rate| (PER_SECOND.to_owned(), rate.to_string())));
+                if chat.is_some() { customer_retries() } else { policy.retries.policy() }
             }
             Protocol::Email | Protocol::EmailJson => {
                 attributes.insert(FORM.to_owned(), protocol.as_str().to_owned());
@@ -131,32 +238,30 @@ impl Topics {
             }
             Protocol::Sms => customer_retries(),
         };
+        let paced = attributes.contains_key(PER_SECOND);
         Envelope {
             body: Bytes::from(body),
             attributes,
-            from: Some(topic.clone()),
+            from: Some(view.arn.clone()),
             dead_letter: subscription.settings.dead_letter.clone(),
-            ..self.envelope_to(self.address(subscription, &arn), &format!("{}/{id}", post.id), post, policy)
+            ..self.envelope_to(self.address(subscription, &arn, paced), &format!("{}/{id}", post.id), post, policy)
         }
     }
 
     /// Where a subscription's envelopes go: to the resource itself, or to the channel that reaches the endpoint.
-    pub(crate) fn address(&self, subscription: &Subscription, arn: &str) -> Arn {
+    pub(crate) fn address(&self, subscription: &Subscription, arn: &str, paced: bool) -> Arn {
         let endpoint = &subscription.endpoint;
         let address = match subscription.protocol {
             Protocol::Sqs | Protocol::Lambda => endpoint.parse().ok(),
             Protocol::Sms => channel::arn(&self.home, "sms", &phone::e164(endpoint).unwrap_or_default()),
             Protocol::Email | Protocol::EmailJson => channel::arn(&self.home, "email", endpoint),
-            Protocol::Http | Protocol::Https => {
-                let uri = endpoint.parse::<http::Uri>().unwrap_or_default();
-                let host = uri.host().unwrap_or_default().to_ascii_lowercase();
-                let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-                channel::arn(
-                    &self.home,
-                    "http",
-                    &format!("{host}{port}/{}", arn.rsplit(':').next().unwrap_or_default()),
-                )
-            }
+            Protocol::Http | Protocol::Https => match subscription.chat {
+                Some(chat) => channel::arn(&self.home, chat.as_str(), &channel::webhook(endpoint)),
+                None => {
+                    let (id, head) = (arn.rsplit(':').next().unwrap_or_default(), if paced { "paced/" } else { "" });
+                    channel::arn(&self.home, "http", &format!("{head}{}/{id}", channel::authority(endpoint)))
+                }
+            },
         };
         address.expect("Subscribe has checked the endpoint")
     }
@@ -177,6 +282,22 @@ impl Topics {
             created: post.at,
         }
     }
+}
+
+/// What a queue orders by. A FIFO topic's messages come to FIFO queues in order, group by group; a standard queue gets
+/// a standard topic's groups, for its fair share, and none of a FIFO topic's.
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/fifo-message-grouping.html>
+fn group(attributes: &mut BTreeMap<String, String>, view: &View, subscription: &Subscription, post: &Post) {
+    let Some(group) = &post.group else { return };
+    if let Some(place) = &post.fifo {
+        if !subscription.endpoint.ends_with(".fifo") {
+            return;
+        }
+        let deduplication = delivery::attribute::MESSAGE_DEDUPLICATION_ID.to_owned();
+        attributes.insert(deduplication, place.deduplication.clone());
+        attributes.insert(delivery::attribute::ORDER.to_owned(), format!("{}/{group}", view.name));
+    }
+    attributes.insert(delivery::attribute::MESSAGE_GROUP_ID.to_owned(), group.clone());
 }
 
 /// What travels beside the body. The message's own attributes do where the body does not hold them.

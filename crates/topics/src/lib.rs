@@ -1,11 +1,11 @@
-//! SNS: topics, their subscribers, and the channels that reach people: SMS, e-mail, HTTP(S).
+//! SNS: topics, their subscribers, and the channels that reach people: SMS, e-mail, HTTP(S), Slack,
+//! PagerDuty and Teams.
 //!
 //! Invariants: when Publish answers, every confirmed subscription's copy is durable in `delivery`'s outbox; nobody who has
 //! not confirmed gets anything but the question; every notification that left the house, or would have left had there
 //! been a provider, can be read in the outbox; an attribute acts or is refused by name.
-//! What it is not: FIFO topics, mobile push and Firehose subscriptions are not served and are refused. There is no retry
-//! loop here. Messages are not signed yet: `Signature`, `SignatureVersion` and `SigningCertURL` are absent rather than
-//! wrong, so a consumer that insists on verifying refuses them instead of trusting something forged.
+//! What it is not: mobile push and Firehose subscriptions, message archives and data protection are not served and are
+//! refused. There is no retry loop here.
 //! Entry points: [`Topics::open`], [`Topics::service`] (asked), [`Topics::targets`] (pushed), [`Topics::start`] (woken),
 //! [`Topics::outbox`].
 
@@ -16,6 +16,8 @@ mod confirmation;
 mod endpoint;
 mod error;
 mod fanout;
+mod feedback;
+mod fifo;
 mod filter;
 mod limits;
 mod notification;
@@ -25,11 +27,15 @@ mod policy;
 mod post;
 mod settings;
 mod signals;
+mod signing;
 mod state;
 mod target;
 mod tasks;
+mod texting;
 mod topics;
 
-pub use channel::SmsProvider;
+pub use channel::{Chat, ChatOptions, SmsProvider};
+pub use feedback::LogSink;
 pub use outbox::{Notification, Status};
+pub use signing::SigningKey;
 pub use topics::{Topics, TopicsOptions};

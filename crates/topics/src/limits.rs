@@ -24,6 +24,31 @@ pub(crate) const SUBJECT_LENGTH: usize = 100;
 /// Characters of one SMS publish.
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html>
 pub(crate) const SMS_LENGTH: usize = 1_600;
+/// Characters of a message group's id and of a deduplication id.
+/// Source: <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+pub(crate) const FIFO_ID_LENGTH: RangeInclusive<usize> = 1..=128;
+/// How long a deduplication id is remembered.
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html>
+pub(crate) const DEDUPLICATION: Duration = Duration::from_secs(300);
+/// Deduplication ids that are remembered, of all topics.
+pub(crate) const FIFO_REMEMBERED: usize = 1_000_000;
+/// Entries of a batch.
+/// Source: <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
+pub(crate) const BATCH_ENTRIES: usize = 10;
+/// Characters of an entry's id.
+pub(crate) const BATCH_ID_LENGTH: RangeInclusive<usize> = 1..=80;
+/// Tags of a topic.
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-tags.html>
+pub(crate) const TAGS: usize = 50;
+/// Characters of a tag's key.
+pub(crate) const TAG_KEY_LENGTH: RangeInclusive<usize> = 1..=128;
+/// Characters of a tag's value.
+pub(crate) const TAG_VALUE_LENGTH: usize = 256;
+/// Characters of a statement's label.
+pub(crate) const LABEL_LENGTH: RangeInclusive<usize> = 1..=256;
+/// A number may be opted in again once in so long.
+/// Source: <https://docs.aws.amazon.com/sns/latest/api/API_OptInPhoneNumber.html>
+pub(crate) const OPT_IN_AGAIN: Duration = Duration::from_secs(30 * 86_400);
 /// Digits of a phone number: E.164 takes up to 15, and no country has numbers of less than seven with its code.
 pub(crate) const PHONE_DIGITS: RangeInclusive<usize> = 7..=15;
 /// Characters of an attribute's name, and of its type.
@@ -51,6 +76,16 @@ pub(crate) const OUTBOX_BODY_BYTES: usize = 16 << 10;
 pub(crate) const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an SMS gateway may take.
 pub(crate) const SMS_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a chat may take to answer.
+pub(crate) const CHAT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Slack takes one message a second of each webhook. Source: <https://docs.slack.dev/apis/web-api/rate-limits>
+pub(crate) const SLACK_GAP: Duration = Duration::from_secs(1);
+/// PagerDuty takes 120 events a minute of an integration.
+/// Source: <https://support.pagerduty.com/main/docs/rate-limits>
+pub(crate) const PAGERDUTY_GAP: Duration = Duration::from_millis(500);
+/// Teams takes four requests a second.
+/// Source: <https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>
+pub(crate) const TEAMS_GAP: Duration = Duration::from_millis(250);
 /// The longest a policy may wait for an HTTP endpoint, all tries together.
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>
 pub(crate) const HTTP_MAX_AGE: Duration = Duration::from_secs(3_600);
@@ -63,28 +98,23 @@ pub(crate) const HTTP_MAX_RETRIES: u32 = 100;
 /// Filter policies that are kept compiled.
 pub(crate) const FILTERS_KEPT: usize = 10_000;
 
-/// Queues and functions: 100,015 tries over 23 days, at most 20 seconds apart.
+/// Queues and functions: 100,015 tries over 23 days: three at once, two a second apart, ten with growing pauses, and all
+/// others 20 seconds apart.
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>
 pub(crate) fn managed_retries() -> RetryPolicy {
-    let backoff = Backoff {
-        first: Duration::from_millis(200),
-        factor: 2.0,
-        cap: Duration::from_secs(20),
-        jitter: true,
-        steps: Vec::new(),
-    };
+    let steps = vec![0, 0, 0, 1_000, 1_000, 1_000, 1_395, 1_946, 2_714, 3_786, 5_282, 7_368, 10_277, 14_337, 20_000];
+    let cap = Duration::from_secs(20);
+    let backoff = Backoff { first: cap, factor: 1.0, cap, jitter: true, steps };
     RetryPolicy { max_attempts: 100_015, max_age: Duration::from_secs(23 * 86_400), backoff }
 }
 
-/// SMS and e-mail: 50 tries over six hours, at most ten minutes apart.
+/// SMS, e-mail and chats: 50 tries over six hours: two ten seconds apart, ten with pauses that grow to ten minutes, and
+/// all others ten minutes apart.
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>
 pub(crate) fn customer_retries() -> RetryPolicy {
-    let backoff = Backoff {
-        first: Duration::from_secs(1),
-        factor: 2.0,
-        cap: Duration::from_secs(600),
-        jitter: true,
-        steps: Vec::new(),
-    };
+    let steps =
+        vec![10_000, 10_000, 10_000, 15_800, 24_800, 39_100, 61_700, 97_200, 153_000, 241_200, 380_500, 600_000];
+    let cap = Duration::from_secs(600);
+    let backoff = Backoff { first: cap, factor: 1.0, cap, jitter: true, steps };
     RetryPolicy { max_attempts: 50, max_age: Duration::from_secs(6 * 3_600), backoff }
 }

@@ -3,7 +3,9 @@
 
 use crate::attribute::Attributes;
 use crate::endpoint::Protocol;
-use crate::limits::{MESSAGE_BYTES, SUBJECT_LENGTH};
+use crate::fifo;
+use crate::limits::{FIFO_ID_LENGTH, MESSAGE_BYTES, SUBJECT_LENGTH};
+use crate::settings::TopicSettings;
 use names::{Timestamp, TraceContext};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -25,11 +27,26 @@ pub(crate) struct Post {
     pub(crate) trace: Option<TraceContext>,
     /// The request it came with.
     pub(crate) request_id: Option<String>,
+    /// The group it belongs to.
+    pub(crate) group: Option<String>,
+    /// Its place in a FIFO topic.
+    pub(crate) fifo: Option<Place>,
+}
+
+/// A message's place in a FIFO topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// What tells it from others.
+    pub(crate) deduplication: String,
+    /// Its number; zero until it is its turn.
+    pub(crate) sequence: u64,
 }
 
 /// What a message says, perhaps to each protocol something else.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Text {
+    /// `Message`, as it was given.
+    given: String,
     default: String,
     by_protocol: BTreeMap<String, String>,
 }
@@ -49,12 +66,24 @@ pub(crate) enum PostError {
     Unparsable,
     #[error("Message Structure - No default entry in JSON message body")]
     NoDefault,
+    #[error("The MessageGroupId parameter is required for FIFO topics")]
+    NoGroup,
+    #[error(
+        "The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
+    )]
+    NoDeduplication,
+    #[error(
+        "MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for this topic type"
+    )]
+    NotFifo,
+    #[error("{0} Reason: It can only include alphanumeric and punctuation characters. 1 to 128 in length")]
+    Id(&'static str),
 }
 
 impl Text {
     /// The same for all.
     pub(crate) fn plain(text: String) -> Text {
-        Text { default: text, by_protocol: BTreeMap::new() }
+        Text { given: text.clone(), default: text, by_protocol: BTreeMap::new() }
     }
 
     /// Reads `Message` as `MessageStructure` says.
@@ -77,7 +106,7 @@ impl Text {
                     })
                     .collect();
                 let default = by_protocol.remove("default").ok_or(PostError::NoDefault)?;
-                Ok(Text { default, by_protocol })
+                Ok(Text { given: message, default, by_protocol })
             }
             Some(other) => Err(PostError::Structure(other.to_owned())),
         }
@@ -97,6 +126,30 @@ pub(crate) fn size(message: &str, attributes: &Attributes) -> usize {
 /// Refuses what is too long.
 pub(crate) fn check_size(message: &str, attributes: &Attributes) -> Result<(), PostError> {
     if size(message, attributes) > MESSAGE_BYTES { Err(PostError::TooLong) } else { Ok(()) }
+}
+
+impl Post {
+    /// Gives it what its topic asks for: a group and a deduplication id, or neither.
+    pub(crate) fn place(&mut self, settings: &TopicSettings, given: Option<String>) -> Result<(), PostError> {
+        let check = |name, id: Option<&str>| match id {
+            Some(id) if !FIFO_ID_LENGTH.contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_graphic()) => {
+                Err(PostError::Id(name))
+            }
+            _ => Ok(()),
+        };
+        check("MessageGroupId", self.group.as_deref())?;
+        check("MessageDeduplicationId", given.as_deref())?;
+        if !settings.fifo {
+            return if given.is_some() { Err(PostError::NotFifo) } else { Ok(()) };
+        }
+        if self.group.is_none() {
+            return Err(PostError::NoGroup);
+        }
+        let by_content = || settings.by_content.then(|| fifo::of_content(&self.text.given));
+        let deduplication = given.or_else(by_content).ok_or(PostError::NoDeduplication)?;
+        self.fifo = Some(Place { deduplication, sequence: 0 });
+        Ok(())
+    }
 }
 
 /// Printable ASCII, at most 100 characters, beginning with a letter, a digit or punctuation.

@@ -3,9 +3,11 @@
 //! <https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html>
 
 use crate::endpoint::Protocol;
+use crate::feedback;
 use crate::filter::Filters;
 use crate::limits::{DISPLAY_NAME_LENGTH, POLICY_BYTES};
 use crate::policy::{DeliveryPolicy, dead_letter};
+use crate::signing::Version;
 use names::Arn;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,6 +22,21 @@ pub(crate) struct TopicSettings {
     pub(crate) policy: Option<String>,
     /// `DeliveryPolicy`.
     pub(crate) delivery: Option<DeliveryPolicy>,
+    /// `FifoTopic`: for good.
+    #[serde(default)]
+    pub(crate) fifo: bool,
+    /// `ContentBasedDeduplication`.
+    #[serde(default)]
+    pub(crate) by_content: bool,
+    /// `FifoThroughputScope`: whether each group has deduplication ids of its own.
+    #[serde(default)]
+    pub(crate) by_group: bool,
+    /// `SignatureVersion`.
+    #[serde(default)]
+    pub(crate) signature: Version,
+    /// The attributes that ask for logs of deliveries.
+    #[serde(default)]
+    pub(crate) feedback: BTreeMap<String, String>,
 }
 
 /// What a subscription is set to.
@@ -56,6 +73,8 @@ pub(crate) enum SettingError {
     Value { name: String, why: String },
     #[error("{name} Reason: Headwater does not serve {what} yet")]
     NotServed { name: String, what: &'static str },
+    #[error("{0} can only be set for FIFO topics")]
+    NotFifo(&'static str),
     #[error("Attributes Reason: Delivery protocol [{0}] does not support {1}.")]
     Protocol(&'static str, &'static str),
 }
@@ -86,6 +105,41 @@ impl TopicSettings {
             "DeliveryPolicy" => {
                 self.delivery = DeliveryPolicy::of_topic(value).map_err(|why| wrong(name, why))?;
             }
+            "FifoTopic" if truth(name, value)? == self.fifo => {}
+            // What a topic is, its first call says.
+            "FifoTopic" => return Err(SettingError::Unknown),
+            "ContentBasedDeduplication" => {
+                let on = truth(name, value)?;
+                if on && !self.fifo {
+                    return Err(SettingError::NotFifo("Content-based deduplication"));
+                }
+                self.by_content = on;
+            }
+            "FifoThroughputScope" => {
+                if !self.fifo {
+                    return Err(SettingError::NotFifo("FifoThroughputScope"));
+                }
+                self.by_group = match value {
+                    "MessageGroup" => true,
+                    "Topic" => false,
+                    _ => return Err(wrong(name, format!("Invalid value [{value}]. Use Topic or MessageGroup."))),
+                };
+            }
+            "SignatureVersion" => {
+                self.signature = match value {
+                    "1" => Version::One,
+                    "2" => Version::Two,
+                    _ => return Err(wrong(name, format!("Invalid value [{value}]. Use 1 or 2."))),
+                };
+            }
+            _ if feedback::is_attribute(name) => {
+                feedback::check(name, value).map_err(|why| wrong(name, why))?;
+                if value.is_empty() {
+                    self.feedback.remove(name);
+                } else {
+                    self.feedback.insert(name.to_owned(), value.to_owned());
+                }
+            }
             _ => refuse_topic(name, value)?,
         }
         Ok(())
@@ -105,18 +159,13 @@ fn refuse_topic(name: &str, value: &str) -> Result<(), SettingError> {
     let not_served = |what| Err(SettingError::NotServed { name: name.to_owned(), what });
     match (name, value) {
         // The defaults, spelt out.
-        ("FifoTopic" | "ContentBasedDeduplication", "false")
-        | ("TracingConfig", "PassThrough")
-        | ("KmsMasterKeyId" | "DataProtectionPolicy" | "ArchivePolicy", "") => Ok(()),
-        ("FifoTopic" | "ContentBasedDeduplication" | "FifoThroughputScope" | "ArchivePolicy", _) => {
-            not_served("FIFO topics")
-        }
+        ("TracingConfig", "PassThrough") | ("KmsMasterKeyId" | "DataProtectionPolicy" | "ArchivePolicy", "") => Ok(()),
+        ("ArchivePolicy", _) => not_served("message archives"),
         ("KmsMasterKeyId", _) => not_served("encryption at rest"),
-        ("SignatureVersion", _) => not_served("signed notifications"),
         ("TracingConfig", _) => not_served("active tracing of topics"),
         ("DataProtectionPolicy", _) => not_served("data protection policies"),
         _ if name.ends_with("FeedbackRoleArn") || name.ends_with("FeedbackSampleRate") => {
-            not_served("delivery status logs")
+            not_served("mobile push and Firehose subscriptions")
         }
         _ => Err(SettingError::Unknown),
     }
@@ -207,16 +256,36 @@ mod tests {
         assert_eq!(settings.display_name, "Alarms");
         assert_eq!(settings.set("Colour", "red"), Err(SettingError::Unknown));
         for (name, value, word) in [
-            ("FifoTopic", "true", "FIFO topics"),
+            ("FifoTopic", "true", "AttributeName"),
+            ("ContentBasedDeduplication", "true", "FIFO topics"),
+            ("FifoThroughputScope", "Topic", "FIFO topics"),
+            ("ArchivePolicy", "{}", "archives"),
             ("KmsMasterKeyId", "alias/aws/sns", "encryption"),
-            ("SignatureVersion", "2", "signed"),
-            ("LambdaSuccessFeedbackRoleArn", "arn", "status logs"),
+            ("SignatureVersion", "3", "Use 1 or 2"),
+            ("LambdaSuccessFeedbackRoleArn", "arn", "role"),
+            ("SQSSuccessFeedbackSampleRate", "101", "0 to 100"),
+            ("FirehoseFailureFeedbackRoleArn", "arn", "Firehose"),
             ("Policy", "{}", "policy document"),
             ("DisplayName", "a\nb", "control"),
         ] {
             let why = settings.set(name, value).unwrap_err().to_string();
             assert!(why.contains(word), "{why}");
         }
+        let mut fifo = TopicSettings { fifo: true, ..TopicSettings::default() };
+        for (name, value) in [
+            ("FifoTopic", "true"),
+            ("ContentBasedDeduplication", "true"),
+            ("FifoThroughputScope", "MessageGroup"),
+            ("SignatureVersion", "2"),
+            ("SQSSuccessFeedbackSampleRate", "5"),
+            ("SQSFailureFeedbackRoleArn", "arn:aws:iam::000000000000:role/logs"),
+        ] {
+            assert_eq!(fifo.set(name, value), Ok(()), "{name}");
+        }
+        assert!(fifo.by_content && fifo.by_group && fifo.signature == Version::Two && fifo.feedback.len() == 2);
+        fifo.set("SQSFailureFeedbackRoleArn", "").unwrap();
+        assert_eq!(fifo.feedback.len(), 1);
+        assert_eq!(fifo.set("FifoTopic", "false"), Err(SettingError::Unknown));
     }
 
     #[test]

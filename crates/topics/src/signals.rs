@@ -1,4 +1,4 @@
-//! The metrics, by CloudWatch's names. Deliveries to queues and functions are counted by `delivery`, lane by lane.
+//! The metrics, by CloudWatch's names.
 //! Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html>
 
 use world::{Signal, Unit};
@@ -14,8 +14,15 @@ signals! {
     PUBLISHED "NumberOfMessagesPublished" Count;
     PUBLISH_SIZE "PublishSize" Bytes;
     FILTERED_OUT "NumberOfNotificationsFilteredOut" Count;
+    FILTERED_BY_ATTRIBUTES "NumberOfNotificationsFilteredOut-MessageAttributes" Count;
+    FILTERED_WITHOUT_ATTRIBUTES "NumberOfNotificationsFilteredOut-NoMessageAttributes" Count;
+    FILTERED_BY_BODY "NumberOfNotificationsFilteredOut-MessageBody" Count;
+    FILTERED_INVALID_BODY "NumberOfNotificationsFilteredOut-InvalidMessageBody" Count;
     DELIVERED "NumberOfNotificationsDelivered" Count;
     FAILED "NumberOfNotificationsFailed" Count;
+    REDRIVEN "NumberOfNotificationsRedrivenToDlq" Count;
+    REDRIVE_FAILED "NumberOfNotificationsFailedToRedriveToDlq" Count;
+    SMS_SUCCESS "SMSSuccessRate" Count;
 }
 
 /// What stands in place of a topic's name where a message went to a phone number directly.

@@ -1,7 +1,9 @@
 //! What the house knows of its topics and their subscribers.
 
+use crate::channel::Chat;
 use crate::endpoint::Protocol;
 use crate::settings::{SubscriptionSettings, TopicSettings};
+use crate::texting::{Texting, TextingChange};
 use names::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,6 +13,9 @@ use std::collections::BTreeMap;
 pub(crate) struct State {
     /// By name.
     pub(crate) topics: BTreeMap<String, Topic>,
+    /// What is set for text messages, and who does not want any.
+    #[serde(default)]
+    pub(crate) texting: Texting,
 }
 
 /// A topic.
@@ -24,6 +29,12 @@ pub(crate) struct Topic {
     pub(crate) subscriptions: BTreeMap<String, Subscription>,
     /// How many subscriptions it had that are gone.
     pub(crate) gone: u64,
+    /// When it was made.
+    #[serde(default)]
+    pub(crate) born: Timestamp,
+    /// Subscriptions that were ended by somebody with a link: their owners may take that back for a while.
+    #[serde(default)]
+    pub(crate) ended: BTreeMap<String, Subscription>,
 }
 
 /// A subscription.
@@ -47,6 +58,25 @@ pub(crate) struct Subscription {
     pub(crate) authenticated: bool,
     /// Whether only a signed call may end it.
     pub(crate) authenticate_on_unsubscribe: bool,
+    /// Whom its URL reaches, where that is a chat.
+    #[serde(default)]
+    pub(crate) chat: Option<Chat>,
+}
+
+impl Subscription {
+    /// Whether its owner can be asked.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.protocol.needs_confirmation() && self.chat.is_none()
+    }
+
+    /// Whether its notifications carry a signature.
+    pub(crate) fn is_signed(&self) -> bool {
+        match self.protocol {
+            Protocol::Lambda | Protocol::EmailJson => true,
+            Protocol::Sqs | Protocol::Http | Protocol::Https => !self.settings.raw && self.chat.is_none(),
+            Protocol::Sms | Protocol::Email => false,
+        }
+    }
 }
 
 /// What may happen to them.
@@ -59,6 +89,16 @@ pub(crate) enum Change {
         /// What it is set to.
         settings: TopicSettings,
         /// Its tags.
+        tags: BTreeMap<String, String>,
+        /// When.
+        #[serde(default)]
+        born: Timestamp,
+    },
+    /// A topic is tagged anew.
+    Tagged {
+        /// Its name.
+        name: String,
+        /// All its tags.
         tags: BTreeMap<String, String>,
     },
     /// A topic is set anew.
@@ -89,6 +129,17 @@ pub(crate) enum Change {
         /// The subscription's id.
         id: String,
     },
+    /// A subscription is ended, and may be taken up again.
+    Ended {
+        /// The topic's name.
+        topic: String,
+        /// The subscription's id.
+        id: String,
+        /// The subscription as it would be confirmed again.
+        subscription: Box<Subscription>,
+    },
+    /// Something about text messages.
+    Texting(TextingChange),
 }
 
 impl store::State for State {
@@ -96,8 +147,8 @@ impl store::State for State {
 
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::Created { name, settings, tags } => {
-                let topic = Topic { settings: settings.clone(), tags: tags.clone(), ..Topic::default() };
+            Change::Created { name, settings, tags, born } => {
+                let topic = Topic { settings: settings.clone(), tags: tags.clone(), born: *born, ..Topic::default() };
                 self.topics.insert(name.clone(), topic);
             }
             Change::Set { name, settings } => {
@@ -105,19 +156,31 @@ impl store::State for State {
                     topic.settings = settings.clone();
                 }
             }
+            Change::Tagged { name, tags } => {
+                if let Some(topic) = self.topics.get_mut(name) {
+                    topic.tags = tags.clone();
+                }
+            }
+            Change::Texting(change) => self.texting.apply(change),
             Change::Deleted { name } => {
                 self.topics.remove(name);
             }
             Change::Subscribed { topic, id, subscription } => {
                 if let Some(topic) = self.topics.get_mut(topic) {
+                    topic.ended.remove(id);
                     topic.subscriptions.insert(id.clone(), Subscription::clone(subscription));
                 }
             }
             Change::Unsubscribed { topic, id } => {
-                if let Some(topic) = self.topics.get_mut(topic)
-                    && topic.subscriptions.remove(id).is_some()
-                {
-                    topic.gone += 1;
+                if let Some(topic) = self.topics.get_mut(topic) {
+                    topic.ended.remove(id);
+                    topic.gone += u64::from(topic.subscriptions.remove(id).is_some());
+                }
+            }
+            Change::Ended { topic, id, subscription } => {
+                if let Some(topic) = self.topics.get_mut(topic) {
+                    topic.gone += u64::from(topic.subscriptions.remove(id).is_some());
+                    topic.ended.insert(id.clone(), Subscription::clone(subscription));
                 }
             }
         }

@@ -36,7 +36,8 @@ impl TopicTarget {
         check_size(&message, &attributes)?;
         let subject = of(delivery::attribute::SUBJECT);
         subject.as_deref().map(check_subject).transpose()?;
-        let post = Post {
+        let settings = topics.catalog.read(|state| state.topics.get(&name).map(|topic| topic.settings.clone()));
+        let mut post = Post {
             id: topics.world.uuid(),
             at: topics.world.now(),
             subject,
@@ -44,9 +45,13 @@ impl TopicTarget {
             attributes,
             trace: envelope.trace.clone(),
             request_id: of(delivery::attribute::REQUEST_ID),
+            group: of(delivery::attribute::MESSAGE_GROUP_ID),
+            fifo: None,
         };
-        topics.fan_out(&name, &post).await?;
-        Ok(post.id)
+        let settings = settings.ok_or_else(crate::error::no_topic)?;
+        let deduplication = of(delivery::attribute::MESSAGE_DEDUPLICATION_ID);
+        post.place(&settings, deduplication.filter(|_| settings.fifo))?;
+        Ok(topics.publish(&name, vec![post]).await?.remove(0).id)
     }
 }
 

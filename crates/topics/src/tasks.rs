@@ -28,7 +28,11 @@ pub(crate) fn start(topics: &Arc<Topics>) {
 
 fn overdue(state: &State, now: Timestamp) -> Vec<Change> {
     let late = |(name, topic): (&String, &crate::state::Topic)| {
-        let ids = topic.subscriptions.iter().filter(|(_, s)| s.pending_until.is_some_and(|until| until <= now));
+        let ids = topic
+            .subscriptions
+            .iter()
+            .chain(&topic.ended)
+            .filter(|(_, s)| s.pending_until.is_some_and(|until| until <= now));
         ids.map(|(id, _)| Change::Unsubscribed { topic: name.clone(), id: id.clone() }).collect::<Vec<_>>()
     };
     state.topics.iter().flat_map(late).collect()

@@ -1,14 +1,20 @@
-use crate::channel::{HttpTarget, MailTarget, SmsProvider, SmsTarget, Way};
+use crate::channel::{Chat, ChatOptions, ChatTarget, Gateway, HttpTarget, MailTarget, SmsProvider, SmsTarget, Way};
 use crate::error::{invalid_because, no_topic};
+use crate::fanout::PRINCIPAL;
+use crate::feedback::LogSink;
+use crate::fifo::Fifo;
 use crate::filter::Filters;
 use crate::outbox::{Notification, Outbox};
+use crate::signing::{Signer, SigningKey};
 use crate::state::State;
 use crate::target::TopicTarget;
 use crate::{api, tasks};
-use delivery::{Delivery, Target};
+use delivery::{Delivery, Envelope, Settled, Target};
 use names::{Arn, Home};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use store::{Catalog, Store, StoreError};
+use tokio::sync::OnceCell;
 use wire::ApiError;
 use world::World;
 
@@ -19,14 +25,28 @@ pub struct Topics {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) catalog: Arc<Catalog<State>>,
     pub(crate) filters: Filters,
+    pub(crate) fifo: Fifo,
+    pub(crate) gateway: Gateway,
+    pub(crate) chats: [ChatOptions; 3],
+    pub(crate) log: OnceLock<LogSink>,
+    signer: OnceCell<Signer>,
     outbox: Arc<Outbox>,
-    sms: Option<SmsProvider>,
-    public_url: Option<String>,
+    options: TopicsOptions,
 }
 
 /// What the configuration says.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub struct TopicsOptions {
+    /// Where the key that signs notifications lies; made there when it is first needed.
+    pub data_dir: PathBuf,
+    /// A key of one's own instead.
+    pub signing: Option<SigningKey>,
+    /// What is said of Slack.
+    pub slack: ChatOptions,
+    /// What is said of PagerDuty.
+    pub pagerduty: ChatOptions,
+    /// What is said of Teams.
+    pub teams: ChatOptions,
     /// Who sends text messages; without one they stay in the outbox.
     pub sms: Option<SmsProvider>,
     /// Scheme and authority under which subscribers outside reach the house, for the links in notifications. Without it
@@ -45,9 +65,31 @@ impl Topics {
     ) -> Result<Arc<Topics>, StoreError> {
         let catalog = Catalog::open(&store, "topics").await?;
         let outbox = Arc::new(Outbox::open(&store).await?);
-        let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
-        let filters = Filters::default();
-        Ok(Arc::new(Topics { world, home, delivery, catalog, filters, outbox, sms: options.sms, public_url }))
+        let fifo = Fifo::open(&store, world.now()).await?;
+        let gateway = options.sms.clone().map_or(Gateway::None, Gateway::Http);
+        let chats = [options.slack.clone(), options.pagerduty.clone(), options.teams.clone()];
+        let topics = Arc::new(Topics {
+            world,
+            home,
+            delivery,
+            catalog,
+            filters: Filters::default(),
+            fifo,
+            gateway,
+            chats,
+            log: OnceLock::new(),
+            signer: OnceCell::new(),
+            outbox,
+            options,
+        });
+        let told = Arc::downgrade(&topics);
+        let listener = move |envelope: &Envelope, settled: &Settled<'_>| {
+            if let Some(topics) = told.upgrade() {
+                topics.settled(envelope, settled);
+            }
+        };
+        topics.delivery.listen(PRINCIPAL, Arc::new(listener));
+        Ok(topics)
     }
 
     /// The asked door: the table of handlers.
@@ -58,12 +100,47 @@ impl Topics {
     /// The pushed doors, to be registered with `delivery`: the topics themselves, and the ways out of the house.
     pub fn targets(self: &Arc<Self>) -> Vec<(&'static str, &'static str, Arc<dyn Target>)> {
         let way = || Way { world: self.world.clone(), outbox: self.outbox.clone() };
-        vec![
+        let mut all: Vec<(&'static str, &'static str, Arc<dyn Target>)> = vec![
             ("sns", "", Arc::new(TopicTarget(self.clone()))),
-            ("sms", "", Arc::new(SmsTarget { way: way(), provider: self.sms.clone() })),
+            ("sms", "", Arc::new(SmsTarget { way: way(), topics: self.clone() })),
             ("email", "", Arc::new(MailTarget { way: way() })),
-            ("http", "", Arc::new(HttpTarget { way: way() })),
-        ]
+            ("http", "", Arc::new(HttpTarget::new(way()))),
+        ];
+        for (chat, options) in Chat::ALL.into_iter().zip(&self.chats) {
+            all.push((chat.as_str(), "", Arc::new(ChatTarget::new(chat, way(), options))));
+        }
+        all
+    }
+
+    /// Where the lines about deliveries go that topics may ask for; without it they are refused.
+    pub fn log_to(&self, sink: LogSink) {
+        // The first stays: the house has one place for logs.
+        let _ = self.log.set(sink);
+    }
+
+    /// The certificate of this name, for those who verify notifications.
+    pub async fn certificate(&self, name: &str) -> Option<String> {
+        let signer = self.signer().await.ok()?;
+        signer.certificate(name).map(str::to_owned)
+    }
+
+    /// Who signs.
+    pub(crate) async fn signer(&self) -> Result<&Signer, ApiError> {
+        let open = || async {
+            if let Some(given) = &self.options.signing {
+                return Signer::new(&self.world, given);
+            }
+            let (world, home, dir) = (self.world.clone(), self.home.clone(), self.options.data_dir.clone());
+            // Making a key takes long.
+            let opened = tokio::task::spawn_blocking(move || Signer::open(&world, &home, &dir));
+            opened.await.map_err(|error| error.to_string())?
+        };
+        self.signer.get_or_try_init(open).await.map_err(ApiError::fault)
+    }
+
+    /// What a part of a text message costs, in millionths of a dollar.
+    pub(crate) fn price_micro_usd(&self) -> Option<u64> {
+        self.gateway.price_micro_usd()
     }
 
     /// The woken door: subscriptions that nobody confirms are forgotten.
@@ -108,6 +185,6 @@ impl Topics {
     /// Scheme and authority for links, as this caller reaches us.
     pub(crate) fn base(&self, call: &wire::Call) -> String {
         let own = || format!("{}://{}", if call.tls { "https" } else { "http" }, call.host);
-        self.public_url.clone().unwrap_or_else(own)
+        self.options.public_url.as_ref().map_or_else(own, |url| url.trim_end_matches('/').to_owned())
     }
 }

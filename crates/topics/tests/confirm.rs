@@ -79,7 +79,8 @@ async fn a_web_server_confirms_and_is_notified() {
     house.ask_unsigned("Unsubscribe", json!({ "SubscriptionArn": arn })).await.unwrap();
     house.publish(json!({})).await;
     house.wait(5).await;
-    assert_eq!(seen.lock().unwrap().len(), 2);
+    let seen = seen.lock().unwrap();
+    assert_eq!((seen.len(), header(&seen[2], "x-amz-sns-message-type")), (3, "UnsubscribeConfirmation"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,8 +48,8 @@ async fn what_is_not_served_is_refused_by_name() {
     for (operation, input, word) in [
         (
             "CreateTopic",
-            json!({ "Name": "a.fifo", "Attributes": { "FifoTopic": "true" } }),
-            "does not serve FIFO topics yet",
+            json!({ "Name": "a.fifo", "Attributes": { "FifoTopic": "true", "ArchivePolicy": "{}" } }),
+            "does not serve message archives yet",
         ),
         ("CreateTopic", json!({ "Name": "a b" }), "Topic Name"),
         (
@@ -68,7 +68,6 @@ async fn what_is_not_served_is_refused_by_name() {
             "Amazon SNS does not support this protocol string: fax",
         ),
         ("Subscribe", json!({ "TopicArn": TOPIC, "Protocol": "sms", "Endpoint": "x" }), "Invalid SMS endpoint: x"),
-        ("Publish", json!({ "TopicArn": TOPIC, "Message": "a", "MessageGroupId": "g" }), "FIFO"),
         ("Publish", json!({ "TopicArn": "alarms", "Message": "a" }), "TopicArn"),
     ] {
         let (code, message) = house.refused(operation, input).await;
@@ -147,19 +146,31 @@ async fn what_is_served_is_pinned() {
     assert_eq!(
         house.topics.service().served(),
         [
+            "AddPermission",
+            "CheckIfPhoneNumberIsOptedOut",
             "ConfirmSubscription",
             "CreateTopic",
             "DeleteTopic",
+            "GetSMSAttributes",
+            "GetSMSSandboxAccountStatus",
             "GetSubscriptionAttributes",
             "GetTopicAttributes",
+            "ListPhoneNumbersOptedOut",
             "ListSubscriptions",
             "ListSubscriptionsByTopic",
+            "ListTagsForResource",
             "ListTopics",
+            "OptInPhoneNumber",
             "Publish",
+            "PublishBatch",
+            "RemovePermission",
+            "SetSMSAttributes",
             "SetSubscriptionAttributes",
             "SetTopicAttributes",
             "Subscribe",
+            "TagResource",
             "Unsubscribe",
+            "UntagResource",
         ]
     );
 }

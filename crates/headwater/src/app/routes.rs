@@ -18,6 +18,13 @@ impl App {
         if route == "health" {
             return json(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
         }
+        // Who verifies a notification may be anybody.
+        if let Some(name) = route.strip_prefix("sns/") {
+            return match self.house.topics.certificate(name).await {
+                Some(certificate) => text(StatusCode::OK, &certificate),
+                None => text(StatusCode::NOT_FOUND, "no such certificate\n"),
+            };
+        }
         if !self.may_read(asked) {
             let mut answer =
                 text(StatusCode::UNAUTHORIZED, "own routes ask callers from other machines for the root key\n");

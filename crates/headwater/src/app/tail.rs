@@ -27,7 +27,7 @@ pub async fn read(house: &House, query: &str) -> Result<Value, String> {
     if what == "audit" {
         return audit(house, &from, wait).await;
     }
-    if what.starts_with('/') {
+    if what.starts_with('/') || what.starts_with("sns/") {
         return group(house, &what, &from, wait).await;
     }
     let arn = house.home.arn("kinesis", &format!("stream/{what}"));

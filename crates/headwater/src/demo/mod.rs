@@ -35,7 +35,7 @@ pub async fn run(args: DemoArgs) -> Result<()> {
         runtimes,
         log_format: LogFormat::Text,
         credentials: Credentials { access_key_id: "test".into(), secret_access_key: "test".into() },
-        sms: None,
+        topics: topics::TopicsOptions::default(),
         streams_settle: None,
         encryption: None,
     };

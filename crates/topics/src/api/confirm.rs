@@ -2,6 +2,8 @@
 
 use crate::Topics;
 use crate::error::{invalid, no_topic};
+use crate::limits::CONFIRM_WITHIN;
+use crate::notification::Question;
 use crate::state::Change;
 use names::CallerKind;
 use shapes::sns::errors::AUTHORIZATION_ERROR_EXCEPTION;
@@ -27,8 +29,9 @@ pub(super) async fn confirm_subscription(
         .catalog
         .change(|state| {
             let topic = state.topics.get(&name).ok_or_else(no_topic)?;
-            let (id, known) =
-                topic.subscriptions.iter().find(|(_, s)| s.token == input.token).ok_or_else(|| invalid("Token"))?;
+            // Those that were ended by a link may be taken up again.
+            let mut all = topic.subscriptions.iter().chain(&topic.ended);
+            let (id, known) = all.find(|(_, s)| s.token == input.token).ok_or_else(|| invalid("Token"))?;
             match known.pending_until {
                 // Whoever follows the link twice has confirmed.
                 None => return Ok((vec![], id.clone())),
@@ -55,16 +58,27 @@ pub(super) async fn unsubscribe(
 ) -> Result<Nothing, ApiError> {
     let (topic, id) = topics.subscription_of(&input.subscription_arn)?;
     let signed = call.caller.kind != CallerKind::Anonymous;
-    topics
+    let (now, token) = (topics.world.now(), topics.token());
+    let ended = topics
         .catalog
         .change(|state| {
-            let Some((_, subscription)) = state.subscription(&topic, &id) else { return Ok((vec![], ())) };
+            let Some((_, subscription)) = state.subscription(&topic, &id) else { return Ok((vec![], None)) };
             if subscription.authenticate_on_unsubscribe && !signed {
                 let text = "This subscription can only be ended by a signed request";
                 return Err(AUTHORIZATION_ERROR_EXCEPTION.because(text));
             }
-            Ok::<_, ApiError>((vec![Change::Unsubscribed { topic: topic.clone(), id: id.clone() }], ()))
+            if signed || !subscription.is_asked() {
+                return Ok((vec![Change::Unsubscribed { topic: topic.clone(), id: id.clone() }], None));
+            }
+            // Whoever has the link need not be its owner, who is told and may take it back.
+            let mut ended = subscription.clone();
+            (ended.token, ended.pending_until) = (token, Some(now.plus(CONFIRM_WITHIN)));
+            let change = Change::Ended { topic: topic.clone(), id: id.clone(), subscription: Box::new(ended.clone()) };
+            Ok::<_, ApiError>((vec![change], Some(ended)))
         })
         .await?;
+    if let Some(ended) = ended {
+        topics.ask(Question::Unsubscribe, &topic, &id, &ended).await?;
+    }
     Ok(Nothing {})
 }

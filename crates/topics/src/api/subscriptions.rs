@@ -2,9 +2,11 @@
 
 use super::{after, page};
 use crate::Topics;
+use crate::channel::Chat;
 use crate::endpoint::{Protocol, without_password};
 use crate::error::{invalid, invalid_because, no_subscription, no_topic};
 use crate::limits::{CONFIRM_WITHIN, PAGE, SUBSCRIPTIONS};
+use crate::notification::Question;
 use crate::policy::DeliveryPolicy;
 use crate::settings::{Scope, SubscriptionSettings};
 use crate::state::{Change, Subscription, Topic};
@@ -27,15 +29,19 @@ pub(super) async fn subscribe(
     input: SubscribeInput,
 ) -> Result<SubscribeResponse, ApiError> {
     let name = topics.name(&input.topic_arn)?;
-    if !topics.catalog.read(|state| state.topics.contains_key(&name)) {
-        return Err(no_topic());
-    }
+    let fifo = topics.catalog.read(|state| state.topics.get(&name).map(|t| t.settings.fifo)).ok_or_else(no_topic)?;
     let protocol: Protocol = input.protocol.parse()?;
     let endpoint = protocol.endpoint(input.endpoint.as_deref().unwrap_or_default(), &topics.home)?;
+    check_fifo(fifo, protocol, &endpoint)?;
+    let chat = Some(&endpoint).filter(|_| protocol == Protocol::Https).and_then(|url| Chat::of(url, &topics.chats));
+    if let Some(chat) = chat {
+        chat.check(&endpoint).map_err(|why| invalid_because("Endpoint", why))?;
+    }
     let given = input.attributes.unwrap_or_default();
     let settings = SubscriptionSettings::from(protocol, &topics.filters, &given)?;
-    check_dead_letter(&topics, &settings)?;
-    let pending_until = protocol.needs_confirmation().then(|| topics.world.now().plus(CONFIRM_WITHIN));
+    check_dead_letter(&topics, &endpoint, &settings)?;
+    let asked = protocol.needs_confirmation() && chat.is_none();
+    let pending_until = asked.then(|| topics.world.now().plus(CONFIRM_WITHIN));
     let fresh = Subscription {
         protocol,
         endpoint,
@@ -46,8 +52,9 @@ pub(super) async fn subscribe(
         pending_until,
         authenticated: pending_until.is_none(),
         authenticate_on_unsubscribe: false,
+        chat,
     };
-    let address = topics.address(&fresh, &topics.arn(&name).to_string());
+    let address = topics.address(&fresh, &topics.arn(&name).to_string(), false);
     if !topics.delivery.knows(&address) {
         let why = format!("Headwater cannot deliver to {address} in this configuration");
         return Err(invalid_because("Endpoint", why));
@@ -70,7 +77,7 @@ pub(super) async fn subscribe(
     let arn = topics.arn(&name);
     let pending = subscription.pending_until.is_some();
     if pending {
-        topics.ask(&arn, &id, &subscription).await?;
+        topics.ask(Question::Subscribe, &name, &id, &subscription).await?;
     }
     let shown = if pending && input.return_subscription_arn != Some(true) {
         "pending confirmation".to_owned()
@@ -101,8 +108,25 @@ fn place(topic: &Topic, id: String, fresh: Subscription, explicit: bool) -> Resu
     Ok((id.clone(), known))
 }
 
-fn check_dead_letter(topics: &Topics, settings: &SubscriptionSettings) -> Result<(), ApiError> {
+/// FIFO topics deliver to queues, and FIFO queues take from FIFO topics.
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/fifo-message-delivery.html>
+fn check_fifo(fifo: bool, protocol: Protocol, endpoint: &str) -> Result<(), ApiError> {
+    match protocol {
+        Protocol::Sqs if !fifo && endpoint.ends_with(".fifo") => {
+            Err(invalid_because("Endpoint", "FIFO SQS Queues can not be subscribed to standard SNS topics"))
+        }
+        Protocol::Sqs => Ok(()),
+        _ if fifo => Err(invalid_because("Endpoint", "FIFO SNS topics deliver to SQS queues only")),
+        _ => Ok(()),
+    }
+}
+
+fn check_dead_letter(topics: &Topics, endpoint: &str, settings: &SubscriptionSettings) -> Result<(), ApiError> {
     match &settings.dead_letter {
+        // A letter has what the message had: a group and a deduplication id, or neither.
+        Some(arn) if arn.resource().ends_with(".fifo") != endpoint.ends_with(".fifo") => {
+            Err(invalid_because("RedrivePolicy", "a FIFO queue's dead letters go to a FIFO queue, and no others do"))
+        }
         Some(arn) if !topics.delivery.knows(arn) => {
             Err(invalid_because("RedrivePolicy", format!("Headwater cannot deliver to {arn} in this configuration")))
         }
@@ -231,7 +255,7 @@ pub(super) async fn set_subscription_attributes(
             let mut subscription = state.subscription(&name, &id).ok_or_else(no_subscription)?.1.clone();
             let protocol = subscription.protocol;
             subscription.settings.set(protocol, &topics.filters, &input.attribute_name, &value)?;
-            check_dead_letter(&topics, &subscription.settings)?;
+            check_dead_letter(&topics, &subscription.endpoint, &subscription.settings)?;
             let subscription = Box::new(subscription);
             let change = Change::Subscribed { topic: name.clone(), id: id.clone(), subscription };
             Ok::<_, ApiError>((vec![change], ()))

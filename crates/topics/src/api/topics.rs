@@ -1,12 +1,13 @@
 //! Topics: made, listed, set, deleted.
 
-use super::{after, page};
-use crate::Topics;
+use super::{after, page, tags};
 use crate::error::{invalid, invalid_because, no_topic, not_served};
 use crate::limits::{PAGE, TOPIC_NAME_LENGTH, TOPICS};
 use crate::policy::DeliveryPolicy;
 use crate::settings::TopicSettings;
+use crate::signing::Version;
 use crate::state::Change;
+use crate::{Topics, feedback};
 use names::{Arn, Home};
 use serde_json::json;
 use shapes::sns::errors::TOPIC_LIMIT_EXCEEDED_EXCEPTION;
@@ -26,25 +27,18 @@ pub(super) async fn create_topic(
     input: CreateTopicInput,
 ) -> Result<CreateTopicResponse, ApiError> {
     let name = input.name;
-    if name.ends_with(".fifo") {
-        return Err(not_served("Topic Name", "FIFO topics"));
-    }
-    let fine = TOPIC_NAME_LENGTH.contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if !fine {
-        return Err(invalid("Topic Name"));
-    }
+    let given = input.attributes.unwrap_or_default();
+    let fifo = given.get("FifoTopic").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    check_name(&name, fifo)?;
     if input.data_protection_policy.is_some_and(|policy| !policy.is_empty()) {
         return Err(not_served("DataProtectionPolicy", "data protection policies"));
     }
-    let given = input.attributes.unwrap_or_default();
-    let mut settings = TopicSettings::default();
+    let mut settings = TopicSettings { fifo, ..TopicSettings::default() };
     for (attribute, value) in &given {
-        settings.set(attribute, value)?;
+        set(&topics, &mut settings, attribute, value)?;
     }
-    let tags: BTreeMap<String, String> =
-        input.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
-    let arn = topics.arn(&name);
+    let tags = tags::given(input.tags.unwrap_or_default())?;
+    let (arn, born) = (topics.arn(&name), topics.world.now());
     topics
         .catalog
         .change(|state| {
@@ -53,7 +47,7 @@ pub(super) async fn create_topic(
                     let text = "You have reached the limit of topics for this account.";
                     return Err(TOPIC_LIMIT_EXCEEDED_EXCEPTION.because(text));
                 }
-                return Ok((vec![Change::Created { name: name.clone(), settings, tags }], ()));
+                return Ok((vec![Change::Created { name: name.clone(), settings, tags, born }], ()));
             };
             // What is given must be so already: making a topic again does not change it.
             let mut same = known.settings.clone();
@@ -70,6 +64,28 @@ pub(super) async fn create_topic(
         })
         .await?;
     Ok(CreateTopicResponse { topic_arn: Some(arn.to_string()) })
+}
+
+fn check_name(name: &str, fifo: bool) -> Result<(), ApiError> {
+    let stem = name.strip_suffix(".fifo");
+    if fifo && stem.is_none() {
+        let why = "Fifo Topic names must end with .fifo and must be made up of only uppercase and lowercase ASCII letters, \
+                   numbers, underscores, and hyphens, and must be between 1 and 256 characters long.";
+        return Err(invalid_because("Topic Name", why));
+    }
+    let body = stem.filter(|_| fifo).unwrap_or(name);
+    let fine = TOPIC_NAME_LENGTH.contains(&name.len())
+        && !body.is_empty()
+        && body.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if fine { Ok(()) } else { Err(invalid("Topic Name")) }
+}
+
+/// Sets an attribute that this configuration can serve.
+fn set(topics: &Topics, settings: &mut TopicSettings, name: &str, value: &str) -> Result<(), ApiError> {
+    if feedback::is_attribute(name) && !value.is_empty() && topics.log.get().is_none() {
+        return Err(not_served(name, "delivery status logs in this configuration"));
+    }
+    Ok(settings.set(name, value)?)
 }
 
 /// <https://docs.aws.amazon.com/sns/latest/api/API_DeleteTopic.html>: a topic that is not there is deleted already.
@@ -131,10 +147,21 @@ pub(super) async fn get_topic_attributes(
                 ("EffectiveDeliveryPolicy", DeliveryPolicy::effective_of_topic(delivery)),
             ];
             out.extend(delivery.map(|policy| ("DeliveryPolicy", policy.text.clone())));
+            if settings.signature != Version::One {
+                out.push(("SignatureVersion", settings.signature.as_str().to_owned()));
+            }
+            if settings.fifo {
+                let scope = if settings.by_group { "MessageGroup" } else { "Topic" };
+                out.push(("FifoTopic", "true".to_owned()));
+                out.push(("ContentBasedDeduplication", settings.by_content.to_string()));
+                out.push(("FifoThroughputScope", scope.to_owned()));
+            }
+            let mut out: BTreeMap<String, String> =
+                out.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            out.extend(settings.feedback.clone());
             Some(out)
         })
         .ok_or_else(no_topic)?;
-    let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Ok(GetTopicAttributesResponse { attributes: Some(attributes) })
 }
 
@@ -149,7 +176,8 @@ pub(super) async fn set_topic_attributes(
         .catalog
         .change(|state| {
             let mut settings = state.topics.get(&name).ok_or_else(no_topic)?.settings.clone();
-            settings.set(&input.attribute_name, input.attribute_value.as_deref().unwrap_or_default())?;
+            let value = input.attribute_value.as_deref().unwrap_or_default();
+            set(&topics, &mut settings, &input.attribute_name, value)?;
             Ok::<_, ApiError>((vec![Change::Set { name: name.clone(), settings }], ()))
         })
         .await?;
@@ -158,7 +186,7 @@ pub(super) async fn set_topic_attributes(
 
 /// The policy of a topic for which none was given.
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html>
-fn default_policy(arn: &Arn, home: &Home) -> String {
+pub(super) fn default_policy(arn: &Arn, home: &Home) -> String {
     json!({
         "Version": "2008-10-17",
         "Id": "__default_policy_ID",

@@ -1,6 +1,7 @@
 //! POST to web servers.
 //! Source: <https://docs.aws.amazon.com/sns/latest/dg/http-header.html>
 
+use super::pace::Pace;
 use super::{Way, answer, no_answer};
 use crate::endpoint::without_password;
 use crate::limits::HTTP_TIMEOUT;
@@ -24,22 +25,47 @@ pub(crate) const RAW: &str = "raw";
 /// The envelope's attribute with the content type, where a policy sets it.
 pub(crate) const CONTENT_TYPE: &str = "content-type";
 
-/// Takes envelopes for web servers: `arn:headwater:http:REGION:ACCOUNT:AUTHORITY/SUBSCRIPTION`.
+/// The envelope's attribute with how many may come in a second, where a policy sets it.
+pub(crate) const PER_SECOND: &str = "per-second";
+
+/// Takes envelopes for web servers: `arn:headwater:http:REGION:ACCOUNT:AUTHORITY/SUBSCRIPTION`, with
+/// `paced/` before the authority where a policy limits how fast they come.
 pub(crate) struct HttpTarget {
-    pub(crate) way: Way,
+    way: Way,
+    pace: Pace,
+}
+
+/// Before the authority of ARNs.
+const PACED: &str = "paced/";
+
+impl HttpTarget {
+    pub(crate) fn new(way: Way) -> HttpTarget {
+        HttpTarget { way, pace: Pace::default() }
+    }
+
+    async fn send(&self, envelope: &Envelope, url: &str) -> Verdict {
+        let rate = envelope.attributes.get(PER_SECOND).and_then(|rate| rate.parse::<u32>().ok());
+        if let Some(rate) = rate.filter(|rate| *rate > 0) {
+            let turn = self.pace.turn(&self.way.world, envelope.to.as_str(), Duration::from_secs(1) / rate);
+            if let Err(busy) = turn.await {
+                return busy;
+            }
+        }
+        match request(envelope, url) {
+            Ok(request) => match self.way.world.net.send(request, HTTP_TIMEOUT).await {
+                Ok(got) => answer(&got, Bytes::from(got.status().canonical_reason().unwrap_or_default())),
+                Err(error) => no_answer(&error),
+            },
+            Err(why) => Verdict::Refused { code: "InvalidEndpoint".into(), why },
+        }
+    }
 }
 
 impl Target for HttpTarget {
     fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
             let url = envelope.attributes.get(ENDPOINT).map(String::as_str).unwrap_or_default();
-            let verdict = match request(envelope, url) {
-                Ok(request) => match self.way.world.net.send(request, HTTP_TIMEOUT).await {
-                    Ok(got) => answer(&got, Bytes::new()),
-                    Err(error) => no_answer(&error),
-                },
-                Err(why) => Verdict::Refused { code: "InvalidEndpoint".into(), why },
-            };
+            let verdict = self.send(envelope, url).await;
             let channel = url.split("://").next().unwrap_or("http");
             self.way.settle(envelope, channel, &without_password(url), verdict, false).await
         })
@@ -47,11 +73,14 @@ impl Target for HttpTarget {
 
     /// One lane for each server, so that a dead one delays nobody else's notifications.
     fn lane(&self, to: &Arn) -> String {
+        if to.resource().starts_with(PACED) {
+            return format!("http/{}", to.resource());
+        }
         format!("http/{}", to.resource().split('/').next().unwrap_or_default())
     }
 
     fn time_limit(&self, _: &Arn) -> Duration {
-        HTTP_TIMEOUT + Duration::from_secs(5)
+        HTTP_TIMEOUT + Duration::from_secs(10)
     }
 }
 

@@ -2,21 +2,27 @@
 //! `arn:headwater:sms:us-east-1:000000000000:+15551230000`: so a text message has the same time limit, retries and dead
 //! letters as everything else that is pushed.
 
+mod chat;
+mod gsm;
 mod http;
 mod mail;
+mod pace;
 mod sms;
+mod template;
 
-pub(crate) use http::{CONTENT_TYPE, ENDPOINT, HttpTarget, KIND, RAW, SUBSCRIPTION};
+pub(crate) use chat::ChatTarget;
+pub use chat::{Chat, ChatOptions};
+pub(crate) use http::{CONTENT_TYPE, ENDPOINT, HttpTarget, KIND, PER_SECOND, RAW, SUBSCRIPTION};
 pub(crate) use mail::{FORM, MailTarget};
 pub use sms::SmsProvider;
-pub(crate) use sms::SmsTarget;
+pub(crate) use sms::{Gateway, SmsTarget};
 
 use crate::outbox::{Notification, Outbox, Status};
-use crate::signals;
 use ::http::Response;
 use bytes::Bytes;
 use delivery::{Envelope, Verdict, attribute};
 use names::{Arn, Home};
+use ring::digest::{SHA256, digest};
 use std::sync::Arc;
 use std::time::Duration;
 use world::World;
@@ -26,6 +32,19 @@ pub(crate) fn arn(home: &Home, channel: &str, resource: &str) -> Option<Arn> {
     format!("arn:headwater:{channel}:{}:{}:{resource}", home.region, home.account).parse().ok()
 }
 
+/// Host and port of a URL, in small letters.
+pub(crate) fn authority(url: &str) -> String {
+    let uri = url.parse::<::http::Uri>().unwrap_or_default();
+    let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+    uri.port_u16().map_or(host.clone(), |port| format!("{host}:{port}"))
+}
+
+/// What stands for a webhook in an ARN: its host, and not its secret.
+pub(crate) fn webhook(url: &str) -> String {
+    let hash: String = digest(&SHA256, url.as_bytes()).as_ref()[..8].iter().map(|b| format!("{b:02x}")).collect();
+    format!("{}/{hash}", authority(url))
+}
+
 /// What every channel needs.
 pub(crate) struct Way {
     pub(crate) world: World,
@@ -33,25 +52,16 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// Keeps and counts what became of a try, and turns it into a verdict. A notification that has left is not sent
+    /// Keeps what became of a try, and turns it into a verdict. A notification that has left is not sent
     /// again only because it could not be kept; one that stays here must be kept, for there is no other copy.
     async fn settle(&self, envelope: &Envelope, channel: &str, to: &str, verdict: Verdict, stays: bool) -> Verdict {
         let status = match &verdict {
             Verdict::Accepted(_) if stays => Status::NoProvider,
             Verdict::Accepted(_) => Status::Sent,
-            Verdict::Again { why, .. } | Verdict::Busy { why, .. } | Verdict::Refused { why, .. } => {
-                Status::Failed(why.clone())
-            }
+            // It was no try.
+            Verdict::Busy { .. } => return verdict,
+            Verdict::Again { why, .. } | Verdict::Refused { why, .. } => Status::Failed(why.clone()),
         };
-        let topic = envelope.from.as_ref().map_or(signals::DIRECT, Arn::resource);
-        let signal = match &verdict {
-            Verdict::Accepted(_) => Some(&signals::DELIVERED),
-            Verdict::Refused { .. } => Some(&signals::FAILED),
-            Verdict::Again { .. } | Verdict::Busy { .. } => None,
-        };
-        if let Some(signal) = signal {
-            self.world.meter.record(signal, &[topic], 1);
-        }
         let notification = Notification {
             id: envelope.id.clone(),
             channel: channel.to_owned(),

@@ -1,8 +1,12 @@
 //! Text messages, through a gateway that is described in the configuration.
 
-use super::{Way, answer, no_answer};
-use crate::attribute::{Attributes, read};
+use super::template::{Escape, fill};
+use super::{Way, answer, gsm, no_answer};
+use crate::Topics;
+use crate::attribute::{Attribute, AttributeValue, Attributes, read};
 use crate::limits::{SMS_LENGTH, SMS_TIMEOUT};
+use crate::state::{Change, State};
+use crate::texting::{DEFAULT_SENDER, DEFAULT_TYPE, TextingChange};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -12,10 +16,12 @@ use names::Arn;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use store::StoreError;
 use world::BoxFuture;
 
 /// A gateway for text messages. Without `body` the request is a form of the fields `To`, `From` and `Body`, as Twilio
-/// takes them; with it, `{to}`, `{from}` and `{body}` in it are replaced, escaped as the `Content-Type` demands.
+/// takes them; with it, `{to}`, `{from}`, `{body}` and `{type}` in it are replaced, escaped as the `Content-Type` demands.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SmsProvider {
@@ -35,6 +41,22 @@ pub struct SmsProvider {
     pub from: Option<String>,
     /// A template of the body.
     pub body: Option<String>,
+    /// What a part of a message costs, in millionths of a dollar: without it there is no monthly limit.
+    pub price_micro_usd: Option<u64>,
+}
+
+/// The attribute that says what kind of message it is.
+const TYPE: &str = "AWS.SNS.SMS.SMSType";
+/// And the one that names its sender.
+const SENDER: &str = "AWS.SNS.SMS.SenderID";
+/// Twilio's code of a recipient who wants no more messages.
+/// Source: <https://www.twilio.com/docs/api/errors/21610>
+const TWILIO_OPTED_OUT: u64 = 21_610;
+
+/// Who a message says that it is from.
+fn sender(attributes: &Attributes) -> Option<&str> {
+    let of = |name: &str| attributes.get(name).and_then(|a| a.text());
+    of("AWS.MM.SMS.OriginationNumber").or_else(|| of(SENDER))
 }
 
 fn post() -> String {
@@ -53,6 +75,7 @@ impl SmsProvider {
             secret: Some(auth_token.to_owned()),
             from: Some(from.to_owned()),
             body: None,
+            price_micro_usd: None,
         }
     }
 
@@ -63,10 +86,7 @@ impl SmsProvider {
 
     fn request(&self, to: &str, text: &str, attributes: &Attributes) -> Result<Request<Bytes>, String> {
         let of = |name: &str| attributes.get(name).and_then(|a| a.text());
-        let from = of("AWS.MM.SMS.OriginationNumber")
-            .or_else(|| of("AWS.SNS.SMS.SenderID"))
-            .or(self.from.as_deref())
-            .unwrap_or_default();
+        let from = sender(attributes).or(self.from.as_deref()).unwrap_or_default();
         let mut request = Request::builder().method(self.method.as_str()).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -76,11 +96,15 @@ impl SmsProvider {
             request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(login)));
         }
         let given = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        let kind = given.map(|(_, value)| value.to_ascii_lowercase());
+        let content = given.map(|(_, value)| value.to_ascii_lowercase());
         let body = match &self.body {
-            Some(template) => fill(template, kind.as_deref().unwrap_or_default(), to, from, text),
+            Some(template) => {
+                let kind = of(TYPE).unwrap_or("Promotional");
+                let places = [("to", to), ("from", from), ("body", text), ("type", kind)];
+                fill(template, Escape::of(content.as_deref().unwrap_or_default()), &places)
+            }
             None => {
-                if kind.is_none() {
+                if content.is_none() {
                     request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
                 }
                 let mut form = form_urlencoded::Serializer::new(String::new());
@@ -102,42 +126,29 @@ impl fmt::Debug for SmsProvider {
     }
 }
 
-fn fill(template: &str, kind: &str, to: &str, from: &str, text: &str) -> String {
-    let escape = |value: &str| {
-        if kind.contains("json") {
-            let quoted = serde_json::Value::from(value).to_string();
-            quoted[1..quoted.len() - 1].to_owned()
-        } else if kind.contains("x-www-form-urlencoded") {
-            form_urlencoded::byte_serialize(value.as_bytes()).collect()
-        } else {
-            value.to_owned()
-        }
-    };
-    // One pass, so that braces in a message stay what they are.
-    let mut out = String::new();
-    let mut rest = template;
-    while let Some(at) = rest.find('{') {
-        let (before, tail) = rest.split_at(at);
-        out.push_str(before);
-        let place = [("{to}", to), ("{from}", from), ("{body}", text)].into_iter().find(|(p, _)| tail.starts_with(p));
-        match place {
-            Some((place, value)) => {
-                out.push_str(&escape(value));
-                rest = &tail[place.len()..];
-            }
-            None => {
-                out.push('{');
-                rest = &tail[1..];
-            }
+/// Who carries text messages.
+#[derive(Clone)]
+pub(crate) enum Gateway {
+    /// Nobody.
+    None,
+    /// A web service.
+    Http(SmsProvider),
+}
+
+impl Gateway {
+    /// What a part of a message costs, in millionths of a dollar.
+    pub(crate) fn price_micro_usd(&self) -> Option<u64> {
+        match self {
+            Gateway::None => None,
+            Gateway::Http(provider) => provider.price_micro_usd,
         }
     }
-    out + rest
 }
 
 /// Takes envelopes for phone numbers.
 pub(crate) struct SmsTarget {
     pub(crate) way: Way,
-    pub(crate) provider: Option<SmsProvider>,
+    pub(crate) topics: Arc<Topics>,
 }
 
 impl Target for SmsTarget {
@@ -145,7 +156,8 @@ impl Target for SmsTarget {
         Box::pin(async move {
             let verdict = self.send(envelope).await;
             let number = envelope.to.resource();
-            self.way.settle(envelope, "sms", number, verdict, self.provider.is_none()).await
+            let stays = matches!(self.topics.gateway, Gateway::None);
+            self.way.settle(envelope, "sms", number, verdict, stays).await
         })
     }
 
@@ -155,27 +167,89 @@ impl Target for SmsTarget {
     }
 }
 
+fn refused(code: &str, why: impl Into<String>) -> Verdict {
+    Verdict::Refused { code: code.to_owned(), why: why.into() }
+}
+
 impl SmsTarget {
     async fn send(&self, envelope: &Envelope) -> Verdict {
-        let id = envelope.attributes.get(attribute::MESSAGE_ID).cloned().unwrap_or_default();
-        let text = String::from_utf8_lossy(&envelope.body);
+        let id = Bytes::from(envelope.attributes.get(attribute::MESSAGE_ID).cloned().unwrap_or_default());
+        let (text, number) = (String::from_utf8_lossy(&envelope.body), envelope.to.resource());
         if text.chars().count() > SMS_LENGTH {
-            let why = format!("a text message has at most {SMS_LENGTH} characters");
-            return Verdict::Refused { code: "InvalidParameter".into(), why };
+            return refused("InvalidParameter", format!("a text message has at most {SMS_LENGTH} characters"));
         }
-        let Some(provider) = &self.provider else { return Verdict::Accepted(Bytes::from(id)) };
         let carried = envelope.attributes.get(attribute::MESSAGE_ATTRIBUTES);
-        let attributes = match carried.map(|json| read(json)).transpose() {
+        let mut attributes = match carried.map(|json| read(json)).transpose() {
             Ok(attributes) => attributes.unwrap_or_default(),
-            Err(why) => return Verdict::Refused { code: "InvalidParameter".into(), why },
+            Err(why) => return refused("InvalidParameter", why),
         };
-        let request = match provider.request(envelope.to.resource(), &text, &attributes) {
+        let price = self.topics.gateway.price_micro_usd().unwrap_or(0) * gsm::parts(&text).len() as u64;
+        let month = self.way.world.now().iso_millis()[..7].to_owned();
+        if let Err(verdict) = self.allowed(number, &month, price, &mut attributes) {
+            return verdict;
+        }
+        let verdict = match &self.topics.gateway {
+            Gateway::None => return Verdict::Accepted(id),
+            Gateway::Http(provider) => self.ask(provider, number, &text, &attributes, id).await,
+        };
+        if matches!(verdict, Verdict::Accepted(_)) && price > 0 {
+            self.note(TextingChange::Paid { month, micro_usd: price }).await;
+        }
+        verdict
+    }
+
+    /// Whether the number and the account's limit let a message through; adds what the account has set to what it says
+    /// itself.
+    fn allowed(&self, number: &str, month: &str, price: u64, attributes: &mut Attributes) -> Result<(), Verdict> {
+        self.topics.catalog.read(|state| {
+            let texting = &state.texting;
+            if texting.opted_out.contains_key(number) {
+                return Err(refused("OptedOut", "Phone number is opted out"));
+            }
+            if price > 0 && texting.is_too_dear(month, price) {
+                return Err(refused("NoQuota", "No quota left for account"));
+            }
+            for (name, setting) in [(SENDER, DEFAULT_SENDER), (TYPE, DEFAULT_TYPE)] {
+                if let Some(value) = texting.of(setting).filter(|_| !attributes.contains_key(name)) {
+                    let value = AttributeValue::Text(value.to_owned());
+                    attributes.insert(name.to_owned(), Attribute { data_type: "String".into(), value });
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn ask(
+        &self,
+        provider: &SmsProvider,
+        number: &str,
+        text: &str,
+        attributes: &Attributes,
+        id: Bytes,
+    ) -> Verdict {
+        let request = match provider.request(number, text, attributes) {
             Ok(request) => request,
-            Err(why) => return Verdict::Refused { code: "InvalidProvider".into(), why },
+            Err(why) => return refused("InvalidProvider", why),
         };
         match self.way.world.net.send(request, SMS_TIMEOUT).await {
-            Ok(got) => answer(&got, Bytes::from(id)),
+            Ok(got) => {
+                let said: Option<serde_json::Value> = serde_json::from_slice(got.body()).ok();
+                if said.is_some_and(|said| said["code"].as_u64() == Some(TWILIO_OPTED_OUT)) {
+                    let at = self.way.world.now();
+                    self.note(TextingChange::OptedOut { number: number.to_owned(), at }).await;
+                    return refused("OptedOut", "Phone number is opted out");
+                }
+                answer(&got, id)
+            }
             Err(error) => no_answer(&error),
+        }
+    }
+
+    /// Keeps what was learnt. The message has left by then, so that is only said where it fails.
+    async fn note(&self, change: TextingChange) {
+        let change = |_: &State| Ok::<_, StoreError>((vec![Change::Texting(change)], ()));
+        if let Err(error) = self.topics.catalog.change(change).await {
+            tracing::warn!(%error, "what was learnt of a text message could not be kept");
         }
     }
 }
@@ -183,7 +257,6 @@ impl SmsTarget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribute::{Attribute, AttributeValue};
 
     #[test]
     fn twilio_gets_its_form() {
@@ -204,13 +277,6 @@ mod tests {
         let provider = SmsProvider::twilio("https://api.example.com", "AC1", "secret", "+15550001111");
         let request = provider.request("+15551230000", "a", &attributes).unwrap();
         assert_eq!(request.body(), "To=%2B15551230000&From=Ops&Body=a&MaxPrice=0.5");
-    }
-
-    #[test]
-    fn templates_are_filled_once_and_escaped() {
-        let filled = fill(r#"{"to":"{to}","text":"{body}","x":{}}"#, "application/json", "+1", "f", "{to} \"hi\"\n");
-        assert_eq!(filled, r#"{"to":"+1","text":"{to} \"hi\"\n","x":{}}"#);
-        assert_eq!(fill("a={body}&b={from}", "application/x-www-form-urlencoded", "", "+2", "a b"), "a=a+b&b=%2B2");
     }
 
     #[test]

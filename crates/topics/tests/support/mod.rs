@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Durability, Store, StoreOptions, Writer};
-use topics::{SmsProvider, Topics, TopicsOptions};
+use topics::{ChatOptions, SigningKey, SmsProvider, Topics, TopicsOptions};
 use wire::{ApiError, Call, Protocol, Request};
 use world::disk::SimDisk;
 use world::net::SimNet;
@@ -36,24 +36,43 @@ pub(crate) struct House {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) topics: Arc<Topics>,
     kept: Arc<Kept>,
-    sms: Option<SmsProvider>,
+    options: TopicsOptions,
+    /// Lines for log groups.
+    pub(crate) lines: Lines,
+}
+
+pub(crate) type Lines = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// What a house is opened with where a test says nothing else. Making a key would take longer than all tests.
+pub(crate) fn options() -> TopicsOptions {
+    let (key, certificate) = (include_str!("signing.key").to_owned(), include_str!("signing.pem").to_owned());
+    let slack = ChatOptions { hosts: vec!["chat.example.com".into()], template: None };
+    TopicsOptions { signing: Some(SigningKey { key, certificate }), slack, ..TopicsOptions::default() }
 }
 
 pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:alarms";
 pub(crate) const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:orders";
 pub(crate) const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
 
-async fn open(world: &World, kept: &Arc<Kept>, sms: Option<SmsProvider>) -> (Store, Arc<Delivery>, Arc<Topics>) {
-    let options = StoreOptions { segment_bytes: 4 << 20, durability: Durability::Fsync, writer: Writer::Inline };
-    let store = Store::open(world, Path::new("/data"), options).await.unwrap();
+async fn open(
+    world: &World,
+    kept: &Arc<Kept>,
+    options: TopicsOptions,
+    lines: &Lines,
+) -> (Store, Arc<Delivery>, Arc<Topics>) {
+    let sized = StoreOptions { segment_bytes: 4 << 20, durability: Durability::Fsync, writer: Writer::Inline };
+    let store = Store::open(world, Path::new("/data"), sized).await.unwrap();
     let delivery = Delivery::open(world, &store).await.unwrap();
-    let options = TopicsOptions { sms, public_url: None };
     let topics = Topics::open(world.clone(), Home::default(), store.clone(), delivery.clone(), options).await.unwrap();
     for (service, prefix, target) in topics.targets() {
         delivery.register(service, prefix, target);
     }
     delivery.register("sqs", "", kept.clone());
     delivery.register("lambda", "function:", kept.clone());
+    let lines = lines.clone();
+    topics.log_to(Arc::new(move |group, _, line| {
+        lines.lock().unwrap().push((group.to_owned(), serde_json::from_str(&line).unwrap()));
+    }));
     delivery.start();
     topics.start();
     (store, delivery, topics)
@@ -61,23 +80,35 @@ async fn open(world: &World, kept: &Arc<Kept>, sms: Option<SmsProvider>) -> (Sto
 
 impl House {
     pub(crate) async fn new(sms: Option<SmsProvider>) -> House {
+        House::with(TopicsOptions { sms, ..options() }).await
+    }
+
+    pub(crate) async fn with(options: TopicsOptions) -> House {
         let (mut world, disk) = World::simulated(7);
         let net = Arc::new(SimNet::default());
         world.net = net.clone();
         let kept = Arc::new(Kept::default());
-        let (store, delivery, topics) = open(&world, &kept, sms.clone()).await;
-        House { world, net, disk, store, delivery, topics, kept, sms }
+        let lines = Lines::default();
+        let (store, delivery, topics) = open(&world, &kept, options.clone(), &lines).await;
+        House { world, net, disk, store, delivery, topics, kept, options, lines }
     }
 
     /// Stops everything and opens the same disk again.
     pub(crate) async fn restart(self) -> House {
-        let House { mut world, net, disk, store, delivery, topics, kept, sms } = self;
+        let House { mut world, net, disk, store, delivery, topics, kept, options, lines } = self;
         world.tasks.shut_down(Duration::from_secs(5)).await;
         store.close().await;
         drop((topics, delivery, store));
         world.tasks = world::Tasks::default();
-        let (store, delivery, topics) = open(&world, &kept, sms.clone()).await;
-        House { world, net, disk, store, delivery, topics, kept, sms }
+        let (store, delivery, topics) = open(&world, &kept, options.clone(), &lines).await;
+        House { world, net, disk, store, delivery, topics, kept, options, lines }
+    }
+
+    /// The sum of a metric.
+    pub(crate) fn metric(&self, name: &str, topic: &str) -> u64 {
+        let samples = self.world.meter.samples();
+        let found = samples.iter().find(|(signal, values, _)| signal.name == name && values == &[topic]);
+        found.map_or(0, |(_, _, sample)| sample.sum)
     }
 
     async fn ask_as(&self, kind: CallerKind, operation: &str, input: Value) -> Result<Value, ApiError> {
