@@ -12,6 +12,20 @@ pub enum Limits {
     Off,
 }
 
+/// The tag by which a stream has limits of its own. Ours: AWS has no such thing.
+pub(crate) const LIMITS_TAG: &str = "headwater:limits";
+
+impl Limits {
+    /// What the tag's value says; `None` for a value that says nothing.
+    pub(crate) fn named(value: &str) -> Option<Limits> {
+        match value {
+            "aws" => Some(Limits::Aws),
+            "off" => Some(Limits::Off),
+            _ => None,
+        }
+    }
+}
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 

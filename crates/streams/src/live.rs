@@ -4,12 +4,12 @@ use crate::bucket::Bucket;
 use crate::consumer::Consumer;
 use crate::hash::HashKey;
 use crate::limits::{
-    ITERATORS_PER_SECOND, Limits, READ_BYTES_PER_SECOND, READS_PER_SECOND, WRITE_BYTES_PER_SECOND,
+    ITERATORS_PER_SECOND, LIMITS_TAG, Limits, READ_BYTES_PER_SECOND, READS_PER_SECOND, WRITE_BYTES_PER_SECOND,
     WRITE_RECORDS_PER_SECOND,
 };
 use crate::reader::Reader;
 use crate::sequence::Sequence;
-use crate::signals::StreamSeries;
+use crate::signals::{ShardSeries, StreamSeries};
 use crate::state::{Shard, Stream, shard_number};
 use names::{Arn, Timestamp};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use store::LogId;
 use tokio::sync::RwLock;
+use world::Meter;
 
 /// A stream as the hot paths see it.
 pub(crate) struct LiveStream {
@@ -27,6 +28,8 @@ pub(crate) struct LiveStream {
     pub(crate) arn: Arn,
     /// Its shards by number.
     pub(crate) shards: Vec<LiveShard>,
+    /// Whether its limits are kept: the server's choice, unless its own tag says otherwise.
+    pub(crate) limits: Limits,
     /// Its metrics.
     pub(crate) series: Arc<StreamSeries>,
     /// Held open by every append that is on its way; shut while shards end, so that no record comes after their end.
@@ -54,6 +57,8 @@ pub(crate) struct LiveShard {
     pub(crate) id: String,
     /// Its log.
     pub(crate) log: LogId,
+    /// Its own metrics, those that are switched on.
+    pub(crate) series: ShardSeries,
     flow: Option<Arc<Mutex<Flow>>>,
 }
 
@@ -71,14 +76,16 @@ impl LiveStream {
     pub(crate) fn new(
         def: Stream,
         arn: Arn,
-        series: Arc<StreamSeries>,
+        (meter, series): (&Meter, Arc<StreamSeries>),
         limits: Limits,
         now: Duration,
         before: Option<&LiveStream>,
     ) -> LiveStream {
         let before = before.filter(|before| before.def.created == def.created);
+        let limits = def.tags.get(LIMITS_TAG).and_then(|value| Limits::named(value)).unwrap_or(limits);
+        let shard_series = |shard: &Shard| ShardSeries::new(meter, &def.name, &shard.id(), &def.shard_metrics);
         let shards: Vec<LiveShard> =
-            def.shards.iter().map(|shard| LiveShard::new(shard, limits, now, before)).collect();
+            def.shards.iter().map(|shard| LiveShard::new(shard, shard_series(shard), limits, now, before)).collect();
         let taking = shards.iter().enumerate().filter(|(_, shard)| shard.def.closed.is_none());
         let mut open: Vec<_> = taking.map(|(place, shard)| (shard.def.end, place)).collect();
         open.sort_unstable();
@@ -88,13 +95,13 @@ impl LiveStream {
         };
         let reader = |consumer: &Consumer| match before.and_then(|before| before.reader(consumer)) {
             Some(reader) => reader,
-            None => Arc::new(Reader::new(limits)),
+            None => Arc::default(),
         };
         let readers: BTreeMap<_, _> = def.consumers.iter().map(|(name, c)| (name.clone(), reader(c))).collect();
         for reader in readers.values() {
             reader.keep(|number| def.shards.binary_search_by_key(&number, |shard| shard.number).is_ok());
         }
-        LiveStream { def, arn, shards, series, gate, intake, readers, open }
+        LiveStream { def, arn, shards, limits, series, gate, intake, readers, open }
     }
 
     /// Who reads for a consumer, where that is one of the stream's.
@@ -134,13 +141,15 @@ impl Intake {
 }
 
 impl LiveShard {
-    fn new(def: &Shard, limits: Limits, now: Duration, before: Option<&LiveStream>) -> LiveShard {
+    fn new(def: &Shard, series: ShardSeries, limits: Limits, now: Duration, before: Option<&LiveStream>) -> LiveShard {
         let flow = match (limits, before.and_then(|stream| stream.shard(def.number))) {
             (Limits::Off, _) => None,
-            (Limits::Aws, Some(shard)) => shard.flow.clone(),
-            (Limits::Aws, None) => Some(Arc::new(Mutex::new(Flow::new(now)))),
+            (Limits::Aws, before) => {
+                let flow = before.and_then(|shard| shard.flow.clone());
+                Some(flow.unwrap_or_else(|| Arc::new(Mutex::new(Flow::new(now)))))
+            }
         };
-        LiveShard { def: def.clone(), id: def.id(), log: LogId(def.log), flow }
+        LiveShard { def: def.clone(), id: def.id(), log: LogId(def.log), series, flow }
     }
 
     /// The limits of this shard; `None` where there are none.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A consumer's desk at each shard.
+#[derive(Default)]
 pub(crate) struct Reader {
-    limits: Limits,
     desks: Mutex<BTreeMap<u32, Desk>>,
 }
 
@@ -35,10 +35,6 @@ pub(crate) enum Busy {
 }
 
 impl Reader {
-    pub(crate) fn new(limits: Limits) -> Reader {
-        Reader { limits, desks: Mutex::default() }
-    }
-
     fn desks(&self) -> MutexGuard<'_, BTreeMap<u32, Desk>> {
         self.desks.lock().expect("no panic holds this lock")
     }
@@ -46,14 +42,19 @@ impl Reader {
     /// Takes the shard over from whoever reads it. The receiver tells when another does so in turn; it is closed when the
     /// consumer is gone.
     /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html>
-    pub(crate) fn subscribe(&self, shard: u32, now: Duration) -> Result<oneshot::Receiver<TakenOver>, Busy> {
+    pub(crate) fn subscribe(
+        &self,
+        shard: u32,
+        limits: Limits,
+        now: Duration,
+    ) -> Result<oneshot::Receiver<TakenOver>, Busy> {
         let mut desks = self.desks();
         let desk = desks.entry(shard).or_insert_with(|| Desk::new(now));
         if desk.holder.as_ref().is_some_and(|(since, _)| now.saturating_sub(*since) < SUBSCRIPTION_HELD) {
             return Err(Busy::Held);
         }
         desk.calls.refill(now);
-        if self.limits == Limits::Aws && !desk.calls.has(1) {
+        if limits == Limits::Aws && !desk.calls.has(1) {
             return Err(Busy::Exceeded);
         }
         desk.calls.take(1);
@@ -68,14 +69,14 @@ impl Reader {
     /// How long until more may be read of a shard; `None` if now.
     pub(crate) fn wait(&self, shard: u32, now: Duration) -> Option<Duration> {
         let mut desks = self.desks();
-        let desk = desks.get_mut(&shard).filter(|_| self.limits == Limits::Aws)?;
+        let desk = desks.get_mut(&shard)?;
         desk.bytes.refill(now);
         desk.bytes.until_paid()
     }
 
     /// Counts what was read of a shard.
     pub(crate) fn gave(&self, shard: u32, bytes: usize, now: Duration) {
-        if self.limits == Limits::Aws && bytes > 0 {
+        if bytes > 0 {
             let mut desks = self.desks();
             desks.entry(shard).or_insert_with(|| Desk::new(now)).bytes.take(bytes);
         }
@@ -103,14 +104,18 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn subscribe(reader: &Reader, shard: u32, now: Duration) -> Result<oneshot::Receiver<TakenOver>, Busy> {
+        reader.subscribe(shard, Limits::Aws, now)
+    }
+
     #[test]
     fn a_subscription_is_taken_over_after_five_seconds() {
-        let reader = Reader::new(Limits::Aws);
-        let mut first = reader.subscribe(0, SECOND).unwrap();
-        assert_eq!(reader.subscribe(0, 5 * SECOND).unwrap_err(), Busy::Held);
-        let _other = reader.subscribe(1, 5 * SECOND).unwrap();
+        let reader = Reader::default();
+        let mut first = subscribe(&reader, 0, SECOND).unwrap();
+        assert_eq!(subscribe(&reader, 0, 5 * SECOND).unwrap_err(), Busy::Held);
+        let _other = subscribe(&reader, 1, 5 * SECOND).unwrap();
         assert!(first.try_recv().is_err(), "nobody took it over");
-        let mut second = reader.subscribe(0, 6 * SECOND).unwrap();
+        let mut second = subscribe(&reader, 0, 6 * SECOND).unwrap();
         assert!(first.try_recv().is_ok());
         drop(reader);
         assert_eq!(second.try_recv().unwrap_err(), oneshot::error::TryRecvError::Closed);
@@ -118,15 +123,12 @@ mod tests {
 
     #[test]
     fn what_was_read_is_paid_back_at_the_consumers_own_rate() {
-        let reader = Reader::new(Limits::Aws);
+        let reader = Reader::default();
         assert_eq!(reader.wait(0, SECOND), None);
         reader.gave(0, 3 * CONSUMER_BYTES_PER_SECOND, SECOND);
         let wait = reader.wait(0, SECOND).unwrap();
         assert!(wait > 2 * SECOND - SECOND / 10 && wait < 2 * SECOND + SECOND / 10, "{wait:?}");
         assert_eq!(reader.wait(1, SECOND), None, "each shard has its own");
         assert_eq!(reader.wait(0, SECOND + wait), None);
-        let unlimited = Reader::new(Limits::Off);
-        unlimited.gave(0, 100 * CONSUMER_BYTES_PER_SECOND, SECOND);
-        assert_eq!(unlimited.wait(0, SECOND), None);
     }
 }

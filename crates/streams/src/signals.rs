@@ -1,6 +1,8 @@
 //! Metrics by CloudWatch's names.
 //! <https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html>
 
+use crate::state::ShardMetric;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use world::{Meter, Series, Signal, Unit};
@@ -21,6 +23,7 @@ signals! {
     PUT_RECORDS_SUCCESS "PutRecords.Success" Count;
     PUT_RECORDS_TOTAL "PutRecords.TotalRecords" Count;
     PUT_RECORDS_SUCCESSFUL "PutRecords.SuccessfulRecords" Count;
+    PUT_RECORDS_FAILED "PutRecords.FailedRecords" Count;
     PUT_RECORDS_THROTTLED "PutRecords.ThrottledRecords" Count;
     GET_RECORDS_BYTES "GetRecords.Bytes" Bytes;
     GET_RECORDS_RECORDS "GetRecords.Records" Count;
@@ -31,6 +34,53 @@ signals! {
     INCOMING_RECORDS "IncomingRecords" Count;
     READ_EXCEEDED "ReadProvisionedThroughputExceeded" Count;
     WRITE_EXCEEDED "WriteProvisionedThroughputExceeded" Count;
+}
+
+macro_rules! shard_signals {
+    ($($id:ident $name:literal $unit:ident $field:ident $metric:ident;)*) => {
+        $(static $id: Signal = Signal {
+            namespace: "AWS/Kinesis", name: $name, unit: Unit::$unit, dimensions: &["StreamName", "ShardId"],
+        };)*
+
+        /// The metrics of one shard, those that are switched on for its stream.
+        #[derive(Clone, Default)]
+        pub(crate) struct ShardSeries {
+            $(pub(crate) $field: Option<Arc<Series>>,)*
+        }
+
+        impl ShardSeries {
+            /// Those of one of the stream's shards.
+            pub(crate) fn new(
+                meter: &Meter,
+                stream: &str,
+                shard: &str,
+                on: &BTreeSet<ShardMetric>,
+            ) -> ShardSeries {
+                if on.is_empty() {
+                    return ShardSeries::default();
+                }
+                let series = |signal, metric| on.contains(&metric).then(|| meter.series(signal, &[stream, shard]));
+                ShardSeries { $($field: series(&$id, ShardMetric::$metric),)* }
+            }
+        }
+    };
+}
+
+shard_signals! {
+    SHARD_INCOMING_BYTES "IncomingBytes" Bytes incoming_bytes IncomingBytes;
+    SHARD_INCOMING_RECORDS "IncomingRecords" Count incoming_records IncomingRecords;
+    SHARD_OUTGOING_BYTES "OutgoingBytes" Bytes outgoing_bytes OutgoingBytes;
+    SHARD_OUTGOING_RECORDS "OutgoingRecords" Count outgoing_records OutgoingRecords;
+    SHARD_WRITE_EXCEEDED "WriteProvisionedThroughputExceeded" Count write_exceeded WriteProvisionedThroughputExceeded;
+    SHARD_READ_EXCEEDED "ReadProvisionedThroughputExceeded" Count read_exceeded ReadProvisionedThroughputExceeded;
+    SHARD_AGE "IteratorAgeMilliseconds" Milliseconds age IteratorAgeMilliseconds;
+}
+
+/// Records a value of a metric, where it is switched on.
+pub(crate) fn note(series: &Option<Arc<Series>>, value: u64) {
+    if let Some(series) = series {
+        series.record(value);
+    }
 }
 
 macro_rules! consumer_signals {
@@ -92,6 +142,7 @@ pub(crate) struct StreamSeries {
     pub(crate) put_records: CallSeries,
     pub(crate) put_records_total: Arc<Series>,
     pub(crate) put_records_successful: Arc<Series>,
+    pub(crate) put_records_failed: Arc<Series>,
     pub(crate) put_records_throttled: Arc<Series>,
     pub(crate) get_records: CallSeries,
     pub(crate) get_records_records: Arc<Series>,
@@ -116,6 +167,7 @@ impl StreamSeries {
             put_records: call(&PUT_RECORDS_BYTES, &PUT_RECORDS_LATENCY, &PUT_RECORDS_SUCCESS),
             put_records_total: series(&PUT_RECORDS_TOTAL),
             put_records_successful: series(&PUT_RECORDS_SUCCESSFUL),
+            put_records_failed: series(&PUT_RECORDS_FAILED),
             put_records_throttled: series(&PUT_RECORDS_THROTTLED),
             get_records: call(&GET_RECORDS_BYTES, &GET_RECORDS_LATENCY, &GET_RECORDS_SUCCESS),
             get_records_records: series(&GET_RECORDS_RECORDS),

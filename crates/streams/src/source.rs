@@ -3,6 +3,7 @@
 use crate::Streams;
 use crate::api;
 use crate::consumer::{Consumer, ConsumerStatus};
+use crate::limits::Limits;
 use crate::live::{LiveShard, LiveStream};
 use crate::reader::Reader;
 use crate::record;
@@ -46,9 +47,9 @@ impl StreamSource {
         Ok(stream)
     }
 
-    /// Who reads for the consumer, where there is one.
+    /// Who reads for the consumer, where there is one and what it reads is limited.
     fn reader(&self, stream: &LiveStream) -> Option<Arc<Reader>> {
-        stream.reader(self.consumer.as_ref()?)
+        stream.reader(self.consumer.as_ref()?).filter(|_| stream.limits == Limits::Aws)
     }
 
     /// The shards that go on where this one ended.

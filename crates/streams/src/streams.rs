@@ -251,7 +251,14 @@ impl Streams {
                     };
                     let now = self.world.clock.monotonic();
                     let before = before.map(|stream| &**stream);
-                    let stream = LiveStream::new(def, self.arn(name), series, self.options.limits, now, before);
+                    let stream = LiveStream::new(
+                        def,
+                        self.arn(name),
+                        (&self.world.meter, series),
+                        self.options.limits,
+                        now,
+                        before,
+                    );
                     live.insert(name.to_owned(), Arc::new(stream));
                 }
                 None => {

@@ -4,6 +4,7 @@ use crate::Streams;
 use crate::hash::HashKey;
 use crate::live::LiveStream;
 use crate::record;
+use crate::signals::note;
 use crate::streams::Asked;
 use names::Timestamp;
 use std::collections::BTreeMap;
@@ -96,6 +97,7 @@ impl Streams {
             }
             for (put, written) in puts.iter().zip(&mut written).filter(|(_, written)| written.place == *place) {
                 if flow.as_mut().is_some_and(|flow| !flow.admit(put.counted())) {
+                    note(&shard.series.write_exceeded, 1);
                     continue;
                 }
                 written.at = Some((batch.len() as u64, Timestamp::default()));
@@ -116,6 +118,7 @@ impl Streams {
     pub(crate) async fn commit(&self, entry: &Entry, plan: Plan) -> Result<Vec<Written>, StoreError> {
         let Plan { mut written, groups } = plan;
         let (mut places, mut batches) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
+        let mut counted = Vec::with_capacity(places.capacity());
         let (mut records, mut bytes) = (0, 0);
         for (place, group) in groups {
             if let Some(batch) = group.batch {
@@ -123,6 +126,7 @@ impl Streams {
                 batches.push(batch);
                 records += group.counted.0;
                 bytes += group.counted.1;
+                counted.push(group.counted);
             }
         }
         if batches.is_empty() {
@@ -135,6 +139,11 @@ impl Streams {
             }
         }
         let stream = &entry.stream;
+        for (place, (records, bytes)) in places.iter().zip(counted) {
+            let series = &stream.shards[*place].series;
+            note(&series.incoming_records, records);
+            note(&series.incoming_bytes, bytes);
+        }
         stream.intake.add(records, bytes);
         stream.series.incoming_records.record(records);
         stream.series.incoming_bytes.record(bytes);

@@ -221,3 +221,51 @@ async fn the_greatest_record_can_be_changed() {
     house.ask("UpdateMaxRecordSize", size(1024)).await.unwrap();
     assert_eq!(house.put("s", "k", &large).await.unwrap_err().model.name, "ValidationException");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_streams_tag_lifts_its_limits_and_sets_them_again() {
+    let house = house(Limits::Aws).await;
+    house.create("s", 1).await;
+    let tag = |value: &str| json!({"StreamName": "s", "Tags": {"headwater:limits": value}});
+    let exceeded = || async {
+        let mut exceeded = 0;
+        for _ in 0..4 {
+            exceeded += i32::from(house.put("s", "k", &[7; 900_000]).await.is_err());
+        }
+        exceeded
+    };
+    assert_eq!(exceeded().await, 3);
+    house.ask("AddTagsToStream", tag("off")).await.unwrap();
+    assert_eq!(exceeded().await, 0);
+    house.ask("AddTagsToStream", tag("aws")).await.unwrap();
+    assert_eq!(exceeded().await, 3);
+    assert_eq!(house.refused("AddTagsToStream", tag("some")).await.0, "InvalidArgumentException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_have_metrics_of_their_own_where_they_are_switched_on() {
+    let house = house(Limits::Aws).await;
+    house.create("s", 1).await;
+    let metrics = || {
+        let of = |name: &str| {
+            let all = house.world.meter.samples();
+            let found =
+                all.iter().find(|(signal, values, _)| signal.name == name && values.len() == 2 && values[0] == "s");
+            found.map(|(_, values, sample)| (values[1].clone(), sample.sum))
+        };
+        ["IncomingRecords", "IncomingBytes", "OutgoingRecords", "OutgoingBytes", "WriteProvisionedThroughputExceeded"]
+            .map(of)
+    };
+    house.put("s", "k", b"x").await.unwrap();
+    assert_eq!(metrics(), [const { None }; 5]);
+    let on = json!({"StreamName": "s", "ShardLevelMetrics": ["ALL"]});
+    house.ask("EnableEnhancedMonitoring", on).await.unwrap();
+    house.wait(Duration::from_millis(100)).await;
+    house.put("s", "k", b"123").await.unwrap();
+    house.put("s", "k", &[7; 1_000_000]).await.unwrap();
+    house.put("s", "k", &[7; 1_000_000]).await.unwrap_err();
+    let iterator = house.iterator("s", 0, "TRIM_HORIZON", json!({})).await;
+    house.get(&iterator).await.unwrap();
+    let shard = |sum| Some(("shardId-000000000000".to_owned(), sum));
+    assert_eq!(metrics(), [shard(2), shard(1_000_005), shard(3), shard(1_000_007), shard(1)]);
+}

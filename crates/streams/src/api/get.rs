@@ -6,6 +6,7 @@ use crate::limits::{ITERATOR_LIFE, READ_BYTES, READ_RECORDS};
 use crate::live::{LiveShard, LiveStream};
 use crate::record;
 use crate::sequence::Sequence;
+use crate::signals::note;
 use crate::state::{shard_id, shard_number};
 use crate::streams::asked;
 use crate::token::ShardIterator;
@@ -166,6 +167,7 @@ fn read(
     let clock = &streams.world().clock;
     if shard.flow(clock.monotonic()).is_some_and(|mut flow| !flow.admit_read()) {
         stream.series.read_exceeded.record(1);
+        note(&shard.series.read_exceeded, 1);
         return Err(throttled(streams, stream, shard));
     }
     let limit = ReadLimit { records: limit.map_or(READ_RECORDS, |n| n.max(1) as usize), bytes: READ_BYTES };
@@ -199,6 +201,9 @@ fn read(
     stream.series.get_records.bytes.record(bytes as u64);
     stream.series.get_records_records.record(records.len() as u64);
     stream.series.get_records_age.record(behind);
+    note(&shard.series.outgoing_bytes, bytes as u64);
+    note(&shard.series.outgoing_records, records.len() as u64);
+    note(&shard.series.age, behind);
     let ended = shard.def.closed.is_some_and(|closed| next >= closed.position);
     Ok(GetRecordsOutput {
         records,

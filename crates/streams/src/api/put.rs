@@ -68,6 +68,9 @@ pub(crate) async fn put_records(
     series.put_records_total.record(count);
     series.put_records_successful.record(count - failed);
     series.put_records.ended(streams.world().clock.monotonic().saturating_sub(began), failed < count);
+    if result.is_err() {
+        series.put_records_failed.record(count);
+    }
     let written = result?;
     if failed > 0 {
         series.put_records_throttled.record(failed);

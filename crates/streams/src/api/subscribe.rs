@@ -44,7 +44,7 @@ pub(crate) async fn subscribe_to_shard(
     let reader =
         stream.reader(&consumer).ok_or_else(|| error::no_consumer(&input.consumer_arn, home.account.as_str()))?;
     let label = format!("{}:{name}:{}:{}", home.account, shard.id, consumer.name);
-    let over = reader.subscribe(number, world.clock.monotonic()).map_err(|busy| {
+    let over = reader.subscribe(number, stream.limits, world.clock.monotonic()).map_err(|busy| {
         series.success.record(0);
         match busy {
             Busy::Held => error::other_subscription(&label),

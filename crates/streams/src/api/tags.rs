@@ -4,7 +4,7 @@ use super::consumers;
 use crate::Streams;
 use crate::consumer::{Consumer, ConsumerChange};
 use crate::error;
-use crate::limits::TAGS;
+use crate::limits::{LIMITS_TAG, Limits, TAGS};
 use crate::live::LiveStream;
 use crate::state::Change;
 use crate::streams::{Asked, asked};
@@ -151,6 +151,9 @@ pub(crate) fn check_new(streams: &Streams, stream: &str, tags: &BTreeMap<String,
              reserved for AWS.",
             streams.home().account
         )));
+    }
+    if let Some(value) = tags.get(LIMITS_TAG).filter(|value| Limits::named(value).is_none()) {
+        return Err(error::argument(format!("The tag {LIMITS_TAG} takes the values aws and off, not {value}.")));
     }
     check(streams, stream, "add tags to", tags.iter().flat_map(|(key, value)| [key, value]))
 }

@@ -13,6 +13,9 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 /// And in paths, slashes stay too.
 const PATH: &AsciiSet = &QUERY.remove(b'/');
 
+/// What the host is called: over HTTP/2 the SDK for JavaScript signs the pseudo-header.
+const HOSTS: [&str; 2] = ["host", ":authority"];
+
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// Refuses a request whose signature leaves out what must be signed: the host and all `x-amz-` headers. (AWS takes an
@@ -22,7 +25,7 @@ pub(super) fn covers(head: &Parts, claim: &Claim<'_>) -> Result<(), ApiError> {
     let refuse = |what: &str| {
         Err(common::INVALID_SIGNATURE.because(format!("{what} must be a 'SignedHeader' in the AWS Authorization.")))
     };
-    if !signed("host") {
+    if !HOSTS.iter().any(|name| signed(name)) {
         return refuse("'Host' or ':authority'");
     }
     let left_out = head.headers.keys().find(|name| name.as_str().starts_with("x-amz-") && !signed(name.as_str()));
@@ -129,7 +132,7 @@ fn header(head: &Parts, name: &str, hash: &mut Context) {
         }
     }
     if !any
-        && name == "host"
+        && HOSTS.contains(&name)
         && let Some(authority) = head.uri.authority()
     {
         hash.update(authority.as_str().as_bytes());
