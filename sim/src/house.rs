@@ -40,10 +40,13 @@ impl House {
         let options = streams::Options { limits: streams::Limits::Off, ..streams::Options::default() };
         let streams = streams::Streams::open(world.clone(), home.clone(), store.clone(), options).await?;
         let queues = queues::Queues::open(world.clone(), home.clone(), store.clone()).await?;
-        let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone()).await?;
+        let dir = Path::new("/data");
+        let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone(), dir).await?;
         delivery.register("kinesis", "stream/", streams.target());
         delivery.register("sqs", "", queues.target());
-        delivery.register("events", "event-bus/", rules.target());
+        for (service, prefix, target) in rules.targets() {
+            delivery.register(service, prefix, target);
+        }
         delivery.register("lambda", "function:", flaky);
         delivery.start();
         streams.start();

@@ -117,6 +117,8 @@ pub mod attribute {
     pub const READ_ONLY: &str = "read-only";
     /// The number of this try, from two on: told to the target by the lane, and not kept.
     pub const TRY: &str = "try";
+    /// What a request over HTTP gets beside its body, as JSON: `{"path":["..."],"headers":{},"query":{}}`.
+    pub const HTTP: &str = "http";
     /// The id of the request that caused it.
     pub const REQUEST_ID: &str = "request-id";
 }

@@ -2,7 +2,7 @@
 
 use crate::limits::{MAX_ERROR_CHARS, MAX_MESSAGE_ATTRIBUTES};
 use crate::retry::Exhausted;
-use crate::{Envelope, RetryPolicy, attribute};
+use crate::{Envelope, RetryPolicy, attribute, code};
 use names::{Arn, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -55,12 +55,13 @@ fn explain(given: Option<&str>, envelope: &Envelope, failure: &Failure) -> Strin
     let why = shown(&failure.why);
     // SQS takes no empty value.
     let text = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let by_schedule = envelope.from.as_ref().is_some_and(|from| from.service() == "scheduler");
     // The most telling first: what does not fit beside the message's own attributes is left out.
     let ours = [
-        ("ERROR_CODE", Some(text(&failure.code))),
+        ("ERROR_CODE", Some(text(code_of(envelope, failure)))),
         ("ERROR_MESSAGE", Some(text(&why))),
         ("TARGET_ARN", Some(envelope.to.to_string())),
-        ("RULE_ARN", envelope.from.as_ref().map(Arn::to_string)),
+        (if by_schedule { "SCHEDULE_ARN" } else { "RULE_ARN" }, envelope.from.as_ref().map(Arn::to_string)),
         ("EXHAUSTED_RETRY_CONDITION", failure.exhausted.map(|e| e.condition().to_owned())),
         ("RETRY_ATTEMPTS", Some(failure.tries.saturating_sub(1).to_string())),
     ];
@@ -71,6 +72,30 @@ fn explain(given: Option<&str>, envelope: &Envelope, failure: &Failure) -> Strin
         }
     }
     Value::Object(all).to_string()
+}
+
+/// The error code of a letter. EventBridge and its scheduler have words of their own for what went wrong; other senders
+/// say what the target said.
+/// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>
+fn code_of<'a>(envelope: &Envelope, failure: &'a Failure) -> &'a str {
+    let code = failure.code.as_str();
+    if !matches!(envelope.principal.as_str(), "events.amazonaws.com" | "scheduler.amazonaws.com") {
+        return code;
+    }
+    // Such words are upper case already.
+    if code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') && !code.is_empty() {
+        return code;
+    }
+    match code {
+        code::NO_TARGET | "ResourceNotFoundException" | "NotFound" | "NotFoundException" => "NO_RESOURCE",
+        "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" => "NO_RESOURCE",
+        "AccessDenied" | "AccessDeniedException" | "AuthorizationError" => "NO_PERMISSIONS",
+        "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestThrottled" => "THROTTLING",
+        "ProvisionedThroughputExceededException" | "LimitExceededException" => "THROTTLING",
+        "MalformedDetail" => "INVALID_JSON",
+        _ if failure.exhausted.is_none() => "SDK_CLIENT_ERROR",
+        _ => "ERROR_FROM_TARGET",
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +132,21 @@ mod tests {
             assert_eq!(said[name]["StringValue"], value, "{name}");
             assert_eq!(said[name]["DataType"], "String", "{name}");
         }
+    }
+
+    #[test]
+    fn eventbridge_has_words_of_its_own() {
+        let said = |code: &str, exhausted| {
+            let failure = Failure { code: code.into(), ..failure(exhausted) };
+            let letter = letter(&envelope(), &envelope().to, &failure, Timestamp(9));
+            attributes(&letter)["ERROR_CODE"]["StringValue"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(said("ResourceNotFoundException", None), "NO_RESOURCE");
+        assert_eq!(said("AccessDeniedException", None), "NO_PERMISSIONS");
+        assert_eq!(said("TooManyRequestsException", Some(Exhausted::Age)), "THROTTLING");
+        assert_eq!(said("InvalidParameterValue", None), "SDK_CLIENT_ERROR");
+        assert_eq!(said("FunctionError", Some(Exhausted::Attempts)), "ERROR_FROM_TARGET");
+        assert_eq!(said("CONNECTION_FAILURE", None), "CONNECTION_FAILURE");
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub struct House {
     pub audit: Arc<audit::Audit>,
     delivery: Arc<Delivery>,
     rules: Arc<rules::Rules>,
+    scheduler: Arc<rules::Scheduler>,
     queues: Arc<queues::Queues>,
     inventory: Arc<inventory::Inventory>,
 }
@@ -62,7 +63,7 @@ impl House {
         let options = queues::Options { throttle: settings.limits == LimitsMode::Aws };
         let queues = queues::Queues::open_with(world.clone(), home.clone(), store.clone(), options).await?;
         let topics = open_topics(&world, settings, &store, &delivery).await?;
-        let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone()).await?;
+        let (rules, scheduler) = open_rules(&world, settings, &store, &delivery).await?;
         // Rules in the state `ENABLED` do not see them; those that ask for all management events do.
         let told = audit::Settings { read_only_events: true };
         let audit = audit::Audit::open(world.clone(), home.clone(), store.clone(), delivery.clone(), told).await?;
@@ -83,15 +84,15 @@ impl House {
             ("kinesis", "stream/", streams.target()),
             ("sqs", "", queues.target()),
             ("lambda", "function:", functions.target()),
-            ("events", "event-bus/", rules.target()),
         ]
         .into_iter()
         .chain(topics.targets())
+        .chain(rules.targets())
         {
             delivery.register(service, prefix, target);
         }
         let mut services = identity.services();
-        services.extend([streams.service(), queues.service(), topics.service(), rules.service()]);
+        services.extend([streams.service(), queues.service(), topics.service(), rules.service(), scheduler.service()]);
         services.extend([audit.service(), inventory.service(), functions.service()]);
         let missing = unregistered(&services);
         ensure!(missing.is_empty(), "operations are listed as served and have no handler: {}", missing.join(", "));
@@ -108,6 +109,7 @@ impl House {
             audit,
             delivery,
             rules,
+            scheduler,
             queues,
             inventory,
         }))
@@ -123,6 +125,7 @@ impl House {
         self.audit.start();
         self.functions.start(endpoint);
         self.rules.start();
+        self.scheduler.start();
     }
 
     /// Notifications that left, or would have left: newest first.
@@ -219,6 +222,17 @@ impl House {
         });
         buses.collect()
     }
+}
+
+async fn open_rules(
+    world: &World,
+    settings: &Settings,
+    store: &Store,
+    delivery: &Arc<Delivery>,
+) -> Result<(Arc<rules::Rules>, Arc<rules::Scheduler>)> {
+    let (home, dir) = (settings.home.clone(), &settings.data_dir);
+    let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone(), dir).await?;
+    Ok((rules, rules::Scheduler::open(world.clone(), home, store, delivery.clone()).await?))
 }
 
 async fn open_topics(

@@ -1,5 +1,5 @@
 use crate::Identity;
-use crate::seal::Purpose;
+use crate::purpose;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use names::{Caller, CallerKind, Timestamp};
@@ -36,7 +36,7 @@ impl Identity {
                 return Err(AuthError::InactiveKey);
             }
             let sealed = STANDARD.decode(&key.sealed).ok();
-            let secret = sealed.and_then(|sealed| self.seal.open_sealed(Purpose::Secret, &sealed));
+            let secret = sealed.and_then(|sealed| self.seal.open_sealed(purpose::SECRET, &sealed));
             let secret = secret.and_then(|secret| String::from_utf8(secret).ok()).ok_or(AuthError::UnknownKey)?;
             let caller = Caller {
                 kind: CallerKind::User { name: user.name.clone() },

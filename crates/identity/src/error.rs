@@ -1,5 +1,5 @@
 use names::Arn;
-use store::StoreError;
+use store::{SealError, StoreError};
 use wire::{ApiError, common};
 
 /// Why the registry cannot be opened.
@@ -8,14 +8,9 @@ pub enum OpenError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The key file is missing, damaged or unreadable.
-    #[error("the key file {path} that seals access-key secrets {why}")]
-    Key {
-        /// Where it is.
-        path: String,
-        /// What is wrong with it, and what to do.
-        why: String,
-    },
+    /// The key file that seals access-key secrets is missing, damaged or unreadable.
+    #[error("access-key secrets: {0}")]
+    Key(#[from] SealError),
 }
 
 /// Why there is no session for a role.

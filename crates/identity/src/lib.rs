@@ -15,7 +15,6 @@ mod error;
 mod limits;
 mod managed;
 mod page;
-mod seal;
 mod session;
 mod state;
 mod trust;
@@ -24,13 +23,20 @@ pub use error::{OpenError, SessionError};
 pub use session::SessionCredentials;
 
 use names::{Arn, Home};
-use seal::Seal;
 use state::{Change, State};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use store::{Catalog, Store, StoreError};
+use store::{Catalog, Seal, Store, StoreError};
 use world::World;
+
+/// What a sealed text is for.
+pub(crate) mod purpose {
+    /// An access key's secret.
+    pub(crate) const SECRET: u8 = 1;
+    /// A role session.
+    pub(crate) const SESSION: u8 = 2;
+}
 
 /// The account's own access key.
 #[derive(Clone)]
@@ -67,7 +73,7 @@ impl Identity {
     ) -> Result<Arc<Identity>, OpenError> {
         let catalog = Catalog::<State>::open(store, "identity").await?;
         let may_make = catalog.read(|state| state.keys.is_empty());
-        let seal = Seal::open(&world, dir, may_make)?;
+        let seal = Seal::open(&world, &dir.join("identity.key"), may_make)?;
         let at = world.now();
         catalog
             .change::<(), StoreError>(|state| {

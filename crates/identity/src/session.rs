@@ -2,7 +2,7 @@
 
 use crate::Identity;
 use crate::error::SessionError;
-use crate::seal::Purpose;
+use crate::purpose;
 use crate::state::Role;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -70,7 +70,7 @@ impl Identity {
         };
         let plain = serde_json::to_vec(&session).expect("a session is plain text and numbers");
         SessionCredentials {
-            session_token: STANDARD.encode(self.seal.seal(Purpose::Session, &plain)),
+            session_token: STANDARD.encode(self.seal.seal(purpose::SESSION, &plain)),
             access_key_id: session.access_key_id,
             secret_access_key: session.secret,
             expires: session.expires,
@@ -79,7 +79,7 @@ impl Identity {
 
     pub(crate) fn open_session(&self, token: &str) -> Option<Session> {
         let sealed = STANDARD.decode(token).ok()?;
-        serde_json::from_slice(&self.seal.open_sealed(Purpose::Session, &sealed)?).ok()
+        serde_json::from_slice(&self.seal.open_sealed(purpose::SESSION, &sealed)?).ok()
     }
 
     /// A secret access key: 40 characters of base64.

@@ -21,6 +21,8 @@ pub(crate) enum EntryError {
     Detail,
     #[error("Parameter EventBusName is not valid. Reason: {0} is not a bus of this account and region.")]
     ForeignBus(String),
+    #[error("{0}")]
+    Denied(String),
 }
 
 impl EntryError {
@@ -29,6 +31,7 @@ impl EntryError {
             EntryError::Missing(_) | EntryError::LongDetailType | EntryError::ForeignBus(_) => "InvalidArgument",
             EntryError::Source => "NotAuthorizedForSourceException",
             EntryError::Detail => "MalformedDetail",
+            EntryError::Denied(_) => "AccessDeniedException",
         }
     }
 }
@@ -116,6 +119,30 @@ pub(crate) fn scheduled(home: &Home, rule_arn: &str, id: &str, due: Timestamp) -
         region: home.region.as_str(),
         resources: &[rule_arn.to_owned()],
         detail: serde_json::from_str("{}").expect("an empty object is JSON"),
+    };
+    event.text()
+}
+
+/// The event that a schedule of the scheduler puts on a bus.
+/// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-templated.html>
+pub(crate) fn of_schedule(
+    home: &Home,
+    (detail_type, source): (&str, &str),
+    schedule_arn: &str,
+    id: &str,
+    due: Timestamp,
+    detail: &RawValue,
+) -> String {
+    let event = Event {
+        version: "0",
+        id,
+        detail_type,
+        source,
+        account: home.account.as_str(),
+        time: due.iso_secs(),
+        region: home.region.as_str(),
+        resources: &[schedule_arn.to_owned()],
+        detail,
     };
     event.text()
 }

@@ -11,6 +11,11 @@ pub(crate) fn no_rule(bus: &str, rule: &str) -> ApiError {
     errors::RESOURCE_NOT_FOUND_EXCEPTION.because(format!("Rule {rule} does not exist on EventBus {bus}."))
 }
 
+/// A rule that a service made for itself.
+pub(crate) fn managed(rule: &str, by: &str) -> ApiError {
+    errors::MANAGED_RULE_EXCEPTION.because(format!("Rule {rule} is managed by {by} and can only be changed by it."))
+}
+
 pub(crate) fn too_many() -> ApiError {
     errors::LIMIT_EXCEEDED_EXCEPTION.because("The requested resource exceeds the maximum number allowed.")
 }

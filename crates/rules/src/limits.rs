@@ -8,8 +8,19 @@ use std::time::Duration;
 pub(crate) const BUSES: usize = 100;
 /// Rules of a bus.
 pub(crate) const RULES: usize = 300;
-/// Targets of a rule. AWS's quota is 5, and can be raised; here it stands raised to what one `PutTargets` call takes.
-pub(crate) const TARGETS: usize = 100;
+/// Targets of a rule.
+pub(crate) const TARGETS: usize = 5;
+/// Characters of a bus's policy.
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutPermission.html>
+pub(crate) const POLICY_CHARS: usize = 10_240;
+/// Connections of an account.
+pub(crate) const CONNECTIONS: usize = 3_000;
+/// API destinations of an account.
+pub(crate) const DESTINATIONS: usize = 3_000;
+/// Archives of an account.
+pub(crate) const ARCHIVES: usize = 100;
+/// Replays that run at once.
+pub(crate) const REPLAYS: usize = 10;
 
 /// Bytes that the entries of one `PutEvents` call count together. The page says less than 1 MB; exactly so many are
 /// taken. It was 256 KB until January 2026.
@@ -37,3 +48,39 @@ pub(crate) const EVENT_AGE: Duration = Duration::from_secs(86_400);
 pub(crate) const LONGEST_SLEEP: Duration = Duration::from_secs(20);
 /// How long the schedules wait after the store failed.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long an API destination may take to answer. The same holds for the endpoints that give tokens.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-api-destinations.html>
+pub(crate) const DESTINATION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Invocations a second where an API destination says nothing.
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CreateApiDestination.html>
+pub(crate) const INVOCATION_RATE: u32 = 300;
+/// Requests to one API destination at once, whatever its rate. Ours.
+pub(crate) const DESTINATION_AT_ONCE: usize = 100;
+/// A token is fetched anew so long before it ends, or a tenth of its life before. Ours.
+pub(crate) const TOKEN_MARGIN: Duration = Duration::from_secs(60);
+
+/// A day.
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+/// How long a replay that has ended is shown.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-replay-archived-event.html>
+pub(crate) const REPLAYS_KEPT: Duration = Duration::from_secs(90 * 86_400);
+/// How often archives are looked through for events past their retention. Ours.
+pub(crate) const RETENTION_PAUSE: Duration = Duration::from_secs(3600);
+/// Stretches of an archive that a replay plans at once: some 24 bytes of memory each. Ours.
+pub(crate) const REPLAY_RUNS: usize = 1 << 20;
+/// Events that a replay sends at once, and their bytes. Ours.
+pub(crate) const REPLAY_BATCH: usize = 500;
+/// See [`REPLAY_BATCH`].
+pub(crate) const REPLAY_BATCH_BYTES: usize = 1 << 20;
+/// Deliveries that wait, at which replays wait too. Ours.
+pub(crate) const REPLAY_BACKLOG: u64 = 20_000;
+/// How long they wait. Ours.
+pub(crate) const REPLAY_PAUSE: Duration = Duration::from_millis(100);
+
+// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html>
+
+/// Schedule groups of an account.
+pub(crate) const SCHEDULE_GROUPS: usize = 500;
+/// Schedules of an account.
+pub(crate) const SCHEDULES: usize = 1_000_000;

@@ -9,9 +9,10 @@ use patterns::EventError;
 use serde_json::Value;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Who calls the targets.
-const PRINCIPAL: &str = "events.amazonaws.com";
+pub(crate) const PRINCIPAL: &str = "events.amazonaws.com";
 
 /// An event that has come to a bus.
 pub(crate) struct Incoming {
@@ -27,6 +28,8 @@ pub(crate) struct Incoming {
     pub(crate) read_only: bool,
     /// Whether a rule of another bus sent it here.
     pub(crate) forwarded: bool,
+    /// The only rules it is for: those that a replay names.
+    pub(crate) only: Option<Arc<[Arn]>>,
     /// The trace it belongs to.
     pub(crate) trace: Option<TraceContext>,
 }
@@ -54,7 +57,8 @@ struct Opened<'a> {
 pub(crate) fn route(bus: &LiveBus, incoming: &Incoming, out: &mut Vec<Envelope>) -> Result<(), RouteError> {
     let opened = Opened::new(incoming)?;
     let before = out.len();
-    let routed = bus.matching(opened.text, incoming.read_only)?.try_for_each(|rule| {
+    let chosen = |rule: &&LiveRule| incoming.only.as_ref().is_none_or(|only| only.contains(&rule.arn));
+    let routed = bus.matching(opened.text, incoming.read_only)?.filter(chosen).try_for_each(|rule| {
         rule.series.matched.record(1);
         trigger_opened(rule, &opened, out)
     });
@@ -133,6 +137,9 @@ fn attributes(target: &LiveTarget, opened: &Opened<'_>) -> Result<BTreeMap<Strin
             all.insert(attribute::INVOCATION.to_owned(), "Event".to_owned());
         }
         _ => {}
+    }
+    if let Some(http) = &target.http {
+        all.insert(attribute::HTTP.to_owned(), http.fill(|| opened.value())?.text());
     }
     if let Some(group) = &target.message_group {
         all.insert(attribute::MESSAGE_GROUP_ID.to_owned(), group.clone());

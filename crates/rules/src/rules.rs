@@ -1,11 +1,13 @@
+use crate::destinations::{DestinationTarget, Destinations, OpenError};
 use crate::route::{Incoming, RouteError, route};
 use crate::state::{Change, DEFAULT_BUS, State, Tags};
 use crate::table::Table;
-use crate::{api, error, target, tasks};
+use crate::{api, archive, error, target, tasks};
 use delivery::{Delivery, Envelope};
 use names::{Arn, Home};
 use serde::Serialize;
 use shapes::events::RuleState;
+use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::{Catalog, Store, StoreError};
 use tokio::sync::Notify;
@@ -16,8 +18,10 @@ use world::World;
 pub struct Rules {
     pub(crate) world: World,
     pub(crate) home: Home,
+    pub(crate) store: Store,
     pub(crate) catalog: Arc<Catalog<State>>,
     pub(crate) delivery: Arc<Delivery>,
+    pub(crate) destinations: Arc<Destinations>,
     /// Rung when a schedule may have changed.
     pub(crate) rescheduled: Notify,
     /// The newest revision that anyone has looked at.
@@ -53,23 +57,28 @@ pub struct RuleStatus {
 }
 
 impl Rules {
-    /// Opens what the store holds.
+    /// Opens what the store holds. The key file that seals secrets is in `dir`, made at the first start.
     pub async fn open(
         world: World,
         home: Home,
         store: Store,
         delivery: Arc<Delivery>,
-    ) -> Result<Arc<Rules>, StoreError> {
+        dir: &Path,
+    ) -> Result<Arc<Rules>, OpenError> {
         let catalog = Catalog::<State>::open(&store, "rules").await?;
         let (name, at) = (DEFAULT_BUS.to_owned(), world.now());
         catalog
             .change(|state| match state.buses.contains_key(DEFAULT_BUS) {
                 true => Ok::<_, StoreError>((vec![], ())),
-                false => Ok((vec![Change::BusMade { name, at, description: None, tags: Tags::new() }], ())),
+                false => Ok((
+                    vec![Change::BusMade { name, at, description: None, tags: Tags::new(), dead_letter: None }],
+                    (),
+                )),
             })
             .await?;
+        let destinations = Destinations::open(world.clone(), &store, dir).await?;
         let (rescheduled, table) = (Notify::new(), RwLock::default());
-        Ok(Arc::new(Rules { world, home, catalog, delivery, rescheduled, table }))
+        Ok(Arc::new(Rules { world, home, store, catalog, delivery, destinations, rescheduled, table }))
     }
 
     /// The asked door: the table of handlers.
@@ -77,15 +86,22 @@ impl Rules {
         api::service(self)
     }
 
-    /// The pushed door: to be registered with delivery for `("events", "event-bus/")`. An envelope to a bus holds a whole
-    /// event; this is how the house's own events come in, and those that rules send from bus to bus.
-    pub fn target(self: &Arc<Self>) -> Arc<dyn delivery::Target> {
-        Arc::new(target::BusTarget(self.clone()))
+    /// The pushed doors: each to be registered with delivery for a service and the start of a resource. An envelope to a
+    /// bus holds a whole event; this is how the house's own events come in, and those that rules send from bus to bus.
+    pub fn targets(self: &Arc<Self>) -> Vec<(&'static str, &'static str, Arc<dyn delivery::Target>)> {
+        let destinations = DestinationTarget(self.destinations.clone());
+        vec![
+            ("events", "event-bus/", Arc::new(target::BusTarget(self.clone()))),
+            ("events", "api-destination/", Arc::new(destinations)),
+            ("events", "archive/", Arc::new(archive::ArchiveTarget(self.clone()))),
+        ]
     }
 
     /// The woken door: schedules begin to tick.
     pub fn start(self: &Arc<Self>) {
         tasks::start(self);
+        self.destinations.start();
+        archive::start(self);
     }
 
     /// Every bus with its rules.

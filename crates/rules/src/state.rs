@@ -1,5 +1,6 @@
 //! What the house knows of its buses and rules.
 
+use crate::archive::state::{ArchiveChange, Archives};
 use names::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
 use shapes::events::RuleState;
@@ -16,6 +17,9 @@ pub(crate) type Tags = BTreeMap<String, String>;
 pub(crate) struct State {
     /// By name.
     pub(crate) buses: BTreeMap<String, Bus>,
+    /// Archives and replays.
+    #[serde(default)]
+    pub(crate) archives: Archives,
     /// Grows with every change that matching could notice.
     pub(crate) revision: u64,
 }
@@ -27,6 +31,12 @@ pub(crate) struct Bus {
     pub(crate) modified: Timestamp,
     #[serde(default)]
     pub(crate) description: Option<String>,
+    /// Who else may send here, as `PutPermission` wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<String>,
+    /// Where events go that came and cannot be processed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dead_letter: Option<Arn>,
     pub(crate) tags: Tags,
     /// By name.
     pub(crate) rules: BTreeMap<String, Rule>,
@@ -40,6 +50,9 @@ pub(crate) struct Rule {
     pub(crate) definition: Definition,
     /// The account that made it.
     pub(crate) created_by: String,
+    /// The service that made it and alone may change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) managed_by: Option<String>,
     pub(crate) tags: Tags,
     /// By id.
     pub(crate) targets: BTreeMap<String, Target>,
@@ -94,6 +107,16 @@ pub(crate) struct Target {
     pub(crate) retry: Option<Retry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dead_letter: Option<Arn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) http: Option<HttpParameters>,
+}
+
+/// What a request to an API destination gets beside its body. A value that is a JSON path stands for what it leads to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HttpParameters {
+    pub(crate) path: Option<Vec<String>>,
+    pub(crate) headers: Option<BTreeMap<String, String>>,
+    pub(crate) query: Option<BTreeMap<String, String>>,
 }
 
 /// An InputTransformer.
@@ -121,11 +144,31 @@ pub(crate) enum Tagged {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Change {
     /// A bus is made.
-    BusMade { name: String, at: Timestamp, description: Option<String>, tags: Tags },
+    BusMade {
+        name: String,
+        at: Timestamp,
+        description: Option<String>,
+        tags: Tags,
+        #[serde(default)]
+        dead_letter: Option<Arn>,
+    },
+    /// A bus is described anew.
+    BusSet { name: String, at: Timestamp, description: Option<String>, dead_letter: Option<Arn> },
+    /// A bus has another policy, or none.
+    BusPolicy { name: String, at: Timestamp, policy: Option<String> },
     /// A bus is gone.
     BusDeleted { name: String },
     /// A rule is made, or defined anew; then its targets and tags stay what they were.
-    RulePut { bus: String, rule: String, at: Timestamp, definition: Definition, created_by: String, tags: Tags },
+    RulePut {
+        bus: String,
+        rule: String,
+        at: Timestamp,
+        definition: Definition,
+        created_by: String,
+        tags: Tags,
+        #[serde(default)]
+        managed_by: Option<String>,
+    },
     /// A rule is enabled or disabled.
     RuleSet { bus: String, rule: String, at: Timestamp, status: Status },
     /// A rule is gone.
@@ -140,6 +183,8 @@ pub(crate) enum Change {
     Untagged { resource: Tagged, keys: Vec<String> },
     /// The schedule of a rule of the default bus was due.
     Ticked { rule: String, since: Timestamp },
+    /// Something about archives.
+    Archive(ArchiveChange),
 }
 
 impl store::State for State {
@@ -147,39 +192,30 @@ impl store::State for State {
 
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::BusMade { name, at, description, tags } => {
+            Change::BusMade { name, at, description, tags, dead_letter } => {
                 let revision = self.next_revision();
                 let bus = Bus {
                     created: *at,
                     modified: *at,
                     description: description.clone(),
+                    policy: None,
+                    dead_letter: dead_letter.clone(),
                     tags: tags.clone(),
                     rules: BTreeMap::new(),
                     revision,
                 };
                 self.buses.insert(name.clone(), bus);
             }
+            Change::BusSet { name, at, description, dead_letter } => self.touch_bus(name, *at, |bus| {
+                bus.description.clone_from(description);
+                bus.dead_letter.clone_from(dead_letter);
+            }),
+            Change::BusPolicy { name, at, policy } => self.touch_bus(name, *at, |bus| bus.policy.clone_from(policy)),
             Change::BusDeleted { name } => {
                 self.next_revision();
                 self.buses.remove(name);
             }
-            Change::RulePut { bus, rule, at, definition, created_by, tags } => {
-                let revision = self.next_revision();
-                let Some(bus) = self.buses.get_mut(bus) else { return };
-                bus.revision = revision;
-                let new = Rule {
-                    definition: definition.clone(),
-                    created_by: created_by.clone(),
-                    tags: tags.clone(),
-                    targets: BTreeMap::new(),
-                    since: *at,
-                    revision,
-                };
-                bus.rules
-                    .entry(rule.clone())
-                    .and_modify(|known| known.redefine(definition.clone(), *at, revision))
-                    .or_insert(new);
-            }
+            Change::RulePut { .. } => self.put_rule(change),
             Change::RuleSet { bus, rule, at, status } => self.touch(bus, rule, |known, revision| {
                 let definition = Definition { status: *status, ..known.definition.clone() };
                 known.redefine(definition, *at, revision);
@@ -197,6 +233,7 @@ impl store::State for State {
             Change::TargetsRemoved { bus, rule, ids } => {
                 self.touch(bus, rule, |known, _| known.targets.retain(|id, _| !ids.contains(id)));
             }
+            Change::Archive(change) => self.archives.apply(change),
             Change::Tagged { resource, tags } => {
                 if let Some(known) = self.tags_mut(resource) {
                     known.extend(tags.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -237,6 +274,34 @@ impl State {
         }
     }
 
+    fn put_rule(&mut self, change: &Change) {
+        let Change::RulePut { bus, rule, at, definition, created_by, tags, managed_by } = change else { return };
+        let revision = self.next_revision();
+        let Some(bus) = self.buses.get_mut(bus) else { return };
+        bus.revision = revision;
+        let new = Rule {
+            definition: definition.clone(),
+            created_by: created_by.clone(),
+            managed_by: managed_by.clone(),
+            tags: tags.clone(),
+            targets: BTreeMap::new(),
+            since: *at,
+            revision,
+        };
+        bus.rules
+            .entry(rule.clone())
+            .and_modify(|known| known.redefine(definition.clone(), *at, revision))
+            .or_insert(new);
+    }
+
+    fn touch_bus(&mut self, name: &str, at: Timestamp, change: impl FnOnce(&mut Bus)) {
+        let revision = self.next_revision();
+        if let Some(bus) = self.buses.get_mut(name) {
+            (bus.revision, bus.modified) = (revision, at);
+            change(bus);
+        }
+    }
+
     fn next_revision(&mut self) -> u64 {
         self.revision += 1;
         self.revision
@@ -249,6 +314,24 @@ impl State {
         if let Some(known) = bus.rules.get_mut(rule) {
             known.revision = revision;
             change(known, revision);
+        }
+    }
+}
+
+impl Target {
+    /// A target with nothing set.
+    pub(crate) fn to(arn: Arn) -> Target {
+        Target {
+            arn,
+            role: None,
+            input: None,
+            input_path: None,
+            transformer: None,
+            partition_key_path: None,
+            message_group: None,
+            retry: None,
+            dead_letter: None,
+            http: None,
         }
     }
 }

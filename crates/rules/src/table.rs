@@ -1,7 +1,9 @@
 //! The rules as matching sees them: compiled once for each change, shared by all events until the next.
 
+use crate::http::LiveHttp;
 use crate::limits::{EVENT_AGE, RETRIES};
 use crate::path::{JsonPath, PathError};
+use crate::policy::Policy;
 use crate::schedule::{Schedule, ScheduleError};
 use crate::signals::RuleSeries;
 use crate::state::{Bus, DEFAULT_BUS, Retry, Rule, State, Status, Target};
@@ -23,6 +25,12 @@ pub(crate) struct Table {
 
 /// A bus with its rules.
 pub(crate) struct LiveBus {
+    /// Its ARN.
+    pub(crate) arn: Arn,
+    /// Who may send here.
+    pub(crate) policy: Option<Policy>,
+    /// Where events go that cannot be processed.
+    pub(crate) dead_letter: Option<Arn>,
     revision: u64,
     /// By name, in order.
     rules: Vec<Arc<LiveRule>>,
@@ -51,6 +59,7 @@ pub(crate) struct LiveTarget {
     pub(crate) input: TargetInput,
     pub(crate) partition_key: Option<JsonPath>,
     pub(crate) message_group: Option<String>,
+    pub(crate) http: Option<LiveHttp>,
     pub(crate) policy: RetryPolicy,
     pub(crate) dead_letter: Option<Arn>,
 }
@@ -93,7 +102,14 @@ impl Table {
 
 impl LiveBus {
     fn build(name: &str, bus: &Bus, before: Option<&LiveBus>, home: &Home, meter: &Meter) -> LiveBus {
+        let policy = bus.policy.as_deref().map(Policy::parse).transpose().unwrap_or_else(|why| {
+            tracing::error!(bus = name, %why, "a policy no longer reads and lets nobody in");
+            Some(Policy::nobody())
+        });
         let mut live = LiveBus {
+            arn: home.arn("events", &format!("event-bus/{name}")),
+            policy,
+            dead_letter: bus.dead_letter.clone(),
             revision: bus.revision,
             rules: Vec::with_capacity(bus.rules.len()),
             // Copying the automaton costs far less than building it anew: only what has changed is taken out or put in.
@@ -190,6 +206,7 @@ impl LiveTarget {
             input: TargetInput::compile(id, &configured)?,
             partition_key: target.partition_key_path.as_deref().map(JsonPath::compile).transpose()?,
             message_group: target.message_group.clone(),
+            http: target.http.as_ref().map(LiveHttp::compile).transpose()?,
             policy: policy(target.retry),
             dead_letter: target.dead_letter.clone(),
         })
@@ -228,13 +245,14 @@ mod tests {
             definition,
             created_by: "000000000000".into(),
             tags: Tags::new(),
+            managed_by: None,
         });
     }
 
     fn state() -> State {
         let mut state = State::default();
         let (name, tags) = (DEFAULT_BUS.to_owned(), Tags::new());
-        state.apply(&Change::BusMade { name, at: Timestamp(0), description: None, tags });
+        state.apply(&Change::BusMade { name, at: Timestamp(0), description: None, tags, dead_letter: None });
         state
     }
 

@@ -1,10 +1,13 @@
 //! The pushed door: an envelope to a bus's ARN holds a whole event.
 
-use crate::route::Incoming;
+use crate::policy::{Ask, PUT_EVENTS, Who};
+use crate::route::{Incoming, PRINCIPAL};
+use crate::table::LiveBus;
 use crate::{Rules, error};
 use bytes::Bytes;
 use delivery::{Envelope, Target, Verdict, attribute};
-use names::Arn;
+use names::{Arn, Timestamp};
+use serde_json::json;
 use std::sync::Arc;
 use world::BoxFuture;
 
@@ -16,10 +19,15 @@ impl BusTarget {
         let rules = &self.0;
         let bus = rules.bus_named(Some(envelope.to.as_str()));
         let table = rules.table();
-        let Some(bus) = bus.filter(|bus| table.bus(bus).is_some()) else {
+        let Some((bus, live)) = bus.and_then(|bus| Some((bus, table.bus(bus)?.clone()))) else {
             let error = error::no_bus(envelope.to.as_str());
-            return Verdict::Refused { code: error.model.name.to_owned(), why: error.message };
+            return refused(error.model.name, error.message);
         };
+        if !self.admits(&live, envelope) {
+            let why =
+                format!("{} is not authorized to perform: {PUT_EVENTS} on resource: {}", envelope.principal, live.arn);
+            return refused("AccessDeniedException", why);
+        }
         let read_only = envelope.attributes.get(attribute::READ_ONLY).is_some_and(|value| value == "true");
         let incoming = Incoming {
             id: envelope.id.clone(),
@@ -28,23 +36,64 @@ impl BusTarget {
             now: rules.world.now(),
             read_only,
             forwarded: envelope.from.as_ref().is_some_and(is_rule),
+            only: None,
             trace: envelope.trace.clone(),
         };
-        // Matching reads no more of an event than rules ask for: here is where foreign text comes in.
-        if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&incoming.body) {
-            return Verdict::Refused {
-                code: "MalformedDetail".to_owned(),
-                why: format!("event is not valid JSON: {error}"),
-            };
-        }
         let mut envelopes = Vec::new();
-        if let Err(error) = rules.route(&table, bus, &incoming, &mut envelopes) {
-            return Verdict::Refused { code: "MalformedDetail".to_owned(), why: error.to_string() };
+        // Matching reads no more of an event than rules ask for: here is where foreign text comes in.
+        let routed = serde_json::from_slice::<serde::de::IgnoredAny>(&incoming.body)
+            .map_err(|error| format!("event is not valid JSON: {error}"))
+            .and_then(|_| rules.route(&table, bus, &incoming, &mut envelopes).map_err(|error| error.to_string()));
+        if let Err(why) = routed {
+            let Some(queue) = &live.dead_letter else { return refused("MalformedDetail", why) };
+            envelopes = vec![letter(&live, queue, envelope, &why, incoming.now)];
         }
         match rules.delivery.send(envelopes).await {
             Ok(()) => Verdict::Accepted(Bytes::new()),
             Err(error) => Verdict::Again { code: "InternalException".to_owned(), why: error.to_string(), after: None },
         }
+    }
+}
+
+fn refused(code: &str, why: String) -> Verdict {
+    Verdict::Refused { code: code.to_owned(), why }
+}
+
+/// What a bus's dead-letter queue gets of an event that the bus cannot process.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>
+fn letter(bus: &LiveBus, queue: &Arn, envelope: &Envelope, why: &str, now: Timestamp) -> Envelope {
+    let text = |value: &str| json!({"DataType": "String", "StringValue": value});
+    let said = json!({
+        "ERROR_CODE": text("INVALID_JSON"),
+        "ERROR_MESSAGE": text(why),
+        "TARGET_ARN": text(bus.arn.as_str()),
+    });
+    Envelope {
+        to: queue.clone(),
+        attributes: [(attribute::MESSAGE_ATTRIBUTES.to_owned(), said.to_string())].into(),
+        from: Some(bus.arn.clone()),
+        principal: PRINCIPAL.to_owned(),
+        role: None,
+        policy: Default::default(),
+        dead_letter: None,
+        not_before: None,
+        created: now,
+        ..envelope.clone()
+    }
+}
+
+impl BusTarget {
+    /// Whether the bus's policy lets it in. What the house's own services tell the default bus always comes in.
+    fn admits(&self, bus: &LiveBus, envelope: &Envelope) -> bool {
+        let Some(policy) = bus.policy.as_ref().filter(|_| envelope.from.as_ref().is_some_and(is_rule)) else {
+            return true;
+        };
+        let owner = self.0.home.account.as_str();
+        let mut context = vec![("aws:sourceaccount", owner), ("aws:principalisawsservice", "true")];
+        context.push(("aws:principalservicename", &envelope.principal));
+        context.extend(envelope.from.as_ref().map(|from| ("aws:sourcearn", from.as_str())));
+        let who = Who::Service(&envelope.principal);
+        policy.admits(&Ask { who, owner, bus: bus.arn.as_str(), context: &context })
     }
 }
 

@@ -51,7 +51,8 @@ async fn tick(rules: &Rules) -> Result<Duration, StoreError> {
         if let Some(due) = due {
             let id = rules.world.uuid();
             let body = Bytes::from(entry::scheduled(&rules.home, rule.arn.as_str(), &id, due));
-            let incoming = Incoming { id, body, ingested: now, now, read_only: false, forwarded: false, trace: None };
+            let incoming =
+                Incoming { id, body, ingested: now, now, read_only: false, forwarded: false, only: None, trace: None };
             trigger(rule, &incoming, &mut envelopes).expect("the house's own event is one");
         }
         changes.push(Change::Ticked { rule: rule.name.to_string(), since });

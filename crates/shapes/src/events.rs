@@ -23,42 +23,72 @@ pub static SERVICE: ServiceModel = ServiceModel {
 
 static OPERATIONS: &[OperationEntry] = &[
     OperationEntry { name: "ActivateEventSource", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "CancelReplay", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "CreateApiDestination", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "CreateArchive", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "CreateConnection", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "CancelReplay", method: "POST", uri: "/", model: Some(&operations::CANCEL_REPLAY) },
+    OperationEntry {
+        name: "CreateApiDestination",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::CREATE_API_DESTINATION),
+    },
+    OperationEntry { name: "CreateArchive", method: "POST", uri: "/", model: Some(&operations::CREATE_ARCHIVE) },
+    OperationEntry { name: "CreateConnection", method: "POST", uri: "/", model: Some(&operations::CREATE_CONNECTION) },
     OperationEntry { name: "CreateEndpoint", method: "POST", uri: "/", model: None },
     OperationEntry { name: "CreateEventBus", method: "POST", uri: "/", model: Some(&operations::CREATE_EVENT_BUS) },
     OperationEntry { name: "CreatePartnerEventSource", method: "POST", uri: "/", model: None },
     OperationEntry { name: "DeactivateEventSource", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "DeauthorizeConnection", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "DeleteApiDestination", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "DeleteArchive", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "DeleteConnection", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "DeauthorizeConnection",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::DEAUTHORIZE_CONNECTION),
+    },
+    OperationEntry {
+        name: "DeleteApiDestination",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::DELETE_API_DESTINATION),
+    },
+    OperationEntry { name: "DeleteArchive", method: "POST", uri: "/", model: Some(&operations::DELETE_ARCHIVE) },
+    OperationEntry { name: "DeleteConnection", method: "POST", uri: "/", model: Some(&operations::DELETE_CONNECTION) },
     OperationEntry { name: "DeleteEndpoint", method: "POST", uri: "/", model: None },
     OperationEntry { name: "DeleteEventBus", method: "POST", uri: "/", model: Some(&operations::DELETE_EVENT_BUS) },
     OperationEntry { name: "DeletePartnerEventSource", method: "POST", uri: "/", model: None },
     OperationEntry { name: "DeleteRule", method: "POST", uri: "/", model: Some(&operations::DELETE_RULE) },
-    OperationEntry { name: "DescribeApiDestination", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "DescribeArchive", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "DescribeConnection", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "DescribeApiDestination",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::DESCRIBE_API_DESTINATION),
+    },
+    OperationEntry { name: "DescribeArchive", method: "POST", uri: "/", model: Some(&operations::DESCRIBE_ARCHIVE) },
+    OperationEntry {
+        name: "DescribeConnection",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::DESCRIBE_CONNECTION),
+    },
     OperationEntry { name: "DescribeEndpoint", method: "POST", uri: "/", model: None },
     OperationEntry { name: "DescribeEventBus", method: "POST", uri: "/", model: Some(&operations::DESCRIBE_EVENT_BUS) },
     OperationEntry { name: "DescribeEventSource", method: "POST", uri: "/", model: None },
     OperationEntry { name: "DescribePartnerEventSource", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "DescribeReplay", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "DescribeReplay", method: "POST", uri: "/", model: Some(&operations::DESCRIBE_REPLAY) },
     OperationEntry { name: "DescribeRule", method: "POST", uri: "/", model: Some(&operations::DESCRIBE_RULE) },
     OperationEntry { name: "DisableRule", method: "POST", uri: "/", model: Some(&operations::DISABLE_RULE) },
     OperationEntry { name: "EnableRule", method: "POST", uri: "/", model: Some(&operations::ENABLE_RULE) },
-    OperationEntry { name: "ListApiDestinations", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "ListArchives", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "ListConnections", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "ListApiDestinations",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::LIST_API_DESTINATIONS),
+    },
+    OperationEntry { name: "ListArchives", method: "POST", uri: "/", model: Some(&operations::LIST_ARCHIVES) },
+    OperationEntry { name: "ListConnections", method: "POST", uri: "/", model: Some(&operations::LIST_CONNECTIONS) },
     OperationEntry { name: "ListEndpoints", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListEventBuses", method: "POST", uri: "/", model: Some(&operations::LIST_EVENT_BUSES) },
     OperationEntry { name: "ListEventSources", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListPartnerEventSourceAccounts", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListPartnerEventSources", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "ListReplays", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "ListReplays", method: "POST", uri: "/", model: Some(&operations::LIST_REPLAYS) },
     OperationEntry {
         name: "ListRuleNamesByTarget",
         method: "POST",
@@ -80,25 +110,94 @@ static OPERATIONS: &[OperationEntry] = &[
     },
     OperationEntry { name: "PutEvents", method: "POST", uri: "/", model: Some(&operations::PUT_EVENTS) },
     OperationEntry { name: "PutPartnerEvents", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "PutPermission", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "PutPermission", method: "POST", uri: "/", model: Some(&operations::PUT_PERMISSION) },
     OperationEntry { name: "PutRule", method: "POST", uri: "/", model: Some(&operations::PUT_RULE) },
     OperationEntry { name: "PutTargets", method: "POST", uri: "/", model: Some(&operations::PUT_TARGETS) },
-    OperationEntry { name: "RemovePermission", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "RemovePermission", method: "POST", uri: "/", model: Some(&operations::REMOVE_PERMISSION) },
     OperationEntry { name: "RemoveTargets", method: "POST", uri: "/", model: Some(&operations::REMOVE_TARGETS) },
-    OperationEntry { name: "StartReplay", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "StartReplay", method: "POST", uri: "/", model: Some(&operations::START_REPLAY) },
     OperationEntry { name: "TagResource", method: "POST", uri: "/", model: Some(&operations::TAG_RESOURCE) },
     OperationEntry { name: "TestEventPattern", method: "POST", uri: "/", model: Some(&operations::TEST_EVENT_PATTERN) },
     OperationEntry { name: "UntagResource", method: "POST", uri: "/", model: Some(&operations::UNTAG_RESOURCE) },
-    OperationEntry { name: "UpdateApiDestination", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "UpdateArchive", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "UpdateConnection", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "UpdateApiDestination",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::UPDATE_API_DESTINATION),
+    },
+    OperationEntry { name: "UpdateArchive", method: "POST", uri: "/", model: Some(&operations::UPDATE_ARCHIVE) },
+    OperationEntry { name: "UpdateConnection", method: "POST", uri: "/", model: Some(&operations::UPDATE_CONNECTION) },
     OperationEntry { name: "UpdateEndpoint", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "UpdateEventBus", method: "POST", uri: "/", model: None },
+    OperationEntry { name: "UpdateEventBus", method: "POST", uri: "/", model: Some(&operations::UPDATE_EVENT_BUS) },
 ];
 
 /// The models of the served operations.
 pub mod operations {
     use super::*;
+    pub static CANCEL_REPLAY: OperationModel = OperationModel {
+        name: "CancelReplay",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::CANCEL_REPLAY_REQUEST,
+        output: &schema::CANCEL_REPLAY_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::ILLEGAL_STATUS_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+        ],
+    };
+    pub static CREATE_API_DESTINATION: OperationModel = OperationModel {
+        name: "CreateApiDestination",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::CREATE_API_DESTINATION_REQUEST,
+        output: &schema::CREATE_API_DESTINATION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_ALREADY_EXISTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+        ],
+    };
+    pub static CREATE_ARCHIVE: OperationModel = OperationModel {
+        name: "CreateArchive",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::CREATE_ARCHIVE_REQUEST,
+        output: &schema::CREATE_ARCHIVE_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::RESOURCE_ALREADY_EXISTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::INVALID_EVENT_PATTERN_EXCEPTION,
+        ],
+    };
+    pub static CREATE_CONNECTION: OperationModel = OperationModel {
+        name: "CreateConnection",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::CREATE_CONNECTION_REQUEST,
+        output: &schema::CREATE_CONNECTION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_ALREADY_EXISTS_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+            &errors::THROTTLING_EXCEPTION,
+        ],
+    };
     pub static CREATE_EVENT_BUS: OperationModel = OperationModel {
         name: "CreateEventBus",
         method: "POST",
@@ -115,6 +214,62 @@ pub mod operations {
             &errors::CONCURRENT_MODIFICATION_EXCEPTION,
             &errors::LIMIT_EXCEEDED_EXCEPTION,
             &errors::OPERATION_DISABLED_EXCEPTION,
+        ],
+    };
+    pub static DEAUTHORIZE_CONNECTION: OperationModel = OperationModel {
+        name: "DeauthorizeConnection",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DEAUTHORIZE_CONNECTION_REQUEST,
+        output: &schema::DEAUTHORIZE_CONNECTION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+        ],
+    };
+    pub static DELETE_API_DESTINATION: OperationModel = OperationModel {
+        name: "DeleteApiDestination",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DELETE_API_DESTINATION_REQUEST,
+        output: &schema::DELETE_API_DESTINATION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+        ],
+    };
+    pub static DELETE_ARCHIVE: OperationModel = OperationModel {
+        name: "DeleteArchive",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DELETE_ARCHIVE_REQUEST,
+        output: &schema::DELETE_ARCHIVE_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+        ],
+    };
+    pub static DELETE_CONNECTION: OperationModel = OperationModel {
+        name: "DeleteConnection",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DELETE_CONNECTION_REQUEST,
+        output: &schema::DELETE_CONNECTION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
         ],
     };
     pub static DELETE_EVENT_BUS: OperationModel = OperationModel {
@@ -142,6 +297,40 @@ pub mod operations {
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
     };
+    pub static DESCRIBE_API_DESTINATION: OperationModel = OperationModel {
+        name: "DescribeApiDestination",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DESCRIBE_API_DESTINATION_REQUEST,
+        output: &schema::DESCRIBE_API_DESTINATION_RESPONSE,
+        result_wrapper: None,
+        errors: &[&errors::RESOURCE_NOT_FOUND_EXCEPTION, &errors::INTERNAL_EXCEPTION],
+    };
+    pub static DESCRIBE_ARCHIVE: OperationModel = OperationModel {
+        name: "DescribeArchive",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DESCRIBE_ARCHIVE_REQUEST,
+        output: &schema::DESCRIBE_ARCHIVE_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_ALREADY_EXISTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+        ],
+    };
+    pub static DESCRIBE_CONNECTION: OperationModel = OperationModel {
+        name: "DescribeConnection",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DESCRIBE_CONNECTION_REQUEST,
+        output: &schema::DESCRIBE_CONNECTION_RESPONSE,
+        result_wrapper: None,
+        errors: &[&errors::RESOURCE_NOT_FOUND_EXCEPTION, &errors::INTERNAL_EXCEPTION],
+    };
     pub static DESCRIBE_EVENT_BUS: OperationModel = OperationModel {
         name: "DescribeEventBus",
         method: "POST",
@@ -149,6 +338,16 @@ pub mod operations {
         status: 200,
         input: &schema::DESCRIBE_EVENT_BUS_REQUEST,
         output: &schema::DESCRIBE_EVENT_BUS_RESPONSE,
+        result_wrapper: None,
+        errors: &[&errors::RESOURCE_NOT_FOUND_EXCEPTION, &errors::INTERNAL_EXCEPTION],
+    };
+    pub static DESCRIBE_REPLAY: OperationModel = OperationModel {
+        name: "DescribeReplay",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::DESCRIBE_REPLAY_REQUEST,
+        output: &schema::DESCRIBE_REPLAY_RESPONSE,
         result_wrapper: None,
         errors: &[&errors::RESOURCE_NOT_FOUND_EXCEPTION, &errors::INTERNAL_EXCEPTION],
     };
@@ -192,6 +391,36 @@ pub mod operations {
             &errors::INTERNAL_EXCEPTION,
         ],
     };
+    pub static LIST_API_DESTINATIONS: OperationModel = OperationModel {
+        name: "ListApiDestinations",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_API_DESTINATIONS_REQUEST,
+        output: &schema::LIST_API_DESTINATIONS_RESPONSE,
+        result_wrapper: None,
+        errors: &[&errors::INTERNAL_EXCEPTION],
+    };
+    pub static LIST_ARCHIVES: OperationModel = OperationModel {
+        name: "ListArchives",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_ARCHIVES_REQUEST,
+        output: &schema::LIST_ARCHIVES_RESPONSE,
+        result_wrapper: None,
+        errors: &[&errors::RESOURCE_NOT_FOUND_EXCEPTION, &errors::INTERNAL_EXCEPTION],
+    };
+    pub static LIST_CONNECTIONS: OperationModel = OperationModel {
+        name: "ListConnections",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_CONNECTIONS_REQUEST,
+        output: &schema::LIST_CONNECTIONS_RESPONSE,
+        result_wrapper: None,
+        errors: &[&errors::INTERNAL_EXCEPTION],
+    };
     pub static LIST_EVENT_BUSES: OperationModel = OperationModel {
         name: "ListEventBuses",
         method: "POST",
@@ -199,6 +428,16 @@ pub mod operations {
         status: 200,
         input: &schema::LIST_EVENT_BUSES_REQUEST,
         output: &schema::LIST_EVENT_BUSES_RESPONSE,
+        result_wrapper: None,
+        errors: &[&errors::INTERNAL_EXCEPTION],
+    };
+    pub static LIST_REPLAYS: OperationModel = OperationModel {
+        name: "ListReplays",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_REPLAYS_REQUEST,
+        output: &schema::LIST_REPLAYS_RESPONSE,
         result_wrapper: None,
         errors: &[&errors::INTERNAL_EXCEPTION],
     };
@@ -252,6 +491,22 @@ pub mod operations {
         result_wrapper: None,
         errors: &[&errors::INTERNAL_EXCEPTION],
     };
+    pub static PUT_PERMISSION: OperationModel = OperationModel {
+        name: "PutPermission",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::PUT_PERMISSION_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::POLICY_LENGTH_EXCEEDED_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::OPERATION_DISABLED_EXCEPTION,
+        ],
+    };
     pub static PUT_RULE: OperationModel = OperationModel {
         name: "PutRule",
         method: "POST",
@@ -285,6 +540,21 @@ pub mod operations {
             &errors::INTERNAL_EXCEPTION,
         ],
     };
+    pub static REMOVE_PERMISSION: OperationModel = OperationModel {
+        name: "RemovePermission",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::REMOVE_PERMISSION_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::OPERATION_DISABLED_EXCEPTION,
+        ],
+    };
     pub static REMOVE_TARGETS: OperationModel = OperationModel {
         name: "RemoveTargets",
         method: "POST",
@@ -297,6 +567,22 @@ pub mod operations {
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
             &errors::CONCURRENT_MODIFICATION_EXCEPTION,
             &errors::MANAGED_RULE_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+        ],
+    };
+    pub static START_REPLAY: OperationModel = OperationModel {
+        name: "StartReplay",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::START_REPLAY_REQUEST,
+        output: &schema::START_REPLAY_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::RESOURCE_ALREADY_EXISTS_EXCEPTION,
+            &errors::INVALID_EVENT_PATTERN_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
             &errors::INTERNAL_EXCEPTION,
         ],
     };
@@ -340,14 +626,133 @@ pub mod operations {
             &errors::MANAGED_RULE_EXCEPTION,
         ],
     };
+    pub static UPDATE_API_DESTINATION: OperationModel = OperationModel {
+        name: "UpdateApiDestination",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UPDATE_API_DESTINATION_REQUEST,
+        output: &schema::UPDATE_API_DESTINATION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+        ],
+    };
+    pub static UPDATE_ARCHIVE: OperationModel = OperationModel {
+        name: "UpdateArchive",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UPDATE_ARCHIVE_REQUEST,
+        output: &schema::UPDATE_ARCHIVE_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::INVALID_EVENT_PATTERN_EXCEPTION,
+        ],
+    };
+    pub static UPDATE_CONNECTION: OperationModel = OperationModel {
+        name: "UpdateConnection",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UPDATE_CONNECTION_REQUEST,
+        output: &schema::UPDATE_CONNECTION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::ACCESS_DENIED_EXCEPTION,
+            &errors::THROTTLING_EXCEPTION,
+        ],
+    };
+    pub static UPDATE_EVENT_BUS: OperationModel = OperationModel {
+        name: "UpdateEventBus",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UPDATE_EVENT_BUS_REQUEST,
+        output: &schema::UPDATE_EVENT_BUS_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INTERNAL_EXCEPTION,
+            &errors::CONCURRENT_MODIFICATION_EXCEPTION,
+            &errors::OPERATION_DISABLED_EXCEPTION,
+        ],
+    };
 }
 
+/// The operation CancelReplay.
+pub struct CancelReplayOp;
+impl wire::Operation for CancelReplayOp {
+    type Input = CancelReplayRequest;
+    type Output = CancelReplayResponse;
+    const MODEL: &'static OperationModel = &operations::CANCEL_REPLAY;
+}
+/// The operation CreateApiDestination.
+pub struct CreateApiDestinationOp;
+impl wire::Operation for CreateApiDestinationOp {
+    type Input = CreateApiDestinationRequest;
+    type Output = CreateApiDestinationResponse;
+    const MODEL: &'static OperationModel = &operations::CREATE_API_DESTINATION;
+}
+/// The operation CreateArchive.
+pub struct CreateArchiveOp;
+impl wire::Operation for CreateArchiveOp {
+    type Input = CreateArchiveRequest;
+    type Output = CreateArchiveResponse;
+    const MODEL: &'static OperationModel = &operations::CREATE_ARCHIVE;
+}
+/// The operation CreateConnection.
+pub struct CreateConnectionOp;
+impl wire::Operation for CreateConnectionOp {
+    type Input = CreateConnectionRequest;
+    type Output = CreateConnectionResponse;
+    const MODEL: &'static OperationModel = &operations::CREATE_CONNECTION;
+}
 /// The operation CreateEventBus.
 pub struct CreateEventBusOp;
 impl wire::Operation for CreateEventBusOp {
     type Input = CreateEventBusRequest;
     type Output = CreateEventBusResponse;
     const MODEL: &'static OperationModel = &operations::CREATE_EVENT_BUS;
+}
+/// The operation DeauthorizeConnection.
+pub struct DeauthorizeConnectionOp;
+impl wire::Operation for DeauthorizeConnectionOp {
+    type Input = DeauthorizeConnectionRequest;
+    type Output = DeauthorizeConnectionResponse;
+    const MODEL: &'static OperationModel = &operations::DEAUTHORIZE_CONNECTION;
+}
+/// The operation DeleteApiDestination.
+pub struct DeleteApiDestinationOp;
+impl wire::Operation for DeleteApiDestinationOp {
+    type Input = DeleteApiDestinationRequest;
+    type Output = DeleteApiDestinationResponse;
+    const MODEL: &'static OperationModel = &operations::DELETE_API_DESTINATION;
+}
+/// The operation DeleteArchive.
+pub struct DeleteArchiveOp;
+impl wire::Operation for DeleteArchiveOp {
+    type Input = DeleteArchiveRequest;
+    type Output = DeleteArchiveResponse;
+    const MODEL: &'static OperationModel = &operations::DELETE_ARCHIVE;
+}
+/// The operation DeleteConnection.
+pub struct DeleteConnectionOp;
+impl wire::Operation for DeleteConnectionOp {
+    type Input = DeleteConnectionRequest;
+    type Output = DeleteConnectionResponse;
+    const MODEL: &'static OperationModel = &operations::DELETE_CONNECTION;
 }
 /// The operation DeleteEventBus.
 pub struct DeleteEventBusOp;
@@ -363,12 +768,40 @@ impl wire::Operation for DeleteRuleOp {
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::DELETE_RULE;
 }
+/// The operation DescribeApiDestination.
+pub struct DescribeApiDestinationOp;
+impl wire::Operation for DescribeApiDestinationOp {
+    type Input = DescribeApiDestinationRequest;
+    type Output = DescribeApiDestinationResponse;
+    const MODEL: &'static OperationModel = &operations::DESCRIBE_API_DESTINATION;
+}
+/// The operation DescribeArchive.
+pub struct DescribeArchiveOp;
+impl wire::Operation for DescribeArchiveOp {
+    type Input = DescribeArchiveRequest;
+    type Output = DescribeArchiveResponse;
+    const MODEL: &'static OperationModel = &operations::DESCRIBE_ARCHIVE;
+}
+/// The operation DescribeConnection.
+pub struct DescribeConnectionOp;
+impl wire::Operation for DescribeConnectionOp {
+    type Input = DescribeConnectionRequest;
+    type Output = DescribeConnectionResponse;
+    const MODEL: &'static OperationModel = &operations::DESCRIBE_CONNECTION;
+}
 /// The operation DescribeEventBus.
 pub struct DescribeEventBusOp;
 impl wire::Operation for DescribeEventBusOp {
     type Input = DescribeEventBusRequest;
     type Output = DescribeEventBusResponse;
     const MODEL: &'static OperationModel = &operations::DESCRIBE_EVENT_BUS;
+}
+/// The operation DescribeReplay.
+pub struct DescribeReplayOp;
+impl wire::Operation for DescribeReplayOp {
+    type Input = DescribeReplayRequest;
+    type Output = DescribeReplayResponse;
+    const MODEL: &'static OperationModel = &operations::DESCRIBE_REPLAY;
 }
 /// The operation DescribeRule.
 pub struct DescribeRuleOp;
@@ -391,12 +824,40 @@ impl wire::Operation for EnableRuleOp {
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::ENABLE_RULE;
 }
+/// The operation ListApiDestinations.
+pub struct ListApiDestinationsOp;
+impl wire::Operation for ListApiDestinationsOp {
+    type Input = ListApiDestinationsRequest;
+    type Output = ListApiDestinationsResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_API_DESTINATIONS;
+}
+/// The operation ListArchives.
+pub struct ListArchivesOp;
+impl wire::Operation for ListArchivesOp {
+    type Input = ListArchivesRequest;
+    type Output = ListArchivesResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_ARCHIVES;
+}
+/// The operation ListConnections.
+pub struct ListConnectionsOp;
+impl wire::Operation for ListConnectionsOp {
+    type Input = ListConnectionsRequest;
+    type Output = ListConnectionsResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_CONNECTIONS;
+}
 /// The operation ListEventBuses.
 pub struct ListEventBusesOp;
 impl wire::Operation for ListEventBusesOp {
     type Input = ListEventBusesRequest;
     type Output = ListEventBusesResponse;
     const MODEL: &'static OperationModel = &operations::LIST_EVENT_BUSES;
+}
+/// The operation ListReplays.
+pub struct ListReplaysOp;
+impl wire::Operation for ListReplaysOp {
+    type Input = ListReplaysRequest;
+    type Output = ListReplaysResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_REPLAYS;
 }
 /// The operation ListRuleNamesByTarget.
 pub struct ListRuleNamesByTargetOp;
@@ -433,6 +894,13 @@ impl wire::Operation for PutEventsOp {
     type Output = PutEventsResponse;
     const MODEL: &'static OperationModel = &operations::PUT_EVENTS;
 }
+/// The operation PutPermission.
+pub struct PutPermissionOp;
+impl wire::Operation for PutPermissionOp {
+    type Input = PutPermissionRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::PUT_PERMISSION;
+}
 /// The operation PutRule.
 pub struct PutRuleOp;
 impl wire::Operation for PutRuleOp {
@@ -447,12 +915,26 @@ impl wire::Operation for PutTargetsOp {
     type Output = PutTargetsResponse;
     const MODEL: &'static OperationModel = &operations::PUT_TARGETS;
 }
+/// The operation RemovePermission.
+pub struct RemovePermissionOp;
+impl wire::Operation for RemovePermissionOp {
+    type Input = RemovePermissionRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::REMOVE_PERMISSION;
+}
 /// The operation RemoveTargets.
 pub struct RemoveTargetsOp;
 impl wire::Operation for RemoveTargetsOp {
     type Input = RemoveTargetsRequest;
     type Output = RemoveTargetsResponse;
     const MODEL: &'static OperationModel = &operations::REMOVE_TARGETS;
+}
+/// The operation StartReplay.
+pub struct StartReplayOp;
+impl wire::Operation for StartReplayOp {
+    type Input = StartReplayRequest;
+    type Output = StartReplayResponse;
+    const MODEL: &'static OperationModel = &operations::START_REPLAY;
 }
 /// The operation TagResource.
 pub struct TagResourceOp;
@@ -475,10 +957,95 @@ impl wire::Operation for UntagResourceOp {
     type Output = UntagResourceResponse;
     const MODEL: &'static OperationModel = &operations::UNTAG_RESOURCE;
 }
+/// The operation UpdateApiDestination.
+pub struct UpdateApiDestinationOp;
+impl wire::Operation for UpdateApiDestinationOp {
+    type Input = UpdateApiDestinationRequest;
+    type Output = UpdateApiDestinationResponse;
+    const MODEL: &'static OperationModel = &operations::UPDATE_API_DESTINATION;
+}
+/// The operation UpdateArchive.
+pub struct UpdateArchiveOp;
+impl wire::Operation for UpdateArchiveOp {
+    type Input = UpdateArchiveRequest;
+    type Output = UpdateArchiveResponse;
+    const MODEL: &'static OperationModel = &operations::UPDATE_ARCHIVE;
+}
+/// The operation UpdateConnection.
+pub struct UpdateConnectionOp;
+impl wire::Operation for UpdateConnectionOp {
+    type Input = UpdateConnectionRequest;
+    type Output = UpdateConnectionResponse;
+    const MODEL: &'static OperationModel = &operations::UPDATE_CONNECTION;
+}
+/// The operation UpdateEventBus.
+pub struct UpdateEventBusOp;
+impl wire::Operation for UpdateEventBusOp {
+    type Input = UpdateEventBusRequest;
+    type Output = UpdateEventBusResponse;
+    const MODEL: &'static OperationModel = &operations::UPDATE_EVENT_BUS;
+}
+wire::shape! {
+    /// `ApiDestination`
+    ApiDestination: schema::API_DESTINATION {
+        api_destination_arn "ApiDestinationArn": Option<String>,
+        name "Name": Option<String>,
+        api_destination_state "ApiDestinationState": Option<ApiDestinationState>,
+        connection_arn "ConnectionArn": Option<String>,
+        invocation_endpoint "InvocationEndpoint": Option<String>,
+        http_method "HttpMethod": Option<ApiDestinationHttpMethod>,
+        invocation_rate_limit_per_second "InvocationRateLimitPerSecond": Option<i32>,
+        creation_time "CreationTime": Option<Timestamp>,
+        last_modified_time "LastModifiedTime": Option<Timestamp>,
+    }
+}
+wire::string_enum! {
+    /// `ApiDestinationHttpMethod`
+    ApiDestinationHttpMethod {
+        Post "POST",
+        Get "GET",
+        Head "HEAD",
+        Options "OPTIONS",
+        Put "PUT",
+        Patch "PATCH",
+        Delete "DELETE",
+    }
+}
+wire::string_enum! {
+    /// `ApiDestinationState`
+    ApiDestinationState {
+        Active "ACTIVE",
+        Inactive "INACTIVE",
+    }
+}
 wire::shape! {
     /// `AppSyncParameters`
     AppSyncParameters: schema::APP_SYNC_PARAMETERS {
         graph_ql_operation "GraphQLOperation": Option<String>,
+    }
+}
+wire::shape! {
+    /// `Archive`
+    Archive: schema::ARCHIVE {
+        archive_name "ArchiveName": Option<String>,
+        event_source_arn "EventSourceArn": Option<String>,
+        state "State": Option<ArchiveState>,
+        state_reason "StateReason": Option<String>,
+        retention_days "RetentionDays": Option<i32>,
+        size_bytes "SizeBytes": Option<i64>,
+        event_count "EventCount": Option<i64>,
+        creation_time "CreationTime": Option<Timestamp>,
+    }
+}
+wire::string_enum! {
+    /// `ArchiveState`
+    ArchiveState {
+        Enabled "ENABLED",
+        Disabled "DISABLED",
+        Creating "CREATING",
+        Updating "UPDATING",
+        CreateFailed "CREATE_FAILED",
+        UpdateFailed "UPDATE_FAILED",
     }
 }
 wire::string_enum! {
@@ -518,11 +1085,257 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `CancelReplayRequest`
+    CancelReplayRequest: schema::CANCEL_REPLAY_REQUEST {
+        replay_name "ReplayName": String,
+    }
+}
+wire::shape! {
+    /// `CancelReplayResponse`
+    CancelReplayResponse: schema::CANCEL_REPLAY_RESPONSE {
+        replay_arn "ReplayArn": Option<String>,
+        state "State": Option<ReplayState>,
+        state_reason "StateReason": Option<String>,
+    }
+}
+wire::shape! {
     /// `CapacityProviderStrategyItem`
     CapacityProviderStrategyItem: schema::CAPACITY_PROVIDER_STRATEGY_ITEM {
         capacity_provider "capacityProvider": String,
         weight "weight": Option<i32>,
         base "base": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `Condition`
+    Condition: schema::CONDITION {
+        r#type "Type": String,
+        key "Key": String,
+        value "Value": String,
+    }
+}
+wire::shape! {
+    /// `Connection`
+    Connection: schema::CONNECTION {
+        connection_arn "ConnectionArn": Option<String>,
+        name "Name": Option<String>,
+        connection_state "ConnectionState": Option<ConnectionState>,
+        state_reason "StateReason": Option<String>,
+        authorization_type "AuthorizationType": Option<ConnectionAuthorizationType>,
+        creation_time "CreationTime": Option<Timestamp>,
+        last_modified_time "LastModifiedTime": Option<Timestamp>,
+        last_authorized_time "LastAuthorizedTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `ConnectionApiKeyAuthResponseParameters`
+    ConnectionApiKeyAuthResponseParameters: schema::CONNECTION_API_KEY_AUTH_RESPONSE_PARAMETERS {
+        api_key_name "ApiKeyName": Option<String>,
+    }
+}
+wire::shape! {
+    /// `ConnectionAuthResponseParameters`
+    ConnectionAuthResponseParameters: schema::CONNECTION_AUTH_RESPONSE_PARAMETERS {
+        basic_auth_parameters "BasicAuthParameters": Option<ConnectionBasicAuthResponseParameters>,
+        o_auth_parameters "OAuthParameters": Option<ConnectionOAuthResponseParameters>,
+        api_key_auth_parameters "ApiKeyAuthParameters": Option<ConnectionApiKeyAuthResponseParameters>,
+        invocation_http_parameters "InvocationHttpParameters": Option<ConnectionHttpParameters>,
+        connectivity_parameters "ConnectivityParameters": Option<DescribeConnectionConnectivityParameters>,
+    }
+}
+wire::string_enum! {
+    /// `ConnectionAuthorizationType`
+    ConnectionAuthorizationType {
+        Basic "BASIC",
+        OauthClientCredentials "OAUTH_CLIENT_CREDENTIALS",
+        ApiKey "API_KEY",
+    }
+}
+wire::shape! {
+    /// `ConnectionBasicAuthResponseParameters`
+    ConnectionBasicAuthResponseParameters: schema::CONNECTION_BASIC_AUTH_RESPONSE_PARAMETERS {
+        username "Username": Option<String>,
+    }
+}
+wire::shape! {
+    /// `ConnectionBodyParameter`
+    ConnectionBodyParameter: schema::CONNECTION_BODY_PARAMETER {
+        key "Key": Option<String>,
+        value "Value": Option<String>,
+        is_value_secret "IsValueSecret": Option<bool>,
+    }
+}
+wire::shape! {
+    /// `ConnectionHeaderParameter`
+    ConnectionHeaderParameter: schema::CONNECTION_HEADER_PARAMETER {
+        key "Key": Option<String>,
+        value "Value": Option<String>,
+        is_value_secret "IsValueSecret": Option<bool>,
+    }
+}
+wire::shape! {
+    /// `ConnectionHttpParameters`
+    ConnectionHttpParameters: schema::CONNECTION_HTTP_PARAMETERS {
+        header_parameters "HeaderParameters": Option<Vec<ConnectionHeaderParameter>>,
+        query_string_parameters "QueryStringParameters": Option<Vec<ConnectionQueryStringParameter>>,
+        body_parameters "BodyParameters": Option<Vec<ConnectionBodyParameter>>,
+    }
+}
+wire::shape! {
+    /// `ConnectionOAuthClientResponseParameters`
+    ConnectionOAuthClientResponseParameters: schema::CONNECTION_O_AUTH_CLIENT_RESPONSE_PARAMETERS {
+        client_id "ClientID": Option<String>,
+    }
+}
+wire::string_enum! {
+    /// `ConnectionOAuthHttpMethod`
+    ConnectionOAuthHttpMethod {
+        Get "GET",
+        Post "POST",
+        Put "PUT",
+    }
+}
+wire::shape! {
+    /// `ConnectionOAuthResponseParameters`
+    ConnectionOAuthResponseParameters: schema::CONNECTION_O_AUTH_RESPONSE_PARAMETERS {
+        client_parameters "ClientParameters": Option<ConnectionOAuthClientResponseParameters>,
+        authorization_endpoint "AuthorizationEndpoint": Option<String>,
+        http_method "HttpMethod": Option<ConnectionOAuthHttpMethod>,
+        o_auth_http_parameters "OAuthHttpParameters": Option<ConnectionHttpParameters>,
+    }
+}
+wire::shape! {
+    /// `ConnectionQueryStringParameter`
+    ConnectionQueryStringParameter: schema::CONNECTION_QUERY_STRING_PARAMETER {
+        key "Key": Option<String>,
+        value "Value": Option<String>,
+        is_value_secret "IsValueSecret": Option<bool>,
+    }
+}
+wire::string_enum! {
+    /// `ConnectionState`
+    ConnectionState {
+        Creating "CREATING",
+        Updating "UPDATING",
+        Deleting "DELETING",
+        Authorized "AUTHORIZED",
+        Deauthorized "DEAUTHORIZED",
+        Authorizing "AUTHORIZING",
+        Deauthorizing "DEAUTHORIZING",
+        Active "ACTIVE",
+        FailedConnectivity "FAILED_CONNECTIVITY",
+    }
+}
+wire::shape! {
+    /// `ConnectivityResourceConfigurationArn`
+    ConnectivityResourceConfigurationArn: schema::CONNECTIVITY_RESOURCE_CONFIGURATION_ARN {
+        resource_configuration_arn "ResourceConfigurationArn": String,
+    }
+}
+wire::shape! {
+    /// `ConnectivityResourceParameters`
+    ConnectivityResourceParameters: schema::CONNECTIVITY_RESOURCE_PARAMETERS {
+        resource_parameters "ResourceParameters": ConnectivityResourceConfigurationArn,
+    }
+}
+wire::shape! {
+    /// `CreateApiDestinationRequest`
+    CreateApiDestinationRequest: schema::CREATE_API_DESTINATION_REQUEST {
+        name "Name": String,
+        description "Description": Option<String>,
+        connection_arn "ConnectionArn": String,
+        invocation_endpoint "InvocationEndpoint": String,
+        http_method "HttpMethod": ApiDestinationHttpMethod,
+        invocation_rate_limit_per_second "InvocationRateLimitPerSecond": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `CreateApiDestinationResponse`
+    CreateApiDestinationResponse: schema::CREATE_API_DESTINATION_RESPONSE {
+        api_destination_arn "ApiDestinationArn": Option<String>,
+        api_destination_state "ApiDestinationState": Option<ApiDestinationState>,
+        creation_time "CreationTime": Option<Timestamp>,
+        last_modified_time "LastModifiedTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `CreateArchiveRequest`
+    CreateArchiveRequest: schema::CREATE_ARCHIVE_REQUEST {
+        archive_name "ArchiveName": String,
+        event_source_arn "EventSourceArn": String,
+        description "Description": Option<String>,
+        event_pattern "EventPattern": Option<String>,
+        retention_days "RetentionDays": Option<i32>,
+        kms_key_identifier "KmsKeyIdentifier": Option<String>,
+    }
+}
+wire::shape! {
+    /// `CreateArchiveResponse`
+    CreateArchiveResponse: schema::CREATE_ARCHIVE_RESPONSE {
+        archive_arn "ArchiveArn": Option<String>,
+        state "State": Option<ArchiveState>,
+        state_reason "StateReason": Option<String>,
+        creation_time "CreationTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `CreateConnectionApiKeyAuthRequestParameters`
+    CreateConnectionApiKeyAuthRequestParameters: schema::CREATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS {
+        api_key_name "ApiKeyName": String,
+        api_key_value "ApiKeyValue": String,
+    }
+}
+wire::shape! {
+    /// `CreateConnectionAuthRequestParameters`
+    CreateConnectionAuthRequestParameters: schema::CREATE_CONNECTION_AUTH_REQUEST_PARAMETERS {
+        basic_auth_parameters "BasicAuthParameters": Option<CreateConnectionBasicAuthRequestParameters>,
+        o_auth_parameters "OAuthParameters": Option<CreateConnectionOAuthRequestParameters>,
+        api_key_auth_parameters "ApiKeyAuthParameters": Option<CreateConnectionApiKeyAuthRequestParameters>,
+        invocation_http_parameters "InvocationHttpParameters": Option<ConnectionHttpParameters>,
+        connectivity_parameters "ConnectivityParameters": Option<ConnectivityResourceParameters>,
+    }
+}
+wire::shape! {
+    /// `CreateConnectionBasicAuthRequestParameters`
+    CreateConnectionBasicAuthRequestParameters: schema::CREATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS {
+        username "Username": String,
+        password "Password": String,
+    }
+}
+wire::shape! {
+    /// `CreateConnectionOAuthClientRequestParameters`
+    CreateConnectionOAuthClientRequestParameters: schema::CREATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS {
+        client_id "ClientID": String,
+        client_secret "ClientSecret": String,
+    }
+}
+wire::shape! {
+    /// `CreateConnectionOAuthRequestParameters`
+    CreateConnectionOAuthRequestParameters: schema::CREATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS {
+        client_parameters "ClientParameters": CreateConnectionOAuthClientRequestParameters,
+        authorization_endpoint "AuthorizationEndpoint": String,
+        http_method "HttpMethod": ConnectionOAuthHttpMethod,
+        o_auth_http_parameters "OAuthHttpParameters": Option<ConnectionHttpParameters>,
+    }
+}
+wire::shape! {
+    /// `CreateConnectionRequest`
+    CreateConnectionRequest: schema::CREATE_CONNECTION_REQUEST {
+        name "Name": String,
+        description "Description": Option<String>,
+        authorization_type "AuthorizationType": ConnectionAuthorizationType,
+        auth_parameters "AuthParameters": CreateConnectionAuthRequestParameters,
+        invocation_connectivity_parameters "InvocationConnectivityParameters": Option<ConnectivityResourceParameters>,
+        kms_key_identifier "KmsKeyIdentifier": Option<String>,
+    }
+}
+wire::shape! {
+    /// `CreateConnectionResponse`
+    CreateConnectionResponse: schema::CREATE_CONNECTION_RESPONSE {
+        connection_arn "ConnectionArn": Option<String>,
+        connection_state "ConnectionState": Option<ConnectionState>,
+        creation_time "CreationTime": Option<Timestamp>,
+        last_modified_time "LastModifiedTime": Option<Timestamp>,
     }
 }
 wire::shape! {
@@ -554,6 +1367,60 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `DeauthorizeConnectionRequest`
+    DeauthorizeConnectionRequest: schema::DEAUTHORIZE_CONNECTION_REQUEST {
+        name "Name": String,
+    }
+}
+wire::shape! {
+    /// `DeauthorizeConnectionResponse`
+    DeauthorizeConnectionResponse: schema::DEAUTHORIZE_CONNECTION_RESPONSE {
+        connection_arn "ConnectionArn": Option<String>,
+        connection_state "ConnectionState": Option<ConnectionState>,
+        creation_time "CreationTime": Option<Timestamp>,
+        last_modified_time "LastModifiedTime": Option<Timestamp>,
+        last_authorized_time "LastAuthorizedTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `DeleteApiDestinationRequest`
+    DeleteApiDestinationRequest: schema::DELETE_API_DESTINATION_REQUEST {
+        name "Name": String,
+    }
+}
+wire::shape! {
+    /// `DeleteApiDestinationResponse`
+    DeleteApiDestinationResponse: schema::DELETE_API_DESTINATION_RESPONSE {
+    }
+}
+wire::shape! {
+    /// `DeleteArchiveRequest`
+    DeleteArchiveRequest: schema::DELETE_ARCHIVE_REQUEST {
+        archive_name "ArchiveName": String,
+    }
+}
+wire::shape! {
+    /// `DeleteArchiveResponse`
+    DeleteArchiveResponse: schema::DELETE_ARCHIVE_RESPONSE {
+    }
+}
+wire::shape! {
+    /// `DeleteConnectionRequest`
+    DeleteConnectionRequest: schema::DELETE_CONNECTION_REQUEST {
+        name "Name": String,
+    }
+}
+wire::shape! {
+    /// `DeleteConnectionResponse`
+    DeleteConnectionResponse: schema::DELETE_CONNECTION_RESPONSE {
+        connection_arn "ConnectionArn": Option<String>,
+        connection_state "ConnectionState": Option<ConnectionState>,
+        creation_time "CreationTime": Option<Timestamp>,
+        last_modified_time "LastModifiedTime": Option<Timestamp>,
+        last_authorized_time "LastAuthorizedTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
     /// `DeleteEventBusRequest`
     DeleteEventBusRequest: schema::DELETE_EVENT_BUS_REQUEST {
         name "Name": String,
@@ -565,6 +1432,87 @@ wire::shape! {
         name "Name": String,
         event_bus_name "EventBusName": Option<String>,
         force "Force": Option<bool>,
+    }
+}
+wire::shape! {
+    /// `DescribeApiDestinationRequest`
+    DescribeApiDestinationRequest: schema::DESCRIBE_API_DESTINATION_REQUEST {
+        name "Name": String,
+    }
+}
+wire::shape! {
+    /// `DescribeApiDestinationResponse`
+    DescribeApiDestinationResponse: schema::DESCRIBE_API_DESTINATION_RESPONSE {
+        api_destination_arn "ApiDestinationArn": Option<String>,
+        name "Name": Option<String>,
+        description "Description": Option<String>,
+        api_destination_state "ApiDestinationState": Option<ApiDestinationState>,
+        connection_arn "ConnectionArn": Option<String>,
+        invocation_endpoint "InvocationEndpoint": Option<String>,
+        http_method "HttpMethod": Option<ApiDestinationHttpMethod>,
+        invocation_rate_limit_per_second "InvocationRateLimitPerSecond": Option<i32>,
+        creation_time "CreationTime": Option<Timestamp>,
+        last_modified_time "LastModifiedTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `DescribeArchiveRequest`
+    DescribeArchiveRequest: schema::DESCRIBE_ARCHIVE_REQUEST {
+        archive_name "ArchiveName": String,
+    }
+}
+wire::shape! {
+    /// `DescribeArchiveResponse`
+    DescribeArchiveResponse: schema::DESCRIBE_ARCHIVE_RESPONSE {
+        archive_arn "ArchiveArn": Option<String>,
+        archive_name "ArchiveName": Option<String>,
+        event_source_arn "EventSourceArn": Option<String>,
+        description "Description": Option<String>,
+        event_pattern "EventPattern": Option<String>,
+        state "State": Option<ArchiveState>,
+        state_reason "StateReason": Option<String>,
+        kms_key_identifier "KmsKeyIdentifier": Option<String>,
+        retention_days "RetentionDays": Option<i32>,
+        size_bytes "SizeBytes": Option<i64>,
+        event_count "EventCount": Option<i64>,
+        creation_time "CreationTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `DescribeConnectionConnectivityParameters`
+    DescribeConnectionConnectivityParameters: schema::DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS {
+        resource_parameters "ResourceParameters": DescribeConnectionResourceParameters,
+    }
+}
+wire::shape! {
+    /// `DescribeConnectionRequest`
+    DescribeConnectionRequest: schema::DESCRIBE_CONNECTION_REQUEST {
+        name "Name": String,
+    }
+}
+wire::shape! {
+    /// `DescribeConnectionResourceParameters`
+    DescribeConnectionResourceParameters: schema::DESCRIBE_CONNECTION_RESOURCE_PARAMETERS {
+        resource_configuration_arn "ResourceConfigurationArn": String,
+        resource_association_arn "ResourceAssociationArn": String,
+    }
+}
+wire::shape! {
+    /// `DescribeConnectionResponse`
+    DescribeConnectionResponse: schema::DESCRIBE_CONNECTION_RESPONSE {
+        connection_arn "ConnectionArn": Option<String>,
+        name "Name": Option<String>,
+        description "Description": Option<String>,
+        invocation_connectivity_parameters "InvocationConnectivityParameters": Option<DescribeConnectionConnectivityParameters>,
+        connection_state "ConnectionState": Option<ConnectionState>,
+        state_reason "StateReason": Option<String>,
+        authorization_type "AuthorizationType": Option<ConnectionAuthorizationType>,
+        secret_arn "SecretArn": Option<String>,
+        kms_key_identifier "KmsKeyIdentifier": Option<String>,
+        auth_parameters "AuthParameters": Option<ConnectionAuthResponseParameters>,
+        creation_time "CreationTime": Option<Timestamp>,
+        last_modified_time "LastModifiedTime": Option<Timestamp>,
+        last_authorized_time "LastAuthorizedTime": Option<Timestamp>,
     }
 }
 wire::shape! {
@@ -586,6 +1534,29 @@ wire::shape! {
         creation_time "CreationTime": Option<Timestamp>,
         last_modified_time "LastModifiedTime": Option<Timestamp>,
         managed_by "ManagedBy": Option<String>,
+    }
+}
+wire::shape! {
+    /// `DescribeReplayRequest`
+    DescribeReplayRequest: schema::DESCRIBE_REPLAY_REQUEST {
+        replay_name "ReplayName": String,
+    }
+}
+wire::shape! {
+    /// `DescribeReplayResponse`
+    DescribeReplayResponse: schema::DESCRIBE_REPLAY_RESPONSE {
+        replay_name "ReplayName": Option<String>,
+        replay_arn "ReplayArn": Option<String>,
+        description "Description": Option<String>,
+        state "State": Option<ReplayState>,
+        state_reason "StateReason": Option<String>,
+        event_source_arn "EventSourceArn": Option<String>,
+        destination "Destination": Option<ReplayDestination>,
+        event_start_time "EventStartTime": Option<Timestamp>,
+        event_end_time "EventEndTime": Option<Timestamp>,
+        event_last_replayed_time "EventLastReplayedTime": Option<Timestamp>,
+        replay_start_time "ReplayStartTime": Option<Timestamp>,
+        replay_end_time "ReplayEndTime": Option<Timestamp>,
     }
 }
 wire::shape! {
@@ -701,6 +1672,55 @@ wire::string_enum! {
     }
 }
 wire::shape! {
+    /// `ListApiDestinationsRequest`
+    ListApiDestinationsRequest: schema::LIST_API_DESTINATIONS_REQUEST {
+        name_prefix "NamePrefix": Option<String>,
+        connection_arn "ConnectionArn": Option<String>,
+        next_token "NextToken": Option<String>,
+        limit "Limit": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListApiDestinationsResponse`
+    ListApiDestinationsResponse: schema::LIST_API_DESTINATIONS_RESPONSE {
+        api_destinations "ApiDestinations": Option<Vec<ApiDestination>>,
+        next_token "NextToken": Option<String>,
+    }
+}
+wire::shape! {
+    /// `ListArchivesRequest`
+    ListArchivesRequest: schema::LIST_ARCHIVES_REQUEST {
+        name_prefix "NamePrefix": Option<String>,
+        event_source_arn "EventSourceArn": Option<String>,
+        state "State": Option<ArchiveState>,
+        next_token "NextToken": Option<String>,
+        limit "Limit": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListArchivesResponse`
+    ListArchivesResponse: schema::LIST_ARCHIVES_RESPONSE {
+        archives "Archives": Option<Vec<Archive>>,
+        next_token "NextToken": Option<String>,
+    }
+}
+wire::shape! {
+    /// `ListConnectionsRequest`
+    ListConnectionsRequest: schema::LIST_CONNECTIONS_REQUEST {
+        name_prefix "NamePrefix": Option<String>,
+        connection_state "ConnectionState": Option<ConnectionState>,
+        next_token "NextToken": Option<String>,
+        limit "Limit": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListConnectionsResponse`
+    ListConnectionsResponse: schema::LIST_CONNECTIONS_RESPONSE {
+        connections "Connections": Option<Vec<Connection>>,
+        next_token "NextToken": Option<String>,
+    }
+}
+wire::shape! {
     /// `ListEventBusesRequest`
     ListEventBusesRequest: schema::LIST_EVENT_BUSES_REQUEST {
         name_prefix "NamePrefix": Option<String>,
@@ -712,6 +1732,23 @@ wire::shape! {
     /// `ListEventBusesResponse`
     ListEventBusesResponse: schema::LIST_EVENT_BUSES_RESPONSE {
         event_buses "EventBuses": Option<Vec<EventBus>>,
+        next_token "NextToken": Option<String>,
+    }
+}
+wire::shape! {
+    /// `ListReplaysRequest`
+    ListReplaysRequest: schema::LIST_REPLAYS_REQUEST {
+        name_prefix "NamePrefix": Option<String>,
+        state "State": Option<ReplayState>,
+        event_source_arn "EventSourceArn": Option<String>,
+        next_token "NextToken": Option<String>,
+        limit "Limit": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListReplaysResponse`
+    ListReplaysResponse: schema::LIST_REPLAYS_RESPONSE {
+        replays "Replays": Option<Vec<Replay>>,
         next_token "NextToken": Option<String>,
     }
 }
@@ -858,6 +1895,17 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `PutPermissionRequest`
+    PutPermissionRequest: schema::PUT_PERMISSION_REQUEST {
+        event_bus_name "EventBusName": Option<String>,
+        action "Action": Option<String>,
+        principal "Principal": Option<String>,
+        statement_id "StatementId": Option<String>,
+        condition "Condition": Option<Condition>,
+        policy "Policy": Option<String>,
+    }
+}
+wire::shape! {
     /// `PutRuleRequest`
     PutRuleRequest: schema::PUT_RULE_REQUEST {
         name "Name": String,
@@ -912,6 +1960,14 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `RemovePermissionRequest`
+    RemovePermissionRequest: schema::REMOVE_PERMISSION_REQUEST {
+        statement_id "StatementId": Option<String>,
+        remove_all_permissions "RemoveAllPermissions": Option<bool>,
+        event_bus_name "EventBusName": Option<String>,
+    }
+}
+wire::shape! {
     /// `RemoveTargetsRequest`
     RemoveTargetsRequest: schema::REMOVE_TARGETS_REQUEST {
         rule "Rule": String,
@@ -933,6 +1989,38 @@ wire::shape! {
         target_id "TargetId": Option<String>,
         error_code "ErrorCode": Option<String>,
         error_message "ErrorMessage": Option<String>,
+    }
+}
+wire::shape! {
+    /// `Replay`
+    Replay: schema::REPLAY {
+        replay_name "ReplayName": Option<String>,
+        event_source_arn "EventSourceArn": Option<String>,
+        state "State": Option<ReplayState>,
+        state_reason "StateReason": Option<String>,
+        event_start_time "EventStartTime": Option<Timestamp>,
+        event_end_time "EventEndTime": Option<Timestamp>,
+        event_last_replayed_time "EventLastReplayedTime": Option<Timestamp>,
+        replay_start_time "ReplayStartTime": Option<Timestamp>,
+        replay_end_time "ReplayEndTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `ReplayDestination`
+    ReplayDestination: schema::REPLAY_DESTINATION {
+        arn "Arn": String,
+        filter_arns "FilterArns": Option<Vec<String>>,
+    }
+}
+wire::string_enum! {
+    /// `ReplayState`
+    ReplayState {
+        Starting "STARTING",
+        Running "RUNNING",
+        Cancelling "CANCELLING",
+        Completed "COMPLETED",
+        Cancelled "CANCELLED",
+        Failed "FAILED",
     }
 }
 wire::shape! {
@@ -994,6 +2082,26 @@ wire::shape! {
     /// `SqsParameters`
     SqsParameters: schema::SQS_PARAMETERS {
         message_group_id "MessageGroupId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `StartReplayRequest`
+    StartReplayRequest: schema::START_REPLAY_REQUEST {
+        replay_name "ReplayName": String,
+        description "Description": Option<String>,
+        event_source_arn "EventSourceArn": String,
+        event_start_time "EventStartTime": Timestamp,
+        event_end_time "EventEndTime": Timestamp,
+        destination "Destination": ReplayDestination,
+    }
+}
+wire::shape! {
+    /// `StartReplayResponse`
+    StartReplayResponse: schema::START_REPLAY_RESPONSE {
+        replay_arn "ReplayArn": Option<String>,
+        state "State": Option<ReplayState>,
+        state_reason "StateReason": Option<String>,
+        replay_start_time "ReplayStartTime": Option<Timestamp>,
     }
 }
 wire::shape! {
@@ -1062,13 +2170,142 @@ wire::shape! {
     UntagResourceResponse: schema::UNTAG_RESOURCE_RESPONSE {
     }
 }
+wire::shape! {
+    /// `UpdateApiDestinationRequest`
+    UpdateApiDestinationRequest: schema::UPDATE_API_DESTINATION_REQUEST {
+        name "Name": String,
+        description "Description": Option<String>,
+        connection_arn "ConnectionArn": Option<String>,
+        invocation_endpoint "InvocationEndpoint": Option<String>,
+        http_method "HttpMethod": Option<ApiDestinationHttpMethod>,
+        invocation_rate_limit_per_second "InvocationRateLimitPerSecond": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `UpdateApiDestinationResponse`
+    UpdateApiDestinationResponse: schema::UPDATE_API_DESTINATION_RESPONSE {
+        api_destination_arn "ApiDestinationArn": Option<String>,
+        api_destination_state "ApiDestinationState": Option<ApiDestinationState>,
+        creation_time "CreationTime": Option<Timestamp>,
+        last_modified_time "LastModifiedTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `UpdateArchiveRequest`
+    UpdateArchiveRequest: schema::UPDATE_ARCHIVE_REQUEST {
+        archive_name "ArchiveName": String,
+        description "Description": Option<String>,
+        event_pattern "EventPattern": Option<String>,
+        retention_days "RetentionDays": Option<i32>,
+        kms_key_identifier "KmsKeyIdentifier": Option<String>,
+    }
+}
+wire::shape! {
+    /// `UpdateArchiveResponse`
+    UpdateArchiveResponse: schema::UPDATE_ARCHIVE_RESPONSE {
+        archive_arn "ArchiveArn": Option<String>,
+        state "State": Option<ArchiveState>,
+        state_reason "StateReason": Option<String>,
+        creation_time "CreationTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `UpdateConnectionApiKeyAuthRequestParameters`
+    UpdateConnectionApiKeyAuthRequestParameters: schema::UPDATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS {
+        api_key_name "ApiKeyName": Option<String>,
+        api_key_value "ApiKeyValue": Option<String>,
+    }
+}
+wire::shape! {
+    /// `UpdateConnectionAuthRequestParameters`
+    UpdateConnectionAuthRequestParameters: schema::UPDATE_CONNECTION_AUTH_REQUEST_PARAMETERS {
+        basic_auth_parameters "BasicAuthParameters": Option<UpdateConnectionBasicAuthRequestParameters>,
+        o_auth_parameters "OAuthParameters": Option<UpdateConnectionOAuthRequestParameters>,
+        api_key_auth_parameters "ApiKeyAuthParameters": Option<UpdateConnectionApiKeyAuthRequestParameters>,
+        invocation_http_parameters "InvocationHttpParameters": Option<ConnectionHttpParameters>,
+        connectivity_parameters "ConnectivityParameters": Option<ConnectivityResourceParameters>,
+    }
+}
+wire::shape! {
+    /// `UpdateConnectionBasicAuthRequestParameters`
+    UpdateConnectionBasicAuthRequestParameters: schema::UPDATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS {
+        username "Username": Option<String>,
+        password "Password": Option<String>,
+    }
+}
+wire::shape! {
+    /// `UpdateConnectionOAuthClientRequestParameters`
+    UpdateConnectionOAuthClientRequestParameters: schema::UPDATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS {
+        client_id "ClientID": Option<String>,
+        client_secret "ClientSecret": Option<String>,
+    }
+}
+wire::shape! {
+    /// `UpdateConnectionOAuthRequestParameters`
+    UpdateConnectionOAuthRequestParameters: schema::UPDATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS {
+        client_parameters "ClientParameters": Option<UpdateConnectionOAuthClientRequestParameters>,
+        authorization_endpoint "AuthorizationEndpoint": Option<String>,
+        http_method "HttpMethod": Option<ConnectionOAuthHttpMethod>,
+        o_auth_http_parameters "OAuthHttpParameters": Option<ConnectionHttpParameters>,
+    }
+}
+wire::shape! {
+    /// `UpdateConnectionRequest`
+    UpdateConnectionRequest: schema::UPDATE_CONNECTION_REQUEST {
+        name "Name": String,
+        description "Description": Option<String>,
+        authorization_type "AuthorizationType": Option<ConnectionAuthorizationType>,
+        auth_parameters "AuthParameters": Option<UpdateConnectionAuthRequestParameters>,
+        invocation_connectivity_parameters "InvocationConnectivityParameters": Option<ConnectivityResourceParameters>,
+        kms_key_identifier "KmsKeyIdentifier": Option<String>,
+    }
+}
+wire::shape! {
+    /// `UpdateConnectionResponse`
+    UpdateConnectionResponse: schema::UPDATE_CONNECTION_RESPONSE {
+        connection_arn "ConnectionArn": Option<String>,
+        connection_state "ConnectionState": Option<ConnectionState>,
+        creation_time "CreationTime": Option<Timestamp>,
+        last_modified_time "LastModifiedTime": Option<Timestamp>,
+        last_authorized_time "LastAuthorizedTime": Option<Timestamp>,
+    }
+}
+wire::shape! {
+    /// `UpdateEventBusRequest`
+    UpdateEventBusRequest: schema::UPDATE_EVENT_BUS_REQUEST {
+        name "Name": Option<String>,
+        kms_key_identifier "KmsKeyIdentifier": Option<String>,
+        description "Description": Option<String>,
+        dead_letter_config "DeadLetterConfig": Option<DeadLetterConfig>,
+        log_config "LogConfig": Option<LogConfig>,
+    }
+}
+wire::shape! {
+    /// `UpdateEventBusResponse`
+    UpdateEventBusResponse: schema::UPDATE_EVENT_BUS_RESPONSE {
+        arn "Arn": Option<String>,
+        name "Name": Option<String>,
+        kms_key_identifier "KmsKeyIdentifier": Option<String>,
+        description "Description": Option<String>,
+        dead_letter_config "DeadLetterConfig": Option<DeadLetterConfig>,
+        log_config "LogConfig": Option<LogConfig>,
+    }
+}
 
 /// The errors of the served operations.
 pub mod errors {
     use super::*;
+    pub static ACCESS_DENIED_EXCEPTION: ErrorModel =
+        ErrorModel { name: "AccessDeniedException", code: "AccessDeniedException", status: 400, fault: Fault::Client };
     pub static CONCURRENT_MODIFICATION_EXCEPTION: ErrorModel = ErrorModel {
         name: "ConcurrentModificationException",
         code: "ConcurrentModificationException",
+        status: 400,
+        fault: Fault::Client,
+    };
+    pub static ILLEGAL_STATUS_EXCEPTION: ErrorModel = ErrorModel {
+        name: "IllegalStatusException",
+        code: "IllegalStatusException",
         status: 400,
         fault: Fault::Client,
     };
@@ -1096,6 +2333,12 @@ pub mod errors {
         status: 400,
         fault: Fault::Client,
     };
+    pub static POLICY_LENGTH_EXCEEDED_EXCEPTION: ErrorModel = ErrorModel {
+        name: "PolicyLengthExceededException",
+        code: "PolicyLengthExceededException",
+        status: 400,
+        fault: Fault::Client,
+    };
     pub static RESOURCE_ALREADY_EXISTS_EXCEPTION: ErrorModel = ErrorModel {
         name: "ResourceAlreadyExistsException",
         code: "ResourceAlreadyExistsException",
@@ -1108,11 +2351,155 @@ pub mod errors {
         status: 400,
         fault: Fault::Client,
     };
+    pub static THROTTLING_EXCEPTION: ErrorModel =
+        ErrorModel { name: "ThrottlingException", code: "ThrottlingException", status: 400, fault: Fault::Client };
 }
 
 /// The schemas.
 pub mod schema {
     use super::*;
+    pub static ACTION: Schema = Schema {
+        name: "Action",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(64), pattern: Some("events:[a-zA-Z]+"), values: &[] },
+        sensitive: false,
+    };
+    pub static API_DESTINATION: Schema = Schema {
+        name: "ApiDestination",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ApiDestinationArn",
+                    wire: "ApiDestinationArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_ARN,
+                },
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_NAME,
+                },
+                Member {
+                    name: "ApiDestinationState",
+                    wire: "ApiDestinationState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_STATE,
+                },
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "InvocationEndpoint",
+                    wire: "InvocationEndpoint",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &HTTPS_ENDPOINT,
+                },
+                Member {
+                    name: "HttpMethod",
+                    wire: "HttpMethod",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_HTTP_METHOD,
+                },
+                Member {
+                    name: "InvocationRateLimitPerSecond",
+                    wire: "InvocationRateLimitPerSecond",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static API_DESTINATION_ARN: Schema = Schema {
+        name: "ApiDestinationArn",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(1600),
+            pattern: Some(
+                "^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:api-destination\\/[\\.\\-_A-Za-z0-9]+\\/[\\-A-Za-z0-9]+$",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static API_DESTINATION_DESCRIPTION: Schema = Schema {
+        name: "ApiDestinationDescription",
+        kind: Kind::String,
+        limits: Limits { min: None, max: Some(512), pattern: Some(".*"), values: &[] },
+        sensitive: false,
+    };
+    pub static API_DESTINATION_HTTP_METHOD: Schema = Schema {
+        name: "ApiDestinationHttpMethod",
+        kind: Kind::String,
+        limits: Limits {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &["POST", "GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"],
+        },
+        sensitive: false,
+    };
+    pub static API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND: Schema = Schema {
+        name: "ApiDestinationInvocationRateLimitPerSecond",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(1), max: None, pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static API_DESTINATION_NAME: Schema = Schema {
+        name: "ApiDestinationName",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(64), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[] },
+        sensitive: false,
+    };
+    pub static API_DESTINATION_RESPONSE_LIST: Schema = Schema {
+        name: "ApiDestinationResponseList",
+        kind: Kind::List { member: &API_DESTINATION, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static API_DESTINATION_STATE: Schema = Schema {
+        name: "ApiDestinationState",
+        kind: Kind::String,
+        limits: Limits { min: None, max: None, pattern: None, values: &["ACTIVE", "INACTIVE"] },
+        sensitive: false,
+    };
     pub static APP_SYNC_PARAMETERS: Schema = Schema {
         name: "AppSyncParameters",
         kind: Kind::Structure {
@@ -1129,6 +2516,126 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static ARCHIVE: Schema = Schema {
+        name: "Archive",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ArchiveName",
+                    wire: "ArchiveName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_NAME,
+                },
+                Member {
+                    name: "EventSourceArn",
+                    wire: "EventSourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &EVENT_BUS_ARN,
+                },
+                Member {
+                    name: "State",
+                    wire: "State",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_STATE,
+                },
+                Member {
+                    name: "StateReason",
+                    wire: "StateReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_STATE_REASON,
+                },
+                Member {
+                    name: "RetentionDays",
+                    wire: "RetentionDays",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &RETENTION_DAYS,
+                },
+                Member {
+                    name: "SizeBytes",
+                    wire: "SizeBytes",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+                Member {
+                    name: "EventCount",
+                    wire: "EventCount",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ARCHIVE_ARN: Schema = Schema {
+        name: "ArchiveArn",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(1600),
+            pattern: Some("^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/.+$"),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static ARCHIVE_DESCRIPTION: Schema = Schema {
+        name: "ArchiveDescription",
+        kind: Kind::String,
+        limits: Limits { min: None, max: Some(512), pattern: Some(".*"), values: &[] },
+        sensitive: false,
+    };
+    pub static ARCHIVE_NAME: Schema = Schema {
+        name: "ArchiveName",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(48), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[] },
+        sensitive: false,
+    };
+    pub static ARCHIVE_RESPONSE_LIST: Schema = Schema {
+        name: "ArchiveResponseList",
+        kind: Kind::List { member: &ARCHIVE, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ARCHIVE_STATE: Schema = Schema {
+        name: "ArchiveState",
+        kind: Kind::String,
+        limits: Limits {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &["ENABLED", "DISABLED", "CREATING", "UPDATING", "CREATE_FAILED", "UPDATE_FAILED"],
+        },
+        sensitive: false,
+    };
+    pub static ARCHIVE_STATE_REASON: Schema = Schema {
+        name: "ArchiveStateReason",
+        kind: Kind::String,
+        limits: Limits { min: None, max: Some(512), pattern: Some(".*"), values: &[] },
+        sensitive: false,
+    };
     pub static ARN: Schema = Schema {
         name: "Arn",
         kind: Kind::String,
@@ -1140,6 +2647,28 @@ pub mod schema {
         kind: Kind::String,
         limits: Limits { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"] },
         sensitive: false,
+    };
+    pub static AUTH_HEADER_PARAMETERS: Schema = Schema {
+        name: "AuthHeaderParameters",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(512),
+            pattern: Some("^[ \\t]*[^\\x00-\\x1F:\\x7F]+([ \\t]+[^\\x00-\\x1F:\\x7F]+)*[ \\t]*$"),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static AUTH_HEADER_PARAMETERS_SENSITIVE: Schema = Schema {
+        name: "AuthHeaderParametersSensitive",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(512),
+            pattern: Some("^[ \\t]*[^\\x00-\\x1F:\\x7F]+([ \\t]+[^\\x00-\\x1F:\\x7F]+)*[ \\t]*$"),
+            values: &[],
+        },
+        sensitive: true,
     };
     pub static AWS_VPC_CONFIGURATION: Schema = Schema {
         name: "AwsVpcConfiguration",
@@ -1251,6 +2780,56 @@ pub mod schema {
     };
     pub static BOOLEAN: Schema =
         Schema { name: "Boolean", kind: Kind::Boolean, limits: Limits::NONE, sensitive: false };
+    pub static CANCEL_REPLAY_REQUEST: Schema = Schema {
+        name: "CancelReplayRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ReplayName",
+                wire: "ReplayName",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &REPLAY_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CANCEL_REPLAY_RESPONSE: Schema = Schema {
+        name: "CancelReplayResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ReplayArn",
+                    wire: "ReplayArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_ARN,
+                },
+                Member {
+                    name: "State",
+                    wire: "State",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_STATE,
+                },
+                Member {
+                    name: "StateReason",
+                    wire: "StateReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_STATE_REASON,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static CAPACITY_PROVIDER: Schema = Schema {
         name: "CapacityProvider",
         kind: Kind::String,
@@ -1307,6 +2886,985 @@ pub mod schema {
         name: "CapacityProviderStrategyItemWeight",
         kind: Kind::Integer,
         limits: Limits { min: Some(0), max: Some(1000), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static CONDITION: Schema = Schema {
+        name: "Condition",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Type",
+                    wire: "Type",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Key",
+                    wire: "Key",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Value",
+                    wire: "Value",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION: Schema = Schema {
+        name: "Connection",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_NAME,
+                },
+                Member {
+                    name: "ConnectionState",
+                    wire: "ConnectionState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_STATE,
+                },
+                Member {
+                    name: "StateReason",
+                    wire: "StateReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_STATE_REASON,
+                },
+                Member {
+                    name: "AuthorizationType",
+                    wire: "AuthorizationType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_AUTHORIZATION_TYPE,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastAuthorizedTime",
+                    wire: "LastAuthorizedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_API_KEY_AUTH_RESPONSE_PARAMETERS: Schema = Schema {
+        name: "ConnectionApiKeyAuthResponseParameters",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ApiKeyName",
+                wire: "ApiKeyName",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &AUTH_HEADER_PARAMETERS,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_ARN: Schema = Schema {
+        name: "ConnectionArn",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(1600),
+            pattern: Some(
+                "^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:connection\\/[\\.\\-_A-Za-z0-9]+\\/[\\-A-Za-z0-9]+$",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static CONNECTION_AUTH_RESPONSE_PARAMETERS: Schema = Schema {
+        name: "ConnectionAuthResponseParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "BasicAuthParameters",
+                    wire: "BasicAuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_BASIC_AUTH_RESPONSE_PARAMETERS,
+                },
+                Member {
+                    name: "OAuthParameters",
+                    wire: "OAuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_O_AUTH_RESPONSE_PARAMETERS,
+                },
+                Member {
+                    name: "ApiKeyAuthParameters",
+                    wire: "ApiKeyAuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_API_KEY_AUTH_RESPONSE_PARAMETERS,
+                },
+                Member {
+                    name: "InvocationHttpParameters",
+                    wire: "InvocationHttpParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_HTTP_PARAMETERS,
+                },
+                Member {
+                    name: "ConnectivityParameters",
+                    wire: "ConnectivityParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_AUTHORIZATION_TYPE: Schema = Schema {
+        name: "ConnectionAuthorizationType",
+        kind: Kind::String,
+        limits: Limits {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &["BASIC", "OAUTH_CLIENT_CREDENTIALS", "API_KEY"],
+        },
+        sensitive: false,
+    };
+    pub static CONNECTION_BASIC_AUTH_RESPONSE_PARAMETERS: Schema = Schema {
+        name: "ConnectionBasicAuthResponseParameters",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Username",
+                wire: "Username",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &AUTH_HEADER_PARAMETERS,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_BODY_PARAMETER: Schema = Schema {
+        name: "ConnectionBodyParameter",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Key",
+                    wire: "Key",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Value",
+                    wire: "Value",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &SENSITIVE_STRING,
+                },
+                Member {
+                    name: "IsValueSecret",
+                    wire: "IsValueSecret",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &BOOLEAN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_BODY_PARAMETERS_LIST: Schema = Schema {
+        name: "ConnectionBodyParametersList",
+        kind: Kind::List { member: &CONNECTION_BODY_PARAMETER, member_name: None, flattened: false },
+        limits: Limits { min: Some(0), max: Some(100), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static CONNECTION_DESCRIPTION: Schema = Schema {
+        name: "ConnectionDescription",
+        kind: Kind::String,
+        limits: Limits { min: None, max: Some(512), pattern: Some(".*"), values: &[] },
+        sensitive: false,
+    };
+    pub static CONNECTION_HEADER_PARAMETER: Schema = Schema {
+        name: "ConnectionHeaderParameter",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Key",
+                    wire: "Key",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &HEADER_KEY,
+                },
+                Member {
+                    name: "Value",
+                    wire: "Value",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &HEADER_VALUE_SENSITIVE,
+                },
+                Member {
+                    name: "IsValueSecret",
+                    wire: "IsValueSecret",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &BOOLEAN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_HEADER_PARAMETERS_LIST: Schema = Schema {
+        name: "ConnectionHeaderParametersList",
+        kind: Kind::List { member: &CONNECTION_HEADER_PARAMETER, member_name: None, flattened: false },
+        limits: Limits { min: Some(0), max: Some(100), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static CONNECTION_HTTP_PARAMETERS: Schema = Schema {
+        name: "ConnectionHttpParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "HeaderParameters",
+                    wire: "HeaderParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_HEADER_PARAMETERS_LIST,
+                },
+                Member {
+                    name: "QueryStringParameters",
+                    wire: "QueryStringParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_QUERY_STRING_PARAMETERS_LIST,
+                },
+                Member {
+                    name: "BodyParameters",
+                    wire: "BodyParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_BODY_PARAMETERS_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_NAME: Schema = Schema {
+        name: "ConnectionName",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(64), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[] },
+        sensitive: false,
+    };
+    pub static CONNECTION_O_AUTH_CLIENT_RESPONSE_PARAMETERS: Schema = Schema {
+        name: "ConnectionOAuthClientResponseParameters",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ClientID",
+                wire: "ClientID",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &AUTH_HEADER_PARAMETERS,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_O_AUTH_HTTP_METHOD: Schema = Schema {
+        name: "ConnectionOAuthHttpMethod",
+        kind: Kind::String,
+        limits: Limits { min: None, max: None, pattern: None, values: &["GET", "POST", "PUT"] },
+        sensitive: false,
+    };
+    pub static CONNECTION_O_AUTH_RESPONSE_PARAMETERS: Schema = Schema {
+        name: "ConnectionOAuthResponseParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ClientParameters",
+                    wire: "ClientParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_O_AUTH_CLIENT_RESPONSE_PARAMETERS,
+                },
+                Member {
+                    name: "AuthorizationEndpoint",
+                    wire: "AuthorizationEndpoint",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &HTTPS_ENDPOINT,
+                },
+                Member {
+                    name: "HttpMethod",
+                    wire: "HttpMethod",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_O_AUTH_HTTP_METHOD,
+                },
+                Member {
+                    name: "OAuthHttpParameters",
+                    wire: "OAuthHttpParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_HTTP_PARAMETERS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_QUERY_STRING_PARAMETER: Schema = Schema {
+        name: "ConnectionQueryStringParameter",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Key",
+                    wire: "Key",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &QUERY_STRING_KEY,
+                },
+                Member {
+                    name: "Value",
+                    wire: "Value",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &QUERY_STRING_VALUE_SENSITIVE,
+                },
+                Member {
+                    name: "IsValueSecret",
+                    wire: "IsValueSecret",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &BOOLEAN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_QUERY_STRING_PARAMETERS_LIST: Schema = Schema {
+        name: "ConnectionQueryStringParametersList",
+        kind: Kind::List { member: &CONNECTION_QUERY_STRING_PARAMETER, member_name: None, flattened: false },
+        limits: Limits { min: Some(0), max: Some(100), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static CONNECTION_RESPONSE_LIST: Schema = Schema {
+        name: "ConnectionResponseList",
+        kind: Kind::List { member: &CONNECTION, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTION_STATE: Schema = Schema {
+        name: "ConnectionState",
+        kind: Kind::String,
+        limits: Limits {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &[
+                "CREATING",
+                "UPDATING",
+                "DELETING",
+                "AUTHORIZED",
+                "DEAUTHORIZED",
+                "AUTHORIZING",
+                "DEAUTHORIZING",
+                "ACTIVE",
+                "FAILED_CONNECTIVITY",
+            ],
+        },
+        sensitive: false,
+    };
+    pub static CONNECTION_STATE_REASON: Schema = Schema {
+        name: "ConnectionStateReason",
+        kind: Kind::String,
+        limits: Limits { min: None, max: Some(512), pattern: Some(".*"), values: &[] },
+        sensitive: false,
+    };
+    pub static CONNECTIVITY_RESOURCE_CONFIGURATION_ARN: Schema = Schema {
+        name: "ConnectivityResourceConfigurationArn",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ResourceConfigurationArn",
+                wire: "ResourceConfigurationArn",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &RESOURCE_CONFIGURATION_ARN,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CONNECTIVITY_RESOURCE_PARAMETERS: Schema = Schema {
+        name: "ConnectivityResourceParameters",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ResourceParameters",
+                wire: "ResourceParameters",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &CONNECTIVITY_RESOURCE_CONFIGURATION_ARN,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_API_DESTINATION_REQUEST: Schema = Schema {
+        name: "CreateApiDestinationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &API_DESTINATION_NAME,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_DESCRIPTION,
+                },
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "InvocationEndpoint",
+                    wire: "InvocationEndpoint",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &HTTPS_ENDPOINT,
+                },
+                Member {
+                    name: "HttpMethod",
+                    wire: "HttpMethod",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &API_DESTINATION_HTTP_METHOD,
+                },
+                Member {
+                    name: "InvocationRateLimitPerSecond",
+                    wire: "InvocationRateLimitPerSecond",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_API_DESTINATION_RESPONSE: Schema = Schema {
+        name: "CreateApiDestinationResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ApiDestinationArn",
+                    wire: "ApiDestinationArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_ARN,
+                },
+                Member {
+                    name: "ApiDestinationState",
+                    wire: "ApiDestinationState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_STATE,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_ARCHIVE_REQUEST: Schema = Schema {
+        name: "CreateArchiveRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ArchiveName",
+                    wire: "ArchiveName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ARCHIVE_NAME,
+                },
+                Member {
+                    name: "EventSourceArn",
+                    wire: "EventSourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &EVENT_BUS_ARN,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_DESCRIPTION,
+                },
+                Member {
+                    name: "EventPattern",
+                    wire: "EventPattern",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &EVENT_PATTERN,
+                },
+                Member {
+                    name: "RetentionDays",
+                    wire: "RetentionDays",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &RETENTION_DAYS,
+                },
+                Member {
+                    name: "KmsKeyIdentifier",
+                    wire: "KmsKeyIdentifier",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &KMS_KEY_IDENTIFIER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_ARCHIVE_RESPONSE: Schema = Schema {
+        name: "CreateArchiveResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ArchiveArn",
+                    wire: "ArchiveArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_ARN,
+                },
+                Member {
+                    name: "State",
+                    wire: "State",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_STATE,
+                },
+                Member {
+                    name: "StateReason",
+                    wire: "StateReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_STATE_REASON,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS: Schema = Schema {
+        name: "CreateConnectionApiKeyAuthRequestParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ApiKeyName",
+                    wire: "ApiKeyName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &AUTH_HEADER_PARAMETERS,
+                },
+                Member {
+                    name: "ApiKeyValue",
+                    wire: "ApiKeyValue",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &AUTH_HEADER_PARAMETERS_SENSITIVE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_CONNECTION_AUTH_REQUEST_PARAMETERS: Schema = Schema {
+        name: "CreateConnectionAuthRequestParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "BasicAuthParameters",
+                    wire: "BasicAuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CREATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS,
+                },
+                Member {
+                    name: "OAuthParameters",
+                    wire: "OAuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CREATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS,
+                },
+                Member {
+                    name: "ApiKeyAuthParameters",
+                    wire: "ApiKeyAuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CREATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS,
+                },
+                Member {
+                    name: "InvocationHttpParameters",
+                    wire: "InvocationHttpParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_HTTP_PARAMETERS,
+                },
+                Member {
+                    name: "ConnectivityParameters",
+                    wire: "ConnectivityParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTIVITY_RESOURCE_PARAMETERS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS: Schema = Schema {
+        name: "CreateConnectionBasicAuthRequestParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Username",
+                    wire: "Username",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &AUTH_HEADER_PARAMETERS,
+                },
+                Member {
+                    name: "Password",
+                    wire: "Password",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &AUTH_HEADER_PARAMETERS_SENSITIVE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS: Schema = Schema {
+        name: "CreateConnectionOAuthClientRequestParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ClientID",
+                    wire: "ClientID",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &AUTH_HEADER_PARAMETERS,
+                },
+                Member {
+                    name: "ClientSecret",
+                    wire: "ClientSecret",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &AUTH_HEADER_PARAMETERS_SENSITIVE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS: Schema = Schema {
+        name: "CreateConnectionOAuthRequestParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ClientParameters",
+                    wire: "ClientParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CREATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS,
+                },
+                Member {
+                    name: "AuthorizationEndpoint",
+                    wire: "AuthorizationEndpoint",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &HTTPS_ENDPOINT,
+                },
+                Member {
+                    name: "HttpMethod",
+                    wire: "HttpMethod",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONNECTION_O_AUTH_HTTP_METHOD,
+                },
+                Member {
+                    name: "OAuthHttpParameters",
+                    wire: "OAuthHttpParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_HTTP_PARAMETERS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_CONNECTION_REQUEST: Schema = Schema {
+        name: "CreateConnectionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONNECTION_NAME,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_DESCRIPTION,
+                },
+                Member {
+                    name: "AuthorizationType",
+                    wire: "AuthorizationType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONNECTION_AUTHORIZATION_TYPE,
+                },
+                Member {
+                    name: "AuthParameters",
+                    wire: "AuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CREATE_CONNECTION_AUTH_REQUEST_PARAMETERS,
+                },
+                Member {
+                    name: "InvocationConnectivityParameters",
+                    wire: "InvocationConnectivityParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTIVITY_RESOURCE_PARAMETERS,
+                },
+                Member {
+                    name: "KmsKeyIdentifier",
+                    wire: "KmsKeyIdentifier",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &KMS_KEY_IDENTIFIER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_CONNECTION_RESPONSE: Schema = Schema {
+        name: "CreateConnectionResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "ConnectionState",
+                    wire: "ConnectionState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_STATE,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
         sensitive: false,
     };
     pub static CREATE_EVENT_BUS_REQUEST: Schema = Schema {
@@ -1459,6 +4017,182 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static DEAUTHORIZE_CONNECTION_REQUEST: Schema = Schema {
+        name: "DeauthorizeConnectionRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Name",
+                wire: "Name",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &CONNECTION_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DEAUTHORIZE_CONNECTION_RESPONSE: Schema = Schema {
+        name: "DeauthorizeConnectionResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "ConnectionState",
+                    wire: "ConnectionState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_STATE,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastAuthorizedTime",
+                    wire: "LastAuthorizedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_API_DESTINATION_REQUEST: Schema = Schema {
+        name: "DeleteApiDestinationRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Name",
+                wire: "Name",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &API_DESTINATION_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_API_DESTINATION_RESPONSE: Schema = Schema {
+        name: "DeleteApiDestinationResponse",
+        kind: Kind::Structure { members: &[], payload: None },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_ARCHIVE_REQUEST: Schema = Schema {
+        name: "DeleteArchiveRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ArchiveName",
+                wire: "ArchiveName",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &ARCHIVE_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_ARCHIVE_RESPONSE: Schema = Schema {
+        name: "DeleteArchiveResponse",
+        kind: Kind::Structure { members: &[], payload: None },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_CONNECTION_REQUEST: Schema = Schema {
+        name: "DeleteConnectionRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Name",
+                wire: "Name",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &CONNECTION_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_CONNECTION_RESPONSE: Schema = Schema {
+        name: "DeleteConnectionResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "ConnectionState",
+                    wire: "ConnectionState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_STATE,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastAuthorizedTime",
+                    wire: "LastAuthorizedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static DELETE_EVENT_BUS_REQUEST: Schema = Schema {
         name: "DeleteEventBusRequest",
         kind: Kind::Structure {
@@ -1502,6 +4236,406 @@ pub mod schema {
                     place: Place::Body,
                     required: false,
                     schema: &BOOLEAN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_API_DESTINATION_REQUEST: Schema = Schema {
+        name: "DescribeApiDestinationRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Name",
+                wire: "Name",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &API_DESTINATION_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_API_DESTINATION_RESPONSE: Schema = Schema {
+        name: "DescribeApiDestinationResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ApiDestinationArn",
+                    wire: "ApiDestinationArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_ARN,
+                },
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_NAME,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_DESCRIPTION,
+                },
+                Member {
+                    name: "ApiDestinationState",
+                    wire: "ApiDestinationState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_STATE,
+                },
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "InvocationEndpoint",
+                    wire: "InvocationEndpoint",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &HTTPS_ENDPOINT,
+                },
+                Member {
+                    name: "HttpMethod",
+                    wire: "HttpMethod",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_HTTP_METHOD,
+                },
+                Member {
+                    name: "InvocationRateLimitPerSecond",
+                    wire: "InvocationRateLimitPerSecond",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_ARCHIVE_REQUEST: Schema = Schema {
+        name: "DescribeArchiveRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ArchiveName",
+                wire: "ArchiveName",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &ARCHIVE_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_ARCHIVE_RESPONSE: Schema = Schema {
+        name: "DescribeArchiveResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ArchiveArn",
+                    wire: "ArchiveArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_ARN,
+                },
+                Member {
+                    name: "ArchiveName",
+                    wire: "ArchiveName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_NAME,
+                },
+                Member {
+                    name: "EventSourceArn",
+                    wire: "EventSourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &EVENT_BUS_ARN,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_DESCRIPTION,
+                },
+                Member {
+                    name: "EventPattern",
+                    wire: "EventPattern",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &EVENT_PATTERN,
+                },
+                Member {
+                    name: "State",
+                    wire: "State",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_STATE,
+                },
+                Member {
+                    name: "StateReason",
+                    wire: "StateReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_STATE_REASON,
+                },
+                Member {
+                    name: "KmsKeyIdentifier",
+                    wire: "KmsKeyIdentifier",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &KMS_KEY_IDENTIFIER,
+                },
+                Member {
+                    name: "RetentionDays",
+                    wire: "RetentionDays",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &RETENTION_DAYS,
+                },
+                Member {
+                    name: "SizeBytes",
+                    wire: "SizeBytes",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+                Member {
+                    name: "EventCount",
+                    wire: "EventCount",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS: Schema = Schema {
+        name: "DescribeConnectionConnectivityParameters",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ResourceParameters",
+                wire: "ResourceParameters",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &DESCRIBE_CONNECTION_RESOURCE_PARAMETERS,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_CONNECTION_REQUEST: Schema = Schema {
+        name: "DescribeConnectionRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Name",
+                wire: "Name",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &CONNECTION_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_CONNECTION_RESOURCE_PARAMETERS: Schema = Schema {
+        name: "DescribeConnectionResourceParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ResourceConfigurationArn",
+                    wire: "ResourceConfigurationArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &RESOURCE_CONFIGURATION_ARN,
+                },
+                Member {
+                    name: "ResourceAssociationArn",
+                    wire: "ResourceAssociationArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &RESOURCE_ASSOCIATION_ARN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_CONNECTION_RESPONSE: Schema = Schema {
+        name: "DescribeConnectionResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_NAME,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_DESCRIPTION,
+                },
+                Member {
+                    name: "InvocationConnectivityParameters",
+                    wire: "InvocationConnectivityParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS,
+                },
+                Member {
+                    name: "ConnectionState",
+                    wire: "ConnectionState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_STATE,
+                },
+                Member {
+                    name: "StateReason",
+                    wire: "StateReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_STATE_REASON,
+                },
+                Member {
+                    name: "AuthorizationType",
+                    wire: "AuthorizationType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_AUTHORIZATION_TYPE,
+                },
+                Member {
+                    name: "SecretArn",
+                    wire: "SecretArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &SECRETS_MANAGER_SECRET_ARN,
+                },
+                Member {
+                    name: "KmsKeyIdentifier",
+                    wire: "KmsKeyIdentifier",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &KMS_KEY_IDENTIFIER,
+                },
+                Member {
+                    name: "AuthParameters",
+                    wire: "AuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_AUTH_RESPONSE_PARAMETERS,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastAuthorizedTime",
+                    wire: "LastAuthorizedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
                 },
             ],
             payload: None,
@@ -1608,6 +4742,128 @@ pub mod schema {
                     place: Place::Body,
                     required: false,
                     schema: &MANAGED_BY,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_REPLAY_REQUEST: Schema = Schema {
+        name: "DescribeReplayRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "ReplayName",
+                wire: "ReplayName",
+                query_name: None,
+                place: Place::Body,
+                required: true,
+                schema: &REPLAY_NAME,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DESCRIBE_REPLAY_RESPONSE: Schema = Schema {
+        name: "DescribeReplayResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ReplayName",
+                    wire: "ReplayName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_NAME,
+                },
+                Member {
+                    name: "ReplayArn",
+                    wire: "ReplayArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_ARN,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_DESCRIPTION,
+                },
+                Member {
+                    name: "State",
+                    wire: "State",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_STATE,
+                },
+                Member {
+                    name: "StateReason",
+                    wire: "StateReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_STATE_REASON,
+                },
+                Member {
+                    name: "EventSourceArn",
+                    wire: "EventSourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_ARN,
+                },
+                Member {
+                    name: "Destination",
+                    wire: "Destination",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_DESTINATION,
+                },
+                Member {
+                    name: "EventStartTime",
+                    wire: "EventStartTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "EventEndTime",
+                    wire: "EventEndTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "EventLastReplayedTime",
+                    wire: "EventLastReplayedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "ReplayStartTime",
+                    wire: "ReplayStartTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "ReplayEndTime",
+                    wire: "ReplayEndTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
                 },
             ],
             payload: None,
@@ -1986,6 +5242,17 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static EVENT_BUS_ARN: Schema = Schema {
+        name: "EventBusArn",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(1600),
+            pattern: Some("^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/.+$"),
+            values: &[],
+        },
+        sensitive: false,
+    };
     pub static EVENT_BUS_DESCRIPTION: Schema = Schema {
         name: "EventBusDescription",
         kind: Kind::String,
@@ -2081,6 +5348,17 @@ pub mod schema {
         },
         sensitive: false,
     };
+    pub static HEADER_VALUE_SENSITIVE: Schema = Schema {
+        name: "HeaderValueSensitive",
+        kind: Kind::String,
+        limits: Limits {
+            min: None,
+            max: Some(512),
+            pattern: Some("^[ \\t]*[\\x20-\\x7E]+([ \\t]+[\\x20-\\x7E]+)*[ \\t]*$"),
+            values: &[],
+        },
+        sensitive: true,
+    };
     pub static HTTP_PARAMETERS: Schema = Schema {
         name: "HttpParameters",
         kind: Kind::Structure {
@@ -2113,6 +5391,17 @@ pub mod schema {
             payload: None,
         },
         limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static HTTPS_ENDPOINT: Schema = Schema {
+        name: "HttpsEndpoint",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(2048),
+            pattern: Some("^((%[0-9A-Fa-f]{2}|[-()_.!~*';/?:@\\x26=+$,A-Za-z0-9])+)([).!';/?:,])?$"),
+            values: &[],
+        },
         sensitive: false,
     };
     pub static INCLUDE_DETAIL: Schema = Schema {
@@ -2201,6 +5490,218 @@ pub mod schema {
         limits: Limits { min: Some(1), max: None, pattern: None, values: &[] },
         sensitive: false,
     };
+    pub static LIST_API_DESTINATIONS_REQUEST: Schema = Schema {
+        name: "ListApiDestinationsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "NamePrefix",
+                    wire: "NamePrefix",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_NAME,
+                },
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NEXT_TOKEN,
+                },
+                Member {
+                    name: "Limit",
+                    wire: "Limit",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LIMIT_MAX100,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_API_DESTINATIONS_RESPONSE: Schema = Schema {
+        name: "ListApiDestinationsResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ApiDestinations",
+                    wire: "ApiDestinations",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_RESPONSE_LIST,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NEXT_TOKEN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_ARCHIVES_REQUEST: Schema = Schema {
+        name: "ListArchivesRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "NamePrefix",
+                    wire: "NamePrefix",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_NAME,
+                },
+                Member {
+                    name: "EventSourceArn",
+                    wire: "EventSourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &EVENT_BUS_ARN,
+                },
+                Member {
+                    name: "State",
+                    wire: "State",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_STATE,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NEXT_TOKEN,
+                },
+                Member {
+                    name: "Limit",
+                    wire: "Limit",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LIMIT_MAX100,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_ARCHIVES_RESPONSE: Schema = Schema {
+        name: "ListArchivesResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Archives",
+                    wire: "Archives",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_RESPONSE_LIST,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NEXT_TOKEN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_CONNECTIONS_REQUEST: Schema = Schema {
+        name: "ListConnectionsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "NamePrefix",
+                    wire: "NamePrefix",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_NAME,
+                },
+                Member {
+                    name: "ConnectionState",
+                    wire: "ConnectionState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_STATE,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NEXT_TOKEN,
+                },
+                Member {
+                    name: "Limit",
+                    wire: "Limit",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LIMIT_MAX100,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_CONNECTIONS_RESPONSE: Schema = Schema {
+        name: "ListConnectionsResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Connections",
+                    wire: "Connections",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_RESPONSE_LIST,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NEXT_TOKEN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static LIST_EVENT_BUSES_REQUEST: Schema = Schema {
         name: "ListEventBusesRequest",
         kind: Kind::Structure {
@@ -2246,6 +5747,82 @@ pub mod schema {
                     place: Place::Body,
                     required: false,
                     schema: &EVENT_BUS_LIST,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NEXT_TOKEN,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_REPLAYS_REQUEST: Schema = Schema {
+        name: "ListReplaysRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "NamePrefix",
+                    wire: "NamePrefix",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_NAME,
+                },
+                Member {
+                    name: "State",
+                    wire: "State",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_STATE,
+                },
+                Member {
+                    name: "EventSourceArn",
+                    wire: "EventSourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_ARN,
+                },
+                Member {
+                    name: "NextToken",
+                    wire: "NextToken",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NEXT_TOKEN,
+                },
+                Member {
+                    name: "Limit",
+                    wire: "Limit",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LIMIT_MAX100,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_REPLAYS_RESPONSE: Schema = Schema {
+        name: "ListReplaysResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Replays",
+                    wire: "Replays",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_LIST,
                 },
                 Member {
                     name: "NextToken",
@@ -2523,6 +6100,7 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static LONG: Schema = Schema { name: "Long", kind: Kind::Long, limits: Limits::NONE, sensitive: false };
     pub static MANAGED_BY: Schema = Schema {
         name: "ManagedBy",
         kind: Kind::String,
@@ -2567,6 +6145,12 @@ pub mod schema {
         name: "NextToken",
         kind: Kind::String,
         limits: Limits { min: Some(1), max: Some(2048), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static NON_PARTNER_EVENT_BUS_NAME: Schema = Schema {
+        name: "NonPartnerEventBusName",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(256), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[] },
         sensitive: false,
     };
     pub static NON_PARTNER_EVENT_BUS_NAME_OR_ARN: Schema = Schema {
@@ -2678,6 +6262,12 @@ pub mod schema {
         name: "PlacementStrategyType",
         kind: Kind::String,
         limits: Limits { min: None, max: None, pattern: None, values: &["random", "spread", "binpack"] },
+        sensitive: false,
+    };
+    pub static PRINCIPAL: Schema = Schema {
+        name: "Principal",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(12), pattern: Some("(\\d{12}|\\*)"), values: &[] },
         sensitive: false,
     };
     pub static PROPAGATE_TAGS: Schema = Schema {
@@ -2847,6 +6437,64 @@ pub mod schema {
     pub static PUT_EVENTS_RESULT_ENTRY_LIST: Schema = Schema {
         name: "PutEventsResultEntryList",
         kind: Kind::List { member: &PUT_EVENTS_RESULT_ENTRY, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUT_PERMISSION_REQUEST: Schema = Schema {
+        name: "PutPermissionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "EventBusName",
+                    wire: "EventBusName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NON_PARTNER_EVENT_BUS_NAME,
+                },
+                Member {
+                    name: "Action",
+                    wire: "Action",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ACTION,
+                },
+                Member {
+                    name: "Principal",
+                    wire: "Principal",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &PRINCIPAL,
+                },
+                Member {
+                    name: "StatementId",
+                    wire: "StatementId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STATEMENT_ID,
+                },
+                Member {
+                    name: "Condition",
+                    wire: "Condition",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONDITION,
+                },
+                Member {
+                    name: "Policy",
+                    wire: "Policy",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
         limits: Limits::NONE,
         sensitive: false,
     };
@@ -3069,6 +6717,17 @@ pub mod schema {
         },
         sensitive: false,
     };
+    pub static QUERY_STRING_VALUE_SENSITIVE: Schema = Schema {
+        name: "QueryStringValueSensitive",
+        kind: Kind::String,
+        limits: Limits {
+            min: None,
+            max: Some(512),
+            pattern: Some("[^\\x00-\\x09\\x0B\\x0C\\x0E-\\x1F\\x7F]+"),
+            values: &[],
+        },
+        sensitive: true,
+    };
     pub static REDSHIFT_DATA_PARAMETERS: Schema = Schema {
         name: "RedshiftDataParameters",
         kind: Kind::Structure {
@@ -3152,6 +6811,40 @@ pub mod schema {
         name: "ReferenceId",
         kind: Kind::String,
         limits: Limits { min: None, max: Some(1024), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static REMOVE_PERMISSION_REQUEST: Schema = Schema {
+        name: "RemovePermissionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StatementId",
+                    wire: "StatementId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STATEMENT_ID,
+                },
+                Member {
+                    name: "RemoveAllPermissions",
+                    wire: "RemoveAllPermissions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &BOOLEAN,
+                },
+                Member {
+                    name: "EventBusName",
+                    wire: "EventBusName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NON_PARTNER_EVENT_BUS_NAME,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
         sensitive: false,
     };
     pub static REMOVE_TARGETS_REQUEST: Schema = Schema {
@@ -3262,10 +6955,195 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static REPLAY: Schema = Schema {
+        name: "Replay",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ReplayName",
+                    wire: "ReplayName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_NAME,
+                },
+                Member {
+                    name: "EventSourceArn",
+                    wire: "EventSourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_ARN,
+                },
+                Member {
+                    name: "State",
+                    wire: "State",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_STATE,
+                },
+                Member {
+                    name: "StateReason",
+                    wire: "StateReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_STATE_REASON,
+                },
+                Member {
+                    name: "EventStartTime",
+                    wire: "EventStartTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "EventEndTime",
+                    wire: "EventEndTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "EventLastReplayedTime",
+                    wire: "EventLastReplayedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "ReplayStartTime",
+                    wire: "ReplayStartTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "ReplayEndTime",
+                    wire: "ReplayEndTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static REPLAY_ARN: Schema = Schema {
+        name: "ReplayArn",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(1600),
+            pattern: Some("^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/[\\.\\-_A-Za-z0-9]+$"),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static REPLAY_DESCRIPTION: Schema = Schema {
+        name: "ReplayDescription",
+        kind: Kind::String,
+        limits: Limits { min: None, max: Some(512), pattern: Some(".*"), values: &[] },
+        sensitive: false,
+    };
+    pub static REPLAY_DESTINATION: Schema = Schema {
+        name: "ReplayDestination",
+        kind: Kind::Structure {
+            members: &[
+                Member { name: "Arn", wire: "Arn", query_name: None, place: Place::Body, required: true, schema: &ARN },
+                Member {
+                    name: "FilterArns",
+                    wire: "FilterArns",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_DESTINATION_FILTERS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static REPLAY_DESTINATION_FILTERS: Schema = Schema {
+        name: "ReplayDestinationFilters",
+        kind: Kind::List { member: &ARN, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static REPLAY_LIST: Schema = Schema {
+        name: "ReplayList",
+        kind: Kind::List { member: &REPLAY, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static REPLAY_NAME: Schema = Schema {
+        name: "ReplayName",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(64), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[] },
+        sensitive: false,
+    };
+    pub static REPLAY_STATE: Schema = Schema {
+        name: "ReplayState",
+        kind: Kind::String,
+        limits: Limits {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &["STARTING", "RUNNING", "CANCELLING", "COMPLETED", "CANCELLED", "FAILED"],
+        },
+        sensitive: false,
+    };
+    pub static REPLAY_STATE_REASON: Schema = Schema {
+        name: "ReplayStateReason",
+        kind: Kind::String,
+        limits: Limits { min: None, max: Some(512), pattern: Some(".*"), values: &[] },
+        sensitive: false,
+    };
     pub static RESOURCE_ARN: Schema = Schema {
         name: "ResourceArn",
         kind: Kind::String,
         limits: Limits { min: Some(1), max: Some(1600), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static RESOURCE_ASSOCIATION_ARN: Schema = Schema {
+        name: "ResourceAssociationArn",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(17),
+            max: Some(2048),
+            pattern: Some(
+                "^arn:[a-z0-9\\\\-]+:vpc-lattice:[a-zA-Z0-9\\\\-]+:\\\\d{12}:servicenetworkresourceassociation/snra-[0-9a-z]{17}$",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static RESOURCE_CONFIGURATION_ARN: Schema = Schema {
+        name: "ResourceConfigurationArn",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(0),
+            max: Some(2048),
+            pattern: Some(
+                "^(?:^arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}$|^$)",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static RETENTION_DAYS: Schema = Schema {
+        name: "RetentionDays",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(0), max: None, pattern: None, values: &[] },
         sensitive: false,
     };
     pub static RETRY_POLICY: Schema = Schema {
@@ -3560,6 +7438,21 @@ pub mod schema {
         limits: Limits { min: None, max: Some(256), pattern: None, values: &[] },
         sensitive: false,
     };
+    pub static SECRETS_MANAGER_SECRET_ARN: Schema = Schema {
+        name: "SecretsManagerSecretArn",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(20),
+            max: Some(2048),
+            pattern: Some(
+                "^arn:aws([a-z]|\\-)*:secretsmanager:([a-z]|\\d|\\-)*:([0-9]{12})?:secret:[\\/_+=\\.@\\-A-Za-z0-9]+$",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static SENSITIVE_STRING: Schema =
+        Schema { name: "SensitiveString", kind: Kind::String, limits: Limits::NONE, sensitive: true };
     pub static SQL: Schema = Schema {
         name: "Sql",
         kind: Kind::String,
@@ -3586,6 +7479,112 @@ pub mod schema {
             payload: None,
         },
         limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static START_REPLAY_REQUEST: Schema = Schema {
+        name: "StartReplayRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ReplayName",
+                    wire: "ReplayName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &REPLAY_NAME,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_DESCRIPTION,
+                },
+                Member {
+                    name: "EventSourceArn",
+                    wire: "EventSourceArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ARCHIVE_ARN,
+                },
+                Member {
+                    name: "EventStartTime",
+                    wire: "EventStartTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "EventEndTime",
+                    wire: "EventEndTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "Destination",
+                    wire: "Destination",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &REPLAY_DESTINATION,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static START_REPLAY_RESPONSE: Schema = Schema {
+        name: "StartReplayResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ReplayArn",
+                    wire: "ReplayArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_ARN,
+                },
+                Member {
+                    name: "State",
+                    wire: "State",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_STATE,
+                },
+                Member {
+                    name: "StateReason",
+                    wire: "StateReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &REPLAY_STATE_REASON,
+                },
+                Member {
+                    name: "ReplayStartTime",
+                    wire: "ReplayStartTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static STATEMENT_ID: Schema = Schema {
+        name: "StatementId",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(64), pattern: Some("[a-zA-Z0-9-_]+"), values: &[] },
         sensitive: false,
     };
     pub static STATEMENT_NAME: Schema = Schema {
@@ -3968,6 +7967,584 @@ pub mod schema {
     pub static UNTAG_RESOURCE_RESPONSE: Schema = Schema {
         name: "UntagResourceResponse",
         kind: Kind::Structure { members: &[], payload: None },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_API_DESTINATION_REQUEST: Schema = Schema {
+        name: "UpdateApiDestinationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &API_DESTINATION_NAME,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_DESCRIPTION,
+                },
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "InvocationEndpoint",
+                    wire: "InvocationEndpoint",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &HTTPS_ENDPOINT,
+                },
+                Member {
+                    name: "HttpMethod",
+                    wire: "HttpMethod",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_HTTP_METHOD,
+                },
+                Member {
+                    name: "InvocationRateLimitPerSecond",
+                    wire: "InvocationRateLimitPerSecond",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_API_DESTINATION_RESPONSE: Schema = Schema {
+        name: "UpdateApiDestinationResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ApiDestinationArn",
+                    wire: "ApiDestinationArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_ARN,
+                },
+                Member {
+                    name: "ApiDestinationState",
+                    wire: "ApiDestinationState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &API_DESTINATION_STATE,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_ARCHIVE_REQUEST: Schema = Schema {
+        name: "UpdateArchiveRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ArchiveName",
+                    wire: "ArchiveName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ARCHIVE_NAME,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_DESCRIPTION,
+                },
+                Member {
+                    name: "EventPattern",
+                    wire: "EventPattern",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &EVENT_PATTERN,
+                },
+                Member {
+                    name: "RetentionDays",
+                    wire: "RetentionDays",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &RETENTION_DAYS,
+                },
+                Member {
+                    name: "KmsKeyIdentifier",
+                    wire: "KmsKeyIdentifier",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &KMS_KEY_IDENTIFIER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_ARCHIVE_RESPONSE: Schema = Schema {
+        name: "UpdateArchiveResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ArchiveArn",
+                    wire: "ArchiveArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_ARN,
+                },
+                Member {
+                    name: "State",
+                    wire: "State",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_STATE,
+                },
+                Member {
+                    name: "StateReason",
+                    wire: "StateReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARCHIVE_STATE_REASON,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS: Schema = Schema {
+        name: "UpdateConnectionApiKeyAuthRequestParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ApiKeyName",
+                    wire: "ApiKeyName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &AUTH_HEADER_PARAMETERS,
+                },
+                Member {
+                    name: "ApiKeyValue",
+                    wire: "ApiKeyValue",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &AUTH_HEADER_PARAMETERS_SENSITIVE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_CONNECTION_AUTH_REQUEST_PARAMETERS: Schema = Schema {
+        name: "UpdateConnectionAuthRequestParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "BasicAuthParameters",
+                    wire: "BasicAuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &UPDATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS,
+                },
+                Member {
+                    name: "OAuthParameters",
+                    wire: "OAuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &UPDATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS,
+                },
+                Member {
+                    name: "ApiKeyAuthParameters",
+                    wire: "ApiKeyAuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &UPDATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS,
+                },
+                Member {
+                    name: "InvocationHttpParameters",
+                    wire: "InvocationHttpParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_HTTP_PARAMETERS,
+                },
+                Member {
+                    name: "ConnectivityParameters",
+                    wire: "ConnectivityParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTIVITY_RESOURCE_PARAMETERS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS: Schema = Schema {
+        name: "UpdateConnectionBasicAuthRequestParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Username",
+                    wire: "Username",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &AUTH_HEADER_PARAMETERS,
+                },
+                Member {
+                    name: "Password",
+                    wire: "Password",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &AUTH_HEADER_PARAMETERS_SENSITIVE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS: Schema = Schema {
+        name: "UpdateConnectionOAuthClientRequestParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ClientID",
+                    wire: "ClientID",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &AUTH_HEADER_PARAMETERS,
+                },
+                Member {
+                    name: "ClientSecret",
+                    wire: "ClientSecret",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &AUTH_HEADER_PARAMETERS_SENSITIVE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS: Schema = Schema {
+        name: "UpdateConnectionOAuthRequestParameters",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ClientParameters",
+                    wire: "ClientParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &UPDATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS,
+                },
+                Member {
+                    name: "AuthorizationEndpoint",
+                    wire: "AuthorizationEndpoint",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &HTTPS_ENDPOINT,
+                },
+                Member {
+                    name: "HttpMethod",
+                    wire: "HttpMethod",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_O_AUTH_HTTP_METHOD,
+                },
+                Member {
+                    name: "OAuthHttpParameters",
+                    wire: "OAuthHttpParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_HTTP_PARAMETERS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_CONNECTION_REQUEST: Schema = Schema {
+        name: "UpdateConnectionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &CONNECTION_NAME,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_DESCRIPTION,
+                },
+                Member {
+                    name: "AuthorizationType",
+                    wire: "AuthorizationType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_AUTHORIZATION_TYPE,
+                },
+                Member {
+                    name: "AuthParameters",
+                    wire: "AuthParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &UPDATE_CONNECTION_AUTH_REQUEST_PARAMETERS,
+                },
+                Member {
+                    name: "InvocationConnectivityParameters",
+                    wire: "InvocationConnectivityParameters",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTIVITY_RESOURCE_PARAMETERS,
+                },
+                Member {
+                    name: "KmsKeyIdentifier",
+                    wire: "KmsKeyIdentifier",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &KMS_KEY_IDENTIFIER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_CONNECTION_RESPONSE: Schema = Schema {
+        name: "UpdateConnectionResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ConnectionArn",
+                    wire: "ConnectionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_ARN,
+                },
+                Member {
+                    name: "ConnectionState",
+                    wire: "ConnectionState",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CONNECTION_STATE,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastAuthorizedTime",
+                    wire: "LastAuthorizedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_EVENT_BUS_REQUEST: Schema = Schema {
+        name: "UpdateEventBusRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &EVENT_BUS_NAME,
+                },
+                Member {
+                    name: "KmsKeyIdentifier",
+                    wire: "KmsKeyIdentifier",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &KMS_KEY_IDENTIFIER,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &EVENT_BUS_DESCRIPTION,
+                },
+                Member {
+                    name: "DeadLetterConfig",
+                    wire: "DeadLetterConfig",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DEAD_LETTER_CONFIG,
+                },
+                Member {
+                    name: "LogConfig",
+                    wire: "LogConfig",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LOG_CONFIG,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_EVENT_BUS_RESPONSE: Schema = Schema {
+        name: "UpdateEventBusResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Arn",
+                    wire: "Arn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Name",
+                    wire: "Name",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &EVENT_BUS_NAME,
+                },
+                Member {
+                    name: "KmsKeyIdentifier",
+                    wire: "KmsKeyIdentifier",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &KMS_KEY_IDENTIFIER,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &EVENT_BUS_DESCRIPTION,
+                },
+                Member {
+                    name: "DeadLetterConfig",
+                    wire: "DeadLetterConfig",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DEAD_LETTER_CONFIG,
+                },
+                Member {
+                    name: "LogConfig",
+                    wire: "LogConfig",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LOG_CONFIG,
+                },
+            ],
+            payload: None,
+        },
         limits: Limits::NONE,
         sensitive: false,
     };

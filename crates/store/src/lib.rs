@@ -15,6 +15,7 @@ mod cipher;
 mod error;
 mod journal;
 mod queue;
+mod seal;
 mod store;
 mod vault;
 
@@ -24,6 +25,7 @@ pub use catalog::{Catalog, State};
 pub use cipher::MasterKey;
 pub use error::{OpenError, StoreError};
 pub use queue::{Message, Order, Queue, QueueCounts, Received, Sending};
+pub use seal::{Seal, SealError};
 pub use store::{Durability, Store, StoreOptions, Submitted, Writer};
 pub use vault::{KeyId, MasterKeys};
 pub use world::Timestamp;

@@ -2,7 +2,7 @@ use super::{no_user, over_quota, user_name};
 use crate::Identity;
 use crate::limits::KEYS_PER_USER;
 use crate::page::page;
-use crate::seal::Purpose;
+use crate::purpose;
 use crate::state::{AccessKey, Change, State};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,7 @@ pub(super) async fn create(
     let key = AccessKey {
         id: format!("AKIA{}", identity.world.base32_id(16)),
         user: user.clone(),
-        sealed: STANDARD.encode(identity.seal.seal(Purpose::Secret, secret.as_bytes())),
+        sealed: STANDARD.encode(identity.seal.seal(purpose::SECRET, secret.as_bytes())),
         active: true,
         created: call.at,
     };

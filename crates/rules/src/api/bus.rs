@@ -3,12 +3,14 @@
 use super::page::page;
 use super::tags;
 use crate::Rules;
-use crate::error::{invalid, no_bus, not_served, too_many};
+use crate::error::{invalid, no_bus, not_an_arn, not_served, too_many};
 use crate::limits::BUSES;
 use crate::state::{Bus, Change, DEFAULT_BUS};
+use names::Arn;
 use shapes::events::{
-    CreateEventBusRequest, CreateEventBusResponse, DeleteEventBusRequest, DescribeEventBusRequest,
-    DescribeEventBusResponse, EventBus, Level, ListEventBusesRequest, ListEventBusesResponse, errors,
+    CreateEventBusRequest, CreateEventBusResponse, DeadLetterConfig, DeleteEventBusRequest, DescribeEventBusRequest,
+    DescribeEventBusResponse, EventBus, Level, ListEventBusesRequest, ListEventBusesResponse, LogConfig,
+    UpdateEventBusRequest, UpdateEventBusResponse, errors,
 };
 use std::sync::Arc;
 use wire::{ApiError, Call, Nothing};
@@ -20,18 +22,11 @@ pub(super) async fn create_event_bus(
     input: CreateEventBusRequest,
 ) -> Result<CreateEventBusResponse, ApiError> {
     let CreateEventBusRequest { name, description, .. } = &input;
-    let unserved = [
-        (input.event_source_name.is_some(), "partner event sources"),
-        (input.kms_key_identifier.is_some(), "KmsKeyIdentifier of CreateEventBus"),
-        (input.dead_letter_config.is_some(), "DeadLetterConfig of CreateEventBus"),
-        (
-            input.log_config.as_ref().is_some_and(|log| log.level.is_some_and(|level| level != Level::Off)),
-            "LogConfig of CreateEventBus",
-        ),
-    ];
-    if let Some((_, what)) = unserved.iter().find(|(given, _)| *given) {
-        return Err(not_served(what));
+    if input.event_source_name.is_some() {
+        return Err(not_served("partner event sources"));
     }
+    unserved(input.kms_key_identifier.as_deref(), input.log_config.as_ref())?;
+    let dead_letter = dead_letter(&rules, input.dead_letter_config.as_ref())?;
     // A slash is for the buses of partners.
     if name.contains('/') {
         return Err(invalid(format!(
@@ -43,6 +38,7 @@ pub(super) async fn create_event_bus(
         at: rules.world.now(),
         description: description.clone(),
         tags: tags::given(input.tags.as_deref().unwrap_or_default())?,
+        dead_letter,
     };
     rules
         .change(|state| {
@@ -60,9 +56,70 @@ pub(super) async fn create_event_bus(
     Ok(CreateEventBusResponse {
         event_bus_arn: Some(arn(&rules, name)),
         description: input.description,
+        dead_letter_config: input.dead_letter_config,
         log_config: input.log_config,
         ..Default::default()
     })
+}
+
+/// What a bus may have at AWS and has not here.
+fn unserved(key: Option<&str>, log: Option<&LogConfig>) -> Result<(), ApiError> {
+    if key.is_some_and(|key| !key.is_empty()) {
+        return Err(not_served("KmsKeyIdentifier of event buses"));
+    }
+    if log.is_some_and(|log| log.level.is_some_and(|level| level != Level::Off)) {
+        return Err(not_served("LogConfig of event buses other than OFF"));
+    }
+    Ok(())
+}
+
+/// The dead-letter queue of a call, where it is one we can send to.
+fn dead_letter(rules: &Rules, config: Option<&DeadLetterConfig>) -> Result<Option<Arn>, ApiError> {
+    let Some(text) = config.and_then(|config| config.arn.as_deref()) else { return Ok(None) };
+    let arn: Arn = text.parse().map_err(|_| not_an_arn(text))?;
+    if arn.service() != "sqs" || arn.resource().ends_with(".fifo") {
+        return Err(invalid(
+            "Parameter DeadLetterConfig is not valid. Reason: it must be the ARN of a standard SQS queue.",
+        ));
+    }
+    if !rules.delivery.knows(&arn) || !rules.is_home(&arn) {
+        return Err(not_served(&format!("dead-letter queues such as {arn}")));
+    }
+    Ok(Some(arn))
+}
+
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_UpdateEventBus.html>
+///
+/// What the call does not say stays, except a dead-letter queue that is said to be none.
+pub(super) async fn update_event_bus(
+    rules: Arc<Rules>,
+    _call: Arc<Call>,
+    input: UpdateEventBusRequest,
+) -> Result<UpdateEventBusResponse, ApiError> {
+    let name = rules.bus_of(input.name.as_deref())?.to_owned();
+    unserved(input.kms_key_identifier.as_deref(), input.log_config.as_ref())?;
+    let given = dead_letter(&rules, input.dead_letter_config.as_ref())?;
+    let (at, arn) = (rules.world.now(), arn(&rules, &name));
+    rules
+        .change(|state| {
+            let known = state.buses.get(&name).ok_or_else(|| no_bus(&name))?;
+            let dead_letter = if input.dead_letter_config.is_some() { given } else { known.dead_letter.clone() };
+            let description = input.description.or_else(|| known.description.clone());
+            let answer = UpdateEventBusResponse {
+                arn: Some(arn),
+                name: Some(name.clone()),
+                description: description.clone(),
+                dead_letter_config: shown_dead_letter(dead_letter.as_ref()),
+                log_config: input.log_config,
+                ..Default::default()
+            };
+            Ok((vec![Change::BusSet { name, at, description, dead_letter }], answer))
+        })
+        .await
+}
+
+fn shown_dead_letter(arn: Option<&Arn>) -> Option<DeadLetterConfig> {
+    arn.map(|arn| DeadLetterConfig { arn: Some(arn.to_string()) })
 }
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteEventBus.html>
@@ -99,6 +156,8 @@ pub(super) async fn describe_event_bus(
             name: Some(name.to_owned()),
             arn: Some(arn(&rules, name)),
             description: bus.description.clone(),
+            policy: bus.policy.clone(),
+            dead_letter_config: shown_dead_letter(bus.dead_letter.as_ref()),
             creation_time: Some(bus.created),
             last_modified_time: Some(bus.modified),
             ..Default::default()
@@ -118,6 +177,7 @@ pub(super) async fn list_event_buses(
             name: Some(name.to_owned()),
             arn: Some(arn(&rules, name)),
             description: bus.description.clone(),
+            policy: bus.policy.clone(),
             creation_time: Some(bus.created),
             last_modified_time: Some(bus.modified),
             ..Default::default()

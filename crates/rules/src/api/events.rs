@@ -5,6 +5,7 @@ use crate::Rules;
 use crate::entry::{self, EntryError};
 use crate::error::{invalid, not_served};
 use crate::limits::ENTRIES_BYTES;
+use crate::policy::{Ask, PUT_EVENTS, Who};
 use crate::route::Incoming;
 use crate::table::Table;
 use bytes::Bytes;
@@ -67,13 +68,43 @@ fn accept(
     let body = Bytes::from(entry::event(&rules.home, entry, &id, now)?);
     let bus = entry.event_bus_name.as_deref().filter(|name| !name.is_empty());
     let bus = rules.bus_named(bus).ok_or_else(|| EntryError::ForeignBus(bus.unwrap_or_default().to_owned()))?;
+    admit(rules, table, call, bus, entry)?;
     let trace = entry.trace_header.as_deref().and_then(TraceContext::from_header).or_else(|| call.trace.clone());
-    let incoming = Incoming { id, body, ingested: now, now, read_only: false, forwarded: false, trace };
+    let incoming = Incoming { id, body, ingested: now, now, read_only: false, forwarded: false, only: None, trace };
     rules.route(table, bus, &incoming, envelopes).map_err(|error| {
         tracing::debug!(%error, "an entry's detail cannot be read");
         EntryError::Detail
     })?;
     Ok(incoming.id)
+}
+
+/// Whether the bus's policy lets the caller in. Where there is none, whoever the account lets call may.
+fn admit(
+    rules: &Rules,
+    table: &Table,
+    call: &Call,
+    bus: &str,
+    entry: &PutEventsRequestEntry,
+) -> Result<(), EntryError> {
+    let Some(bus) = table.bus(bus) else { return Ok(()) };
+    let owner = rules.home.account.as_str();
+    let account = call.caller.account.as_str();
+    let context = [
+        ("events:source", entry.source.as_deref().unwrap_or_default()),
+        ("events:detail-type", entry.detail_type.as_deref().unwrap_or_default()),
+        ("aws:principalaccount", account),
+        ("aws:principalarn", call.caller.arn.as_str()),
+    ];
+    let who = Who::Caller { account, arn: &call.caller.arn };
+    let ask = Ask { who, owner, bus: bus.arn.as_str(), context: &context };
+    let fine = bus.policy.as_ref().map_or(ask.is_at_home(), |policy| policy.admits(&ask));
+    if fine {
+        return Ok(());
+    }
+    Err(EntryError::Denied(format!(
+        "User: {} is not authorized to perform: {PUT_EVENTS} on resource: {}",
+        call.caller.arn, bus.arn
+    )))
 }
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_TestEventPattern.html>

@@ -3,7 +3,7 @@
 use super::page::page;
 use super::tags;
 use crate::Rules;
-use crate::error::{invalid, no_bus, no_rule, too_many};
+use crate::error::{invalid, managed, no_bus, no_rule, too_many};
 use crate::limits::RULES;
 use crate::schedule::Schedule;
 use crate::state::{Change, DEFAULT_BUS, Definition, Rule, Status};
@@ -36,17 +36,31 @@ pub(super) async fn put_rule(
         definition,
         created_by: rules.home.account.as_str().to_owned(),
         tags,
+        managed_by: None,
     };
     rules
         .change(|state| {
             let known = state.buses.get(&bus).ok_or_else(|| no_bus(&bus))?;
-            if !known.rules.contains_key(&rule) && known.rules.len() >= RULES {
-                return Err(too_many());
+            match known.rules.get(&rule) {
+                Some(known) => free(&rule, known, false)?,
+                // Those that services manage do not count.
+                None if known.rules.values().filter(|rule| rule.managed_by.is_none()).count() >= RULES => {
+                    return Err(too_many());
+                }
+                None => {}
             }
             Ok((vec![put], ()))
         })
         .await?;
     Ok(PutRuleResponse { rule_arn: Some(rule_arn(&rules.home, &bus, &rule).to_string()) })
+}
+
+/// Whether a caller may change a rule: one that a service manages only by force.
+pub(super) fn free(name: &str, rule: &Rule, force: bool) -> Result<(), ApiError> {
+    match &rule.managed_by {
+        Some(by) if !force => Err(managed(name, by)),
+        _ => Ok(()),
+    }
 }
 
 /// What a rule is to be, where that is possible.
@@ -81,16 +95,20 @@ pub(super) fn compile(pattern: &str) -> Result<Pattern, ApiError> {
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html>
 ///
-/// Deleting what is not there succeeds. `Force` is for rules that AWS services manage, of which there are none.
+/// Deleting what is not there succeeds. `Force` is for rules that services manage.
 pub(super) async fn delete_rule(
     rules: Arc<Rules>,
     _call: Arc<Call>,
     input: DeleteRuleRequest,
 ) -> Result<Nothing, ApiError> {
     let (bus, rule) = (rules.bus_of(input.event_bus_name.as_deref())?.to_owned(), input.name);
+    let force = input.force == Some(true);
     rules
         .change(|state| match state.rule(&bus, &rule) {
             None => Ok((vec![], Nothing {})),
+            Some(known) if !force && known.managed_by.is_some() => {
+                free(&rule, known, force).map(|()| (vec![], Nothing {}))
+            }
             Some(known) if !known.targets.is_empty() => Err(invalid("Rule can't be deleted since it has targets.")),
             Some(_) => Ok((vec![Change::RuleDeleted { bus, rule }], Nothing {})),
         })
@@ -121,6 +139,7 @@ async fn set(rules: &Rules, bus: Option<&str>, rule: String, status: Status) -> 
     rules
         .change(|state| match state.rule(&bus, &rule) {
             None => Err(no_rule(&bus, &rule)),
+            Some(known) if known.managed_by.is_some() => free(&rule, known, false).map(|()| (vec![], Nothing {})),
             Some(known) if known.definition.status == status => Ok((vec![], Nothing {})),
             Some(_) => Ok((vec![Change::RuleSet { bus, rule, at, status }], Nothing {})),
         })
@@ -195,7 +214,7 @@ fn shown(rules: &Rules, bus: &str, name: &str, rule: &Rule) -> shapes::events::R
         description,
         schedule_expression: schedule,
         role_arn: role,
-        managed_by: None,
+        managed_by: rule.managed_by.clone(),
         event_bus_name: Some(bus.to_owned()),
     }
 }

@@ -1,11 +1,12 @@
 //! Targets of rules.
 
 use super::page::page;
+use super::rule::free;
 use crate::Rules;
 use crate::error::{invalid, no_rule, not_an_arn, too_many};
 use crate::limits::TARGETS;
 use crate::route::is_bus;
-use crate::state::{Change, Retry, Target, Transformer};
+use crate::state::{Change, HttpParameters, Retry, Target, Transformer};
 use crate::table::{CompileError, LiveTarget};
 use names::Arn;
 use shapes::events as e;
@@ -51,6 +52,7 @@ pub(super) async fn put_targets(
     rules
         .change(|state| {
             let known = state.rule(&bus, &rule).ok_or_else(|| no_rule(&bus, &rule))?;
+            free(&rule, known, false)?;
             if known.targets.len() + targets.keys().filter(|id| !known.targets.contains_key(*id)).count() > TARGETS {
                 return Err(too_many());
             }
@@ -85,7 +87,6 @@ fn unserved_block(target: &e::Target) -> Option<&'static str> {
         (target.run_command_parameters.is_some(), "RunCommandParameters"),
         (target.ecs_parameters.is_some(), "EcsParameters"),
         (target.batch_parameters.is_some(), "BatchParameters"),
-        (target.http_parameters.is_some(), "HttpParameters"),
         (target.redshift_data_parameters.is_some(), "RedshiftDataParameters"),
         (target.sage_maker_pipeline_parameters.is_some(), "SageMakerPipelineParameters"),
         (target.app_sync_parameters.is_some(), "AppSyncParameters"),
@@ -106,6 +107,11 @@ fn keep(target: e::Target, arn: Arn) -> Result<Target, Unfit> {
             .map(|given| Transformer { paths: given.input_paths_map, template: given.input_template }),
         partition_key_path: target.kinesis_parameters.map(|given| given.partition_key_path),
         message_group: target.sqs_parameters.and_then(|given| given.message_group_id),
+        http: target.http_parameters.map(|given| HttpParameters {
+            path: given.path_parameter_values,
+            headers: given.header_parameters,
+            query: given.query_string_parameters,
+        }),
         retry: target.retry_policy.map(|given| Retry {
             attempts: count(given.maximum_retry_attempts),
             age_s: count(given.maximum_event_age_in_seconds),
@@ -124,6 +130,10 @@ fn check(rules: &Rules, id: &str, target: &Target) -> Result<(), Unfit> {
     }
     if target.partition_key_path.is_some() && service != "kinesis" {
         return malformed(format!("Parameter(s) KinesisParameters not valid for target: {id}."));
+    }
+    let to_http = target.arn.service() == "events" && target.arn.resource().starts_with("api-destination/");
+    if target.http.is_some() && !to_http {
+        return malformed(format!("Parameter(s) HttpParameters not valid for target: {id}."));
     }
     if target.message_group.is_some() && service != "sqs" {
         return malformed(format!("Parameter(s) SqsParameters not valid for target: {id}."));
@@ -157,9 +167,11 @@ pub(super) async fn remove_targets(
     input: RemoveTargetsRequest,
 ) -> Result<RemoveTargetsResponse, ApiError> {
     let (bus, rule) = (rules.bus_of(input.event_bus_name.as_deref())?.to_owned(), input.rule);
+    let force = input.force == Some(true);
     let failed = rules
         .change(|state| {
             let known = state.rule(&bus, &rule).ok_or_else(|| no_rule(&bus, &rule))?;
+            free(&rule, known, force)?;
             let (ids, absent): (Vec<_>, Vec<_>) = input.ids.into_iter().partition(|id| known.targets.contains_key(id));
             let failed: Vec<_> = absent
                 .into_iter()
@@ -193,8 +205,18 @@ pub(super) async fn list_targets_by_rule(
 
 fn shown(id: &str, target: &Target) -> e::Target {
     let count = |value: Option<u32>| value.and_then(|value| i32::try_from(value).ok());
-    let Target { arn, role, input, input_path, transformer, partition_key_path, message_group, retry, dead_letter } =
-        target.clone();
+    let Target {
+        arn,
+        role,
+        input,
+        input_path,
+        transformer,
+        partition_key_path,
+        message_group,
+        retry,
+        dead_letter,
+        http,
+    } = target.clone();
     e::Target {
         id: id.to_owned(),
         arn: arn.to_string(),
@@ -205,6 +227,11 @@ fn shown(id: &str, target: &Target) -> e::Target {
             .map(|kept| e::InputTransformer { input_paths_map: kept.paths, input_template: kept.template }),
         kinesis_parameters: partition_key_path.map(|path| e::KinesisParameters { partition_key_path: path }),
         sqs_parameters: message_group.map(|group| e::SqsParameters { message_group_id: Some(group) }),
+        http_parameters: http.map(|kept| e::HttpParameters {
+            path_parameter_values: kept.path,
+            header_parameters: kept.headers,
+            query_string_parameters: kept.query,
+        }),
         retry_policy: retry.map(|kept| e::RetryPolicy {
             maximum_retry_attempts: count(kept.attempts),
             maximum_event_age_in_seconds: count(kept.age_s),

@@ -42,6 +42,14 @@ impl Schedule {
         Cron::parse(fields).map(|cron| Schedule(Kind::Cron(cron))).ok_or(ScheduleError)
     }
 
+    /// How often it is due, for a rate.
+    pub fn period(&self) -> Option<Duration> {
+        match &self.0 {
+            Kind::Rate(period) => Some(*period),
+            Kind::Cron(_) => None,
+        }
+    }
+
     /// The first time due strictly after `instant`, which for a rate is when it was due last (or was created).
     /// `None` if it is never due again.
     pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {

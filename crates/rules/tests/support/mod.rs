@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use delivery::{Delivery, Envelope, Target, Verdict};
 use names::{Arn, Caller, CallerKind, Home};
-use rules::Rules;
+use rules::{Rules, Scheduler};
 use serde_json::{Value, json};
 use std::future::Future;
 use std::net::IpAddr;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use store::{Durability, Store, StoreOptions, Writer};
 use wire::{ApiError, Call, Protocol, Request};
 use world::disk::SimDisk;
+use world::net::SimNet;
 use world::{BoxFuture, World};
 
 pub(crate) const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
@@ -38,6 +39,9 @@ pub(crate) struct House {
     pub(crate) world: World,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) rules: Arc<Rules>,
+    pub(crate) scheduler: Arc<Scheduler>,
+    /// Where API destinations send.
+    pub(crate) net: Arc<SimNet>,
     taken: Arc<Taken>,
 }
 
@@ -60,39 +64,33 @@ pub(crate) fn life<T, F: Future<Output = T>>(disk: &Arc<SimDisk>, seed: u64, liv
 
 impl House {
     /// Nothing moves before `start`.
-    pub(crate) async fn open(world: World) -> House {
+    pub(crate) async fn open(mut world: World) -> House {
+        let net = Arc::new(SimNet::default());
+        world.net = net.clone();
         let options = StoreOptions { segment_bytes: 1 << 20, durability: Durability::Fsync, writer: Writer::Inline };
         let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
         let delivery = Delivery::open(&world, &store).await.unwrap();
-        let rules = Rules::open(world.clone(), Home::default(), store, delivery.clone()).await.unwrap();
+        let scheduler = Scheduler::open(world.clone(), Home::default(), &store, delivery.clone()).await.unwrap();
+        let rules =
+            Rules::open(world.clone(), Home::default(), store, delivery.clone(), Path::new("/data")).await.unwrap();
         let taken = Arc::new(Taken::default());
         for (service, prefix) in [("sqs", ""), ("kinesis", "stream/"), ("sns", ""), ("lambda", "function:")] {
             delivery.register(service, prefix, taken.clone());
         }
-        delivery.register("events", "event-bus/", rules.target());
-        House { world, delivery, rules, taken }
+        for (service, prefix, target) in rules.targets() {
+            delivery.register(service, prefix, target);
+        }
+        House { world, delivery, rules, scheduler, net, taken }
     }
 
     pub(crate) fn start(&self) {
         self.delivery.start();
         self.rules.start();
+        self.scheduler.start();
     }
 
     pub(crate) async fn ask(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
-        let service = self.rules.service();
-        let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
-        let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
-        let body = input.to_string().into();
-        let request = Request { protocol: Protocol::AwsJson11, head: Arc::new(head), body, observed: true };
-        let answer = handler
-            .handle(self.call(operation), request)
-            .await
-            .result?
-            .into_body()
-            .whole()
-            .cloned()
-            .unwrap_or_default();
-        Ok(if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).unwrap() })
+        self.ask_of(&self.rules.service(), operation, input).await
     }
 
     /// Asks for what must succeed.
@@ -106,8 +104,22 @@ impl House {
         (error.model.name, error.message)
     }
 
-    fn call(&self, operation: &str) -> Arc<Call> {
-        let service = &shapes::events::SERVICE;
+    /// Asks the scheduler, with all members in the body whatever the wire does with them.
+    pub(crate) async fn plan(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
+        self.ask_of(&self.scheduler.service(), operation, input).await
+    }
+
+    async fn ask_of(&self, service: &wire::Service, operation: &str, input: Value) -> Result<Value, ApiError> {
+        let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
+        let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
+        let body = input.to_string().into();
+        let request = Request { protocol: Protocol::AwsJson11, head: Arc::new(head), body, observed: true };
+        let answer = handler.handle(self.call(service.model(), operation), request).await.result?.into_body();
+        let answer = answer.whole().cloned().unwrap_or_default();
+        Ok(if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).unwrap() })
+    }
+
+    fn call(&self, service: &'static wire::ServiceModel, operation: &str) -> Arc<Call> {
         let home = Home::default();
         Arc::new(Call {
             service,
@@ -154,12 +166,20 @@ impl House {
 
     /// Pushes a whole event to the default bus, as the house's own services do.
     pub(crate) async fn push(&self, id: &str, event: Value, read_only: bool) -> Verdict {
+        self.push_bytes(id, event.to_string(), read_only).await
+    }
+
+    pub(crate) async fn push_text(&self, id: &str, text: &str) -> Verdict {
+        self.push_bytes(id, text.to_owned(), false).await
+    }
+
+    async fn push_bytes(&self, id: &str, body: String, read_only: bool) -> Verdict {
         let bus: Arn = "arn:aws:events:us-east-1:000000000000:event-bus/default".parse().unwrap();
         let read_only = read_only.then(|| (delivery::attribute::READ_ONLY.to_owned(), "true".to_owned()));
         let envelope = Envelope {
             id: id.into(),
             to: bus,
-            body: event.to_string().into(),
+            body: body.into(),
             attributes: read_only.into_iter().collect(),
             from: None,
             principal: "cloudtrail.amazonaws.com".into(),
