@@ -4,6 +4,7 @@
 //! absolute numbers mean nothing on a shared machine.
 
 mod discard;
+mod events;
 mod http;
 mod journal;
 mod matching;
@@ -54,6 +55,8 @@ enum What {
     Pipeline,
     /// Events a second against thousands of rules, beside another matcher
     Matching,
+    /// PutEvents to a stream through a hundred rules
+    Events,
     /// Send, receive and delete in batches of ten
     Queues,
     /// What ten million messages in a queue cost in memory
@@ -105,6 +108,9 @@ fn main() -> Result<()> {
         }
         if bench.what == What::Size {
             scale::size(&bench.headwater, &bench.dir, bench.records).await?;
+        }
+        if wants(What::Events) {
+            events::run(&bench.headwater, &bench.dir, time).await?;
         }
         if wants(What::Queues) {
             queues::run(&bench.headwater, &bench.dir, time).await?;

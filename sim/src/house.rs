@@ -11,6 +11,7 @@ use store::{MasterKey, MasterKeys, Store, StoreOptions, Writer};
 use wire::{Call, Protocol, Request, Service};
 use world::World;
 use world::disk::SimDisk;
+use world::net::SimNet;
 
 /// One life of a simulated server: streams, queues, rules and delivery on one store.
 pub struct House {
@@ -18,6 +19,8 @@ pub struct House {
     pub world: World,
     /// The store.
     pub store: Store,
+    /// Who answers what the house sends out.
+    pub net: Arc<SimNet>,
     /// The streams.
     pub streams: Arc<streams::Streams>,
     services: BTreeMap<&'static str, Service>,
@@ -32,6 +35,8 @@ impl House {
     pub async fn open(disk: Arc<SimDisk>, seed: u64, flaky: Arc<Flaky>) -> Result<House> {
         let (mut world, _) = World::simulated(seed);
         world.disk = disk;
+        let net = Arc::new(SimNet::default());
+        world.net = net.clone();
         let home = Home::default();
         let options = StoreOptions { segment_bytes: SEGMENT, writer: Writer::Inline, ..StoreOptions::default() };
         let masters = MasterKeys { current: MasterKey::new(&[5; 32]), previous: None };
@@ -54,7 +59,7 @@ impl House {
         rules.start();
         let all = [streams.service(), queues.service(), rules.service()];
         let services = all.into_iter().map(|s| (s.model().name, s)).collect();
-        Ok(House { world, store, streams, services, home })
+        Ok(House { world, store, net, streams, services, home })
     }
 
     /// Asks an operation of a JSON service, as its root.

@@ -284,6 +284,8 @@ async fn carry_once(
     if received > 1 {
         lane.signals.retries.record(1);
         envelope.attributes.insert(attribute::TRY.to_owned(), lane.number(id, received).to_string());
+    } else {
+        lane.signals.start_ms.record(delivery.world.now().since(envelope.created).as_millis() as u64);
     }
     let verdict = attempt(&delivery.world, &delivery.targets, &envelope).await;
     envelope.attributes.remove(attribute::TRY);

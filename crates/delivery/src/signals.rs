@@ -15,6 +15,7 @@ signal!(FAILED_INVOCATIONS, "FailedInvocations", Count);
 signal!(RETRY_INVOCATION_ATTEMPTS, "RetryInvocationAttempts", Count);
 signal!(INVOCATIONS_SENT_TO_DLQ, "InvocationsSentToDlq", Count);
 signal!(INVOCATIONS_KEPT, "InvocationsKept", Count);
+signal!(INGESTION_TO_START, "IngestionToInvocationStartLatency", Milliseconds);
 signal!(INGESTION_TO_ACCEPTED, "IngestionToAccepted", Milliseconds);
 
 /// Dead letters that were dropped because too many were kept.
@@ -33,6 +34,8 @@ pub(crate) struct LaneSignals {
     pub(crate) to_dead_letter: Arc<Series>,
     /// Envelopes kept because they had none, or were dead letters themselves.
     pub(crate) kept: Arc<Series>,
+    /// From the making of an envelope to its first try.
+    pub(crate) start_ms: Arc<Series>,
     /// From the making of an envelope to its acceptance.
     pub(crate) latency_ms: Arc<Series>,
 }
@@ -46,6 +49,7 @@ impl LaneSignals {
             retries: series(&RETRY_INVOCATION_ATTEMPTS),
             to_dead_letter: series(&INVOCATIONS_SENT_TO_DLQ),
             kept: series(&INVOCATIONS_KEPT),
+            start_ms: series(&INGESTION_TO_START),
             latency_ms: series(&INGESTION_TO_ACCEPTED),
         }
     }

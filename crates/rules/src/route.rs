@@ -80,7 +80,6 @@ fn trigger_opened(rule: &LiveRule, opened: &Opened<'_>, out: &mut Vec<Envelope>)
             continue;
         }
         out.push(envelope(rule, target, opened)?);
-        rule.series.invocations.record(1);
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 use crate::destinations::{DestinationTarget, Destinations, OpenError};
-use crate::route::{Incoming, RouteError, route};
+use crate::route::{Incoming, PRINCIPAL, RouteError, route};
+use crate::signals::PutSeries;
 use crate::state::{Change, DEFAULT_BUS, State, Tags};
 use crate::table::Table;
 use crate::{api, archive, error, target, tasks};
-use delivery::{Delivery, Envelope};
+use delivery::{Delivery, Envelope, Settled};
 use names::{Arn, Home};
 use serde::Serialize;
 use shapes::events::RuleState;
@@ -22,6 +23,7 @@ pub struct Rules {
     pub(crate) catalog: Arc<Catalog<State>>,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) destinations: Arc<Destinations>,
+    pub(crate) puts: PutSeries,
     /// Rung when a schedule may have changed.
     pub(crate) rescheduled: Notify,
     /// The newest revision that anyone has looked at.
@@ -50,9 +52,9 @@ pub struct RuleStatus {
     pub matched: u64,
     /// Times it ran, by event or by schedule.
     pub triggered: u64,
-    /// What went to delivery.
+    /// Invocations of its targets that ended, well or not.
     pub invocations: u64,
-    /// What could not even go there.
+    /// Those that were given up.
     pub failed: u64,
 }
 
@@ -78,7 +80,26 @@ impl Rules {
             .await?;
         let destinations = Destinations::open(world.clone(), &store, dir).await?;
         let (rescheduled, table) = (Notify::new(), RwLock::default());
-        Ok(Arc::new(Rules { world, home, store, catalog, delivery, destinations, rescheduled, table }))
+        let puts = PutSeries::new(&world.meter);
+        let rules = Rules { world, home, store, catalog, delivery, destinations, puts, rescheduled, table };
+        let rules = Arc::new(rules);
+        rules.listen();
+        Ok(rules)
+    }
+
+    /// Hears what became of what its rules sent.
+    fn listen(self: &Arc<Self>) {
+        let me = Arc::downgrade(self);
+        let listener = move |envelope: &Envelope, settled: &Settled<'_>| {
+            let Some((rules, from)) = me.upgrade().zip(envelope.from.as_ref()) else { return };
+            let Some(path) = from.resource_after("rule/") else { return };
+            let (bus, rule) = path.rsplit_once('/').unwrap_or((DEFAULT_BUS, path));
+            // Of a rule that is gone nothing is counted.
+            if let Some(rule) = rules.table().bus(bus).and_then(|bus| bus.rule(rule)) {
+                rule.series.settled(envelope, settled, rules.world.now());
+            }
+        };
+        self.delivery.listen(PRINCIPAL, Arc::new(listener));
     }
 
     /// The asked door: the table of handlers.

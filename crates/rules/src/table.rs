@@ -148,7 +148,8 @@ impl LiveBus {
         self.rules.push(Arc::new(rule));
     }
 
-    fn rule(&self, name: &str) -> Option<&Arc<LiveRule>> {
+    /// A rule by name.
+    pub(crate) fn rule(&self, name: &str) -> Option<&Arc<LiveRule>> {
         let place = self.rules.binary_search_by(|rule| (*rule.name).cmp(name)).ok()?;
         Some(&self.rules[place])
     }

@@ -73,7 +73,7 @@ async fn an_event_becomes_a_request() {
     send_to(&house, &made, more, json!({"HttpParameters": http, "InputPath": "$.detail"})).await;
     house.put("shop", r#"{"id":"a b"}"#).await;
     assert!(house.taken().await.is_empty());
-    let seen = seen.lock().unwrap();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
     assert_eq!(seen.len(), 1);
     assert_eq!(
         (seen[0].method().as_str(), seen[0].uri().to_string().as_str()),

@@ -215,6 +215,7 @@ fn what_was_due_while_the_house_was_down_fires_once() {
     let disk = Arc::new(SimDisk::new(9));
     life(&disk, 1, |house| async move {
         house.start();
+        house.wait(Duration::from_secs(1)).await;
         done(&house, "CreateSchedule", schedule("cron", "cron(0/5 * * * ? *)", json!({}))).await;
         done(&house, "CreateSchedule", schedule("once", "at(2026-01-01T00:20:00)", json!({}))).await;
         house.wait(6 * MINUTE).await;

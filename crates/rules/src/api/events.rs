@@ -29,10 +29,31 @@ pub(super) async fn put_events(
     call: Arc<Call>,
     input: PutEventsRequest,
 ) -> Result<PutEventsResponse, ApiError> {
+    let (begun, size) = (rules.world.clock.monotonic(), input.entries.iter().map(entry::counted).sum::<usize>());
+    let answer = put(&rules, &call, &input, size).await;
+    let puts = &rules.puts;
+    puts.calls.record(1);
+    puts.bytes.record(size as u64);
+    puts.latency_ms.record(rules.world.clock.monotonic().saturating_sub(begun).as_millis() as u64);
+    match &answer {
+        Ok(answer) => {
+            puts.done.record(1);
+            puts.entries.record(input.entries.len() as u64);
+            match answer.failed_entry_count {
+                Some(failed) if failed > 0 => puts.entries_failed.record(failed as u64),
+                _ => {}
+            }
+        }
+        Err(_) => puts.failed.record(1),
+    }
+    answer
+}
+
+async fn put(rules: &Rules, call: &Call, input: &PutEventsRequest, size: usize) -> Result<PutEventsResponse, ApiError> {
     if input.endpoint_id.is_some() {
         return Err(not_served("EndpointId of PutEvents"));
     }
-    if input.entries.iter().map(entry::counted).sum::<usize>() > ENTRIES_BYTES {
+    if size > ENTRIES_BYTES {
         return Err(invalid("Total size of the entries in the request is over the limit."));
     }
     let table = rules.table();
@@ -40,7 +61,7 @@ pub(super) async fn put_events(
     let mut results = Vec::with_capacity(input.entries.len());
     let mut failed = 0;
     for entry in &input.entries {
-        results.push(match accept(&rules, &table, &call, entry, &mut envelopes) {
+        results.push(match accept(rules, &table, call, entry, &mut envelopes) {
             Ok(id) => PutEventsResultEntry { event_id: Some(id), ..Default::default() },
             Err(error) => {
                 failed += 1;

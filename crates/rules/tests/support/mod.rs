@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use delivery::{Delivery, Envelope, Target, Verdict};
 use names::{Arn, Caller, CallerKind, Home};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rules::{Rules, Scheduler};
 use serde_json::{Value, json};
 use std::future::Future;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Durability, Store, StoreOptions, Writer};
-use wire::{ApiError, Call, Protocol, Request};
+use wire::{ApiError, Call, Place, Protocol, Request};
 use world::disk::SimDisk;
 use world::net::SimNet;
 use world::{BoxFuture, World};
@@ -104,16 +105,32 @@ impl House {
         (error.model.name, error.message)
     }
 
-    /// Asks the scheduler, with all members in the body whatever the wire does with them.
+    /// Asks the scheduler; the members go where its model says.
     pub(crate) async fn plan(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
         self.ask_of(&self.scheduler.service(), operation, input).await
     }
 
     async fn ask_of(&self, service: &wire::Service, operation: &str, input: Value) -> Result<Value, ApiError> {
         let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
-        let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
-        let body = input.to_string().into();
-        let request = Request { protocol: Protocol::AwsJson11, head: Arc::new(head), body, observed: true };
+        let model = service.model().operation(operation).and_then(|entry| entry.model).unwrap();
+        let (mut path, mut query, mut body) = (model.uri.to_owned(), String::from("?"), serde_json::Map::new());
+        let rest = service.model().name == "scheduler";
+        for (name, value) in input.as_object().unwrap() {
+            let member = model.input.members().iter().find(|member| member.name == name).unwrap();
+            let all = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+            let texts = all.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+            let texts = texts.map(|text| utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string());
+            match member.place {
+                Place::Uri => path = path.replace(&format!("{{{}}}", member.wire), &texts.collect::<String>()),
+                Place::Query => query.extend(texts.map(|text| format!("{}={text}&", member.wire))),
+                _ => drop(body.insert(name.clone(), value.clone())),
+            }
+        }
+        let uri = if rest { format!("{path}{query}") } else { "/".to_owned() };
+        let (head, ()) = http::Request::builder().method(model.method).uri(uri).body(()).unwrap().into_parts();
+        let protocol = if rest { Protocol::RestJson } else { Protocol::AwsJson11 };
+        let request =
+            Request { protocol, head: Arc::new(head), body: Value::Object(body).to_string().into(), observed: true };
         let answer = handler.handle(self.call(service.model(), operation), request).await.result?.into_body();
         let answer = answer.whole().cloned().unwrap_or_default();
         Ok(if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).unwrap() })
