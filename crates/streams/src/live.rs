@@ -93,10 +93,7 @@ impl LiveStream {
             Some(before) => (before.gate.clone(), before.intake.clone()),
             None => Default::default(),
         };
-        let reader = |consumer: &Consumer| match before.and_then(|before| before.reader(consumer)) {
-            Some(reader) => reader,
-            None => Arc::default(),
-        };
+        let reader = |consumer: &Consumer| before.and_then(|before| before.reader(consumer)).unwrap_or_default();
         let readers: BTreeMap<_, _> = def.consumers.iter().map(|(name, c)| (name.clone(), reader(c))).collect();
         for reader in readers.values() {
             reader.keep(|number| def.shards.binary_search_by_key(&number, |shard| shard.number).is_ok());
