@@ -24,6 +24,7 @@ struct File {
     tls: Option<Tls>,
     public_url: Option<String>,
     sms: Option<topics::SmsProvider>,
+    mail: Option<topics::MailRelay>,
     #[serde(default)]
     channels: Channels,
     sns: Option<Sns>,
@@ -153,7 +154,8 @@ impl Settings {
                  secret_access_key = \"...\"\n\nor listen on a loopback address such as {DEFAULT_LISTEN}."
             );
         }
-        let topics = topics_options(file.sms, file.channels, file.sns, file.public_url, &data_dir)?;
+        let gateways = (file.sms, file.mail);
+        let topics = topics_options(gateways, file.channels, file.sns, file.public_url, &data_dir)?;
         Ok(Settings {
             listen,
             home,
@@ -224,7 +226,7 @@ fn parse_key(bytes: &[u8]) -> Option<[u8; 32]> {
 }
 
 fn topics_options(
-    sms: Option<topics::SmsProvider>,
+    (sms, mail): (Option<topics::SmsProvider>, Option<topics::MailRelay>),
     channels: Channels,
     sns: Option<Sns>,
     public_url: Option<String>,
@@ -232,6 +234,9 @@ fn topics_options(
 ) -> Result<topics::TopicsOptions> {
     if let Some(Err(why)) = sms.as_ref().map(topics::SmsProvider::check) {
         bail!("[sms] in the configuration: {why}");
+    }
+    if let Some(Err(why)) = mail.as_ref().map(topics::MailRelay::check) {
+        bail!("[mail] in the configuration: {why}");
     }
     let chat = |name: &str, channel: Channel| {
         let template = channel.template.map(|path| text(&path)).transpose()?;
@@ -254,6 +259,7 @@ fn topics_options(
         pagerduty: chat("pagerduty", channels.pagerduty)?,
         teams: chat("teams", channels.teams)?,
         sms,
+        mail,
         public_url,
     })
 }

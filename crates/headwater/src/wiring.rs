@@ -76,10 +76,7 @@ impl House {
         let identity = identity::Identity::open(world.clone(), home.clone(), &store, &settings.data_dir, root).await?;
         let rooms = Rooms { streams: streams.clone(), queues: queues.clone(), identity: identity.clone() };
         let functions = open_functions(&world, settings, &store, &delivery, rooms).await?;
-        let (logs, clock) = (functions.clone(), world.clock.clone());
-        topics.log_to(Arc::new(move |group, stream, text| {
-            logs.logs().write(group, LogLine { at: clock.now(), stream: stream.to_owned(), text });
-        }));
+        log_deliveries(&world, &topics, functions.clone());
         for (service, prefix, target) in [
             ("kinesis", "stream/", streams.target()),
             ("sqs", "", queues.target()),
@@ -243,6 +240,14 @@ async fn open_topics(
 ) -> Result<Arc<topics::Topics>> {
     let options = topics::TopicsOptions { data_dir: settings.data_dir.clone(), ..settings.topics.clone() };
     Ok(topics::Topics::open(world.clone(), settings.home.clone(), store.clone(), delivery.clone(), options).await?)
+}
+
+/// What topics say of their deliveries goes where functions' lines go.
+fn log_deliveries(world: &World, topics: &topics::Topics, logs: Arc<Functions>) {
+    let clock = world.clock.clone();
+    topics.log_to(Arc::new(move |group, stream, text| {
+        logs.logs().write(group, LogLine { at: clock.now(), stream: stream.to_owned(), text });
+    }));
 }
 
 async fn open_functions(

@@ -1,11 +1,11 @@
 //! From messages to an envelope for each subscription.
 
 use crate::attribute;
-use crate::channel::{self, CONTENT_TYPE, ENDPOINT, FORM, KIND, PER_SECOND, RAW, SUBSCRIPTION};
+use crate::channel::{self, CONTENT_TYPE, ENDPOINT, FORM, KIND, PER_SECOND, RAW, SENDER_NAME, SUBSCRIPTION};
 use crate::endpoint::Protocol;
 use crate::error::no_topic;
 use crate::fifo::{self, Key, Seen};
-use crate::limits::{FANOUT_BYTES, FANOUT_COUNT, customer_retries, managed_retries};
+use crate::limits::{FANOUT_BYTES, FANOUT_COUNT, SMS_NAME_LENGTH, customer_retries, managed_retries};
 use crate::notification::{Shown, canonical_of, event, letter, wrapped};
 use crate::policy::DeliveryPolicy;
 use crate::post::{Post, size};
@@ -206,6 +206,12 @@ impl Topics {
             (Protocol::Lambda, Some(signed)) => event(post, &shown, &signed),
             (_, Some(signed)) => wrapped(post, &shown, protocol, &signed),
             (Protocol::Email, None) => letter(post, &shown),
+            // Who reads a text message sees no other sender.
+            // Source: <https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html>
+            (Protocol::Sms, None) if !view.settings.display_name.is_empty() => {
+                let name: String = view.settings.display_name.chars().take(SMS_NAME_LENGTH).collect();
+                format!("{name}> {}", post.text.to(protocol))
+            }
             (_, None) => post.text.to(protocol).to_owned(),
         };
         let chat = subscription.chat;
@@ -234,6 +240,8 @@ impl Topics {
                 attributes.insert(FORM.to_owned(), protocol.as_str().to_owned());
                 let subject = delivery::attribute::SUBJECT.to_owned();
                 attributes.entry(subject).or_insert_with(|| "AWS Notification Message".to_owned());
+                let sender = Some(view.settings.display_name.clone()).filter(|name| !name.is_empty());
+                attributes.extend(sender.map(|name| (SENDER_NAME.to_owned(), name)));
                 customer_retries()
             }
             Protocol::Sms => customer_retries(),

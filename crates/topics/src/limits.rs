@@ -74,6 +74,14 @@ pub(crate) const OUTBOX_BODY_BYTES: usize = 16 << 10;
 /// How long an HTTP endpoint may take to answer.
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-create-subscribe-endpoint-to-topic.html>
 pub(crate) const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long handing a mail to its relay may take, all together.
+pub(crate) const SMTP_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a relay may take for one step of it.
+pub(crate) const SMTP_STEP: Duration = Duration::from_secs(30);
+/// Bytes of a relay's reply.
+pub(crate) const SMTP_REPLY_BYTES: usize = 64 << 10;
+/// Characters of a topic's display name that text messages begin with.
+pub(crate) const SMS_NAME_LENGTH: usize = 10;
 /// How long an SMS gateway may take.
 pub(crate) const SMS_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a chat may take to answer.

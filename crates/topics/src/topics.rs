@@ -1,4 +1,6 @@
-use crate::channel::{Chat, ChatOptions, ChatTarget, Gateway, HttpTarget, MailTarget, SmsProvider, SmsTarget, Way};
+use crate::channel::{
+    Chat, ChatOptions, ChatTarget, Gateway, HttpTarget, MailRelay, MailTarget, SmsProvider, SmsTarget, Way,
+};
 use crate::error::{invalid_because, no_topic};
 use crate::fanout::PRINCIPAL;
 use crate::feedback::LogSink;
@@ -49,6 +51,8 @@ pub struct TopicsOptions {
     pub teams: ChatOptions,
     /// Who sends text messages; without one they stay in the outbox.
     pub sms: Option<SmsProvider>,
+    /// Who takes mails; without one they stay in the outbox.
+    pub mail: Option<MailRelay>,
     /// Scheme and authority under which subscribers outside reach the house, for the links in notifications. Without it
     /// the authority that the subscriber's client used is taken.
     pub public_url: Option<String>,
@@ -103,7 +107,7 @@ impl Topics {
         let mut all: Vec<(&'static str, &'static str, Arc<dyn Target>)> = vec![
             ("sns", "", Arc::new(TopicTarget(self.clone()))),
             ("sms", "", Arc::new(SmsTarget { way: way(), topics: self.clone() })),
-            ("email", "", Arc::new(MailTarget { way: way() })),
+            ("email", "", Arc::new(MailTarget { way: way(), relay: self.options.mail.clone() })),
             ("http", "", Arc::new(HttpTarget::new(way()))),
         ];
         for (chat, options) in Chat::ALL.into_iter().zip(&self.chats) {

@@ -13,7 +13,8 @@ mod template;
 pub(crate) use chat::ChatTarget;
 pub use chat::{Chat, ChatOptions};
 pub(crate) use http::{CONTENT_TYPE, ENDPOINT, HttpTarget, KIND, PER_SECOND, RAW, SUBSCRIPTION};
-pub(crate) use mail::{FORM, MailTarget};
+pub(crate) use mail::{FORM, MailTarget, SENDER_NAME};
+pub use mail::{MailRelay, MailTls};
 pub use sms::SmsProvider;
 pub(crate) use sms::{Gateway, SmsTarget};
 

@@ -1,4 +1,4 @@
-use super::{HttpService, Listen, Net, SendError, server};
+use super::{Connection, HttpService, Listen, Net, SendError, connect, server};
 use crate::{BoxFuture, Stop};
 use bytes::{Bytes, BytesMut};
 use std::io;
@@ -75,6 +75,25 @@ impl Net for RealNet {
             };
             tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(SendError::Timeout(timeout)))
         })
+    }
+
+    fn connect<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<Connection, SendError>> {
+        Box::pin(connect::connect(host, port, timeout))
+    }
+
+    fn secure<'a>(
+        &'a self,
+        connection: Connection,
+        host: &'a str,
+        authority: Option<&'a [u8]>,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<Connection, SendError>> {
+        Box::pin(connect::secure(connection, host, authority, timeout))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod body;
 mod client;
+mod connect;
 mod server;
 mod simulated;
 
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A request as it came: the head, the whole body, and from where.
 pub struct Asked {
@@ -64,6 +66,14 @@ pub enum SendError {
     Other(String),
 }
 
+/// Bytes both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A connection that the house opened.
+pub type Connection = Box<dyn Stream>;
+
 /// The network.
 pub trait Net: Send + Sync {
     /// Listens and serves until `stop`; answers in flight are finished. Returns the bound address and the work to spawn.
@@ -79,4 +89,20 @@ pub trait Net: Send + Sync {
         request: http::Request<Bytes>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, SendError>>;
+    /// Opens a connection for a protocol of the caller's own.
+    fn connect<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<Connection, SendError>>;
+    /// Puts TLS on a connection; whoever is there must prove that it is `host`. `authority` are the certificates (PEM)
+    /// that vouch for it, in place of the machine's own.
+    fn secure<'a>(
+        &'a self,
+        connection: Connection,
+        host: &'a str,
+        authority: Option<&'a [u8]>,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<Connection, SendError>>;
 }

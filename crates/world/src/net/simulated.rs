@@ -1,4 +1,4 @@
-use super::{HttpService, Listen, Net, SendError};
+use super::{Connection, HttpService, Listen, Net, SendError};
 use crate::{BoxFuture, Stop};
 use bytes::Bytes;
 use std::io;
@@ -8,10 +8,13 @@ use std::time::Duration;
 
 type Answer = dyn Fn(&http::Request<Bytes>) -> Result<http::Response<Bytes>, SendError> + Send + Sync;
 
+type Accept = dyn Fn(&str, u16) -> Result<Connection, SendError> + Send + Sync;
+
 /// A network without sockets: what is sent is answered by a function of the test, or refused.
 #[derive(Default)]
 pub struct SimNet {
     answer: Mutex<Option<Arc<Answer>>>,
+    accept: Mutex<Option<Arc<Accept>>>,
 }
 
 impl SimNet {
@@ -21,6 +24,11 @@ impl SimNet {
         answer: impl Fn(&http::Request<Bytes>) -> Result<http::Response<Bytes>, SendError> + Send + Sync + 'static,
     ) {
         *self.answer.lock().expect("no panic holds this lock") = Some(Arc::new(answer));
+    }
+
+    /// Sets who takes connections.
+    pub fn accept_with(&self, accept: impl Fn(&str, u16) -> Result<Connection, SendError> + Send + Sync + 'static) {
+        *self.accept.lock().expect("no panic holds this lock") = Some(Arc::new(accept));
     }
 }
 
@@ -40,5 +48,24 @@ impl Net for SimNet {
                 None => Err(SendError::Connect("nobody answers in this world".to_owned())),
             }
         })
+    }
+    fn connect<'a>(&'a self, host: &'a str, port: u16, _: Duration) -> BoxFuture<'a, Result<Connection, SendError>> {
+        let accept = self.accept.lock().expect("no panic holds this lock").clone();
+        Box::pin(async move {
+            match accept {
+                Some(accept) => accept(host, port),
+                None => Err(SendError::Connect("nobody answers in this world".to_owned())),
+            }
+        })
+    }
+    fn secure<'a>(
+        &'a self,
+        connection: Connection,
+        _: &'a str,
+        _: Option<&'a [u8]>,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Connection, SendError>> {
+        // Nobody listens in on this one.
+        Box::pin(async move { Ok(connection) })
     }
 }
