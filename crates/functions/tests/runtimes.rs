@@ -331,3 +331,54 @@ async fn a_process_started_ahead_is_ready_for_the_first_invocation() {
     house.executor.retire("f");
     assert_eq!(house.executor.processes(), (0, 0));
 }
+
+/// Registers, then writes down every event it is told of.
+const EXTENSION: &str = r#"#!/bin/bash
+api=http://$AWS_LAMBDA_RUNTIME_API/2020-01-01/extension
+head=$(mktemp)
+curl -sS -D "$head" -H "Lambda-Extension-Name: ${0##*/}" -d '{"events":["INVOKE","SHUTDOWN"]}' "$api/register"; echo
+id=$(grep -i '^lambda-extension-identifier:' "$head" | tr -d '[:space:]' | cut -d: -f2)
+telemetry=$(curl -sS -X PUT -d '{}' "http://$AWS_LAMBDA_RUNTIME_API/2022-07-01/telemetry")
+echo "telemetry $telemetry"
+[ "$1" = "" ] && [ -n "$CRASH" ] && exit 3
+while true; do
+  event=$(curl -sS -H "Lambda-Extension-Identifier: $id" "$api/event/next")
+  echo "extension $event"
+  case $event in *SHUTDOWN*) echo "extension flushed"; exit 0;; esac
+done
+"#;
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods)] // the layer is made by hand
+async fn extensions_are_waited_for_and_told() {
+    use std::os::unix::fs::PermissionsExt;
+    if !installed("curl") {
+        return;
+    }
+    let house = House::with(|options| options.idle = Duration::from_millis(200));
+    let layers = house.dir.path().join("layers");
+    let file = layers.join("extensions/observer");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, EXTENSION).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut spec = house.puppet("f");
+    spec.layers_dir = Some(layers);
+    let (answer, outcome) = house.ask(&spec, r#"{"do":"echo"}"#).await;
+    assert_eq!(answer["calls"], 1, "{}", outcome.log_tail);
+    let lines = |wanted: &str| house.logs.0.lock().unwrap().iter().filter(|line| line.contains(wanted)).count();
+    let registered =
+        house.logs.0.lock().unwrap().iter().position(|line| line.contains(r#""functionName":"f""#)).unwrap();
+    let started = house.logs.0.lock().unwrap().iter().position(|line| line.starts_with("START ")).unwrap();
+    assert!(registered < started, "it is ready before the first invocation");
+    assert_eq!(lines("Telemetry.NotSupported"), 1);
+    while lines("extension flushed") == 0 {
+        house.world.clock.sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(lines(r#"extension {"eventType":"INVOKE","#), 1);
+    assert_eq!(lines(r#""shutdownReason":"spindown""#), 1);
+    // One that ends takes the environment with it.
+    spec.env = vec![("CRASH".to_owned(), "1".to_owned())];
+    let (answer, outcome) = house.ask(&spec, r#"{"do":"echo"}"#).await;
+    assert_eq!(answer["errorType"], "Extension.Crash", "{}", outcome.log_tail);
+    assert!(answer["errorMessage"].as_str().unwrap().ends_with("the extension observer exited with status 3"));
+}
