@@ -41,13 +41,19 @@ impl Client {
 
     /// Sends one request and reads the whole answer.
     pub async fn send(&mut self, request: &Request<Bytes>) -> Result<(http::StatusCode, Bytes)> {
+        let (status, _, body) = self.send_whole(request).await?;
+        Ok((status, body))
+    }
+
+    /// Sends one request and reads the whole answer, its headers too.
+    pub async fn send_whole(&mut self, request: &Request<Bytes>) -> Result<(http::StatusCode, http::HeaderMap, Bytes)> {
         let mut again =
             Request::builder().method(request.method()).uri(request.uri()).body(Full::new(request.body().clone()))?;
         *again.headers_mut() = request.headers().clone();
         self.sender.ready().await?;
         let answer = self.sender.send_request(again).await?;
-        let status = answer.status();
-        Ok((status, answer.into_body().collect().await?.to_bytes()))
+        let (head, body) = answer.into_parts();
+        Ok((head.status, head.headers, body.collect().await?.to_bytes()))
     }
 
     /// Asks a JSON service and gives its answer, which must be a success.

@@ -7,6 +7,7 @@ mod discard;
 mod events;
 mod http;
 mod journal;
+mod lambda;
 mod matching;
 mod pipeline;
 mod queues;
@@ -53,6 +54,12 @@ enum What {
     GetRecords,
     /// From the answer to TerminateInstances to the text message
     Pipeline,
+    /// From a request that needs a new process to the handler
+    ColdStart,
+    /// An invocation against the bare Runtime API
+    Dispatch,
+    /// A stream through a function
+    Mapping,
     /// Events a second against thousands of rules, beside another matcher
     Matching,
     /// PutEvents to a stream through a hundred rules
@@ -120,6 +127,15 @@ fn main() -> Result<()> {
         }
         if wants(What::Pipeline) {
             pipeline::run(&bench.headwater, &bench.dir).await?;
+        }
+        if wants(What::ColdStart) {
+            lambda::cold_start(&bench.headwater, &bench.dir).await?;
+        }
+        if wants(What::Dispatch) {
+            lambda::dispatch(&bench.headwater, &bench.dir).await?;
+        }
+        if wants(What::Mapping) {
+            lambda::mapping(&bench.headwater, &bench.dir).await?;
         }
         Ok(())
     })

@@ -27,6 +27,8 @@ def handler(event, context):
     }
 "#;
 
+const LAYERED: &str = "import shared, boto3\ndef handler(event, context):\n    return shared.value\n";
+
 #[derive(Default)]
 struct Steps(Mutex<Vec<f64>>);
 
@@ -38,6 +40,7 @@ impl Progress for Steps {
 }
 
 #[tokio::test]
+#[allow(clippy::disallowed_methods)] // the layer is made by hand
 async fn boto3_functions_run_as_on_lambda() {
     let house = House::new();
     let python = PythonRuntime::new(house.world.clone(), house::shared_runtimes(), house::own_environment());
@@ -67,6 +70,13 @@ async fn boto3_functions_run_as_on_lambda() {
     assert_eq!(answer["errorMessage"], "wrong indeed");
     assert!(answer["stackTrace"].is_array());
     assert_eq!(outcome.report.init_ms, None, "an exception does not end the process");
+
+    let layers = house.dir.path().join("layers");
+    std::fs::create_dir_all(layers.join("python")).unwrap();
+    std::fs::write(layers.join("python/shared.py"), "value = 'of a layer'").unwrap();
+    let mut layered = house.function("h", "python3.11", &[("function.py", LAYERED)]);
+    layered.layers_dir = Some(layers);
+    assert_eq!(house.ask(&layered, "{}").await.0, "of a layer");
 
     let broken = house.function("g", "python3.11", &[("other.py", "")]);
     let (answer, outcome) = house.ask(&broken, "{}").await;

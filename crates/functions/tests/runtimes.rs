@@ -318,6 +318,10 @@ async fn a_process_started_ahead_is_ready_for_the_first_invocation() {
         (answer["pid"].clone(), None),
         "the used one comes first"
     );
+    let mut changed = (*spec).clone();
+    changed.env = vec![("A".to_owned(), "b".to_owned())];
+    assert_eq!(house.executor.ahead(&std::sync::Arc::new(changed), 1), 1);
+    assert_eq!(house.executor.processes(), (1, 0), "those before the change are gone");
     // What fails ahead of time is not told to anybody, and is tried again with the invocation.
     let mut broken = house.puppet("g");
     broken.env = vec![("INIT".to_owned(), "exit".to_owned())];
@@ -381,4 +385,20 @@ async fn extensions_are_waited_for_and_told() {
     let (answer, outcome) = house.ask(&spec, r#"{"do":"echo"}"#).await;
     assert_eq!(answer["errorType"], "Extension.Crash", "{}", outcome.log_tail);
     assert!(answer["errorMessage"].as_str().unwrap().ends_with("the extension observer exited with status 3"));
+}
+
+#[tokio::test]
+async fn processes_grow_ahead_of_invocations_at_once() {
+    let house = House::new();
+    let mut spec = house.puppet("f");
+    spec.timeout = Duration::from_secs(2);
+    let sleep = r#"{"do":"sleep"}"#;
+    let busy = async { tokio::join!(house.ask(&spec, sleep), house.ask(&spec, sleep)) };
+    let seen = async {
+        while house.executor.processes() != (3, 2) {
+            house.world.clock.sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let ((one, two), ()) = tokio::join!(busy, seen);
+    assert_eq!((&one.0["errorType"], &two.0["errorType"]), (&"Sandbox.Timedout".into(), &"Sandbox.Timedout".into()));
 }

@@ -82,7 +82,7 @@ public final class Bootstrap {
         List<URL> places = new ArrayList<>();
         File root = new File(System.getenv("LAMBDA_TASK_ROOT"));
         places.add(root.toURI().toURL());
-        for (File dir : List.of(root, new File(root, "lib"), new File("/opt/java/lib"))) {
+        for (File dir : List.of(root, new File(root, "lib"), new File(System.getProperty("headwater.layers", "/opt"), "java/lib"))) {
             File[] archives = dir.listFiles((at, file) -> file.endsWith(".jar"));
             if (archives == null) continue;
             Arrays.sort(archives);

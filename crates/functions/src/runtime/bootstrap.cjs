@@ -175,12 +175,14 @@ process.on('unhandledRejection', (reason, promise) => {
 
 // --- aws-sdk for JavaScript v2 knows no AWS_ENDPOINT_URL: it is told when the function loads it.
 
-const SDK2 = new RegExp(`[\\\\/]aws-sdk[\\\\/]lib[\\\\/]core\\.js$`);
+const SDK2 = /[\\/]aws-sdk[\\/]lib[\\/](core|node_loader)\.js$/;
 const load = Module._extensions['.js'];
 Module._extensions['.js'] = function (module, filename) {
   const result = load.apply(this, arguments);
-  if (process.env.AWS_ENDPOINT_URL && SDK2.test(filename) && module.exports?.config?.update) {
-    module.exports.config.update({ endpoint: process.env.AWS_ENDPOINT_URL, s3ForcePathStyle: true });
+  if (process.env.AWS_ENDPOINT_URL && SDK2.test(filename)) {
+    // The loader makes the configuration anew, of what `core` holds.
+    const sdk = require(path.join(path.dirname(filename), 'core.js'));
+    sdk.config?.update({ endpoint: process.env.AWS_ENDPOINT_URL, s3ForcePathStyle: true });
   }
   return result;
 };

@@ -112,6 +112,9 @@ impl Start<'_> {
                 let mut args: Vec<String> = seen.collect();
                 if matches!(runtime, Runtime::Java(_)) {
                     args.insert(0, format!("-Xmx{}m", spec.memory_mb * JAVA_HEAP_PERCENT / 100));
+                    if let Some(layers) = &spec.layers_dir {
+                        args.insert(0, format!("-Dheadwater.layers={}", view.of(layers).display()));
+                    }
                 }
                 args.push(spec.handler.clone());
                 (interpreter.program.clone(), args)
@@ -125,6 +128,28 @@ impl Start<'_> {
         let places = [view.of(&dir), program].map(|path| path.display().to_string());
         args.splice(..0, first.into_iter().chain(places));
         (PathBuf::from("/bin/sh"), args)
+    }
+
+    /// Where layers put what a runtime finds by itself.
+    /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
+    fn layers_env(&self, interpreter: &Interpreter, seen: &dyn Fn(&Path) -> String) -> Vec<(&'static str, String)> {
+        let Some(layers) = self.spec.layers_dir.as_deref().map(seen) else { return Vec::new() };
+        let version = interpreter.version.rsplit(':').next().unwrap_or_default();
+        let mut env = vec![("LD_LIBRARY_PATH", format!("{layers}/lib"))];
+        match &self.spec.runtime {
+            Runtime::Python(_) => {
+                let own = interpreter.env.iter().find(|(name, _)| name == "PYTHONPATH").map(|(_, value)| value);
+                let own = own.map(|value| seen(Path::new(value))).unwrap_or_default();
+                let path = format!("{layers}/python/lib/python{version}/site-packages:{layers}/python:{own}");
+                env.push(("PYTHONPATH", path));
+            }
+            Runtime::Node(_) => {
+                let path = format!("{layers}/nodejs/node{version}/node_modules:{layers}/nodejs/node_modules");
+                env.push(("NODE_PATH", path));
+            }
+            Runtime::Java(_) | Runtime::Provided(_) | Runtime::Go(_) => {}
+        }
+        env
     }
 
     fn env(&self, view: &View) -> Vec<(String, String)> {
@@ -165,6 +190,9 @@ impl Start<'_> {
             set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", spec.runtime.name()));
             for (name, value) in &interpreter.env {
                 set(name, &seen(Path::new(value)));
+            }
+            for (name, value) in self.layers_env(interpreter, &seen) {
+                set(name, &value);
             }
         }
         env.extend(spec.env.iter().cloned());

@@ -77,9 +77,7 @@ impl Executor {
                     self.launch(id, spec, inbox);
                 }
             }
-            if self.house.pool.grows(spec) {
-                self.ahead(spec, 1);
-            }
+            self.ahead(spec, self.house.pool.growth(spec));
             match answered.await {
                 Ok(Ok(outcome)) => return outcome,
                 Ok(Err(Gone)) => {}

@@ -41,6 +41,8 @@ pub(super) enum Place<T> {
 
 /// The part of all memory that processes may take which were started ahead and never used.
 const AHEAD: u64 = 4;
+/// How many processes of a version start ahead at once.
+const GROWTH: usize = 4;
 
 impl<T> Pool<T> {
     pub(super) fn new(max_running: usize, max_memory_mb: u64) -> Pool<T> {
@@ -74,9 +76,14 @@ impl<T> Pool<T> {
         Ok(Place::Cold { id, orders, inbox })
     }
 
-    /// Room for a process that is started before it is needed, where fewer than `want` are free. Nobody gives way for it.
+    /// Room for a process that is started before it is needed, where fewer than `want` are free. Nobody gives way for it
+    /// but processes of the same version that cannot run `spec`.
     pub(super) fn open_ahead(&self, spec: &Arc<FunctionSpec>, want: usize) -> Option<(u64, mpsc::Receiver<T>)> {
+        if want == 0 {
+            return None;
+        }
         let mut inner = self.inner();
+        inner.outdate(spec.key(), |process| !process.spec.runs_like(spec));
         let free =
             |p: &&Process<T>| !p.busy && !p.orders.is_closed() && p.spec.key() == spec.key() && p.spec.runs_like(spec);
         if inner.processes.values().filter(free).count() >= want {
@@ -95,11 +102,13 @@ impl<T> Pool<T> {
         Some((id, inbox))
     }
 
-    /// Whether one more process of a version is likely to be needed soon: two are at work at once, and none is free.
-    pub(super) fn grows(&self, spec: &FunctionSpec) -> bool {
+    /// How many free processes a version should have, by how it is used: half as many as are at work, once there are two
+    /// of those and none is free.
+    pub(super) fn growth(&self, spec: &FunctionSpec) -> usize {
         let inner = self.inner();
         let mine = || inner.processes.values().filter(|p| p.spec.key() == spec.key());
-        mine().filter(|p| p.busy).count() >= 2 && mine().all(|p| p.busy)
+        let busy = mine().filter(|p| p.busy).count();
+        if busy < mine().count() { 0 } else { (busy / 2).min(GROWTH) }
     }
 
     /// Notes until when a process' credentials last.

@@ -122,11 +122,10 @@ impl PythonRuntime {
 
     async fn version(&self) -> Result<String, PrepareError> {
         let print = "import sys; print('%d.%d' % sys.version_info[:2])";
-        let found = self.run("python3".as_ref(), &["-c", print], &mut |_| {}).await;
-        let (exit, lines) = match found {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(MISSING),
-            found => found?,
-        };
+        if interpreter::find(&self.world, &self.env, "python3").is_none() {
+            return Err(MISSING);
+        }
+        let (exit, lines) = self.run("python3".as_ref(), &["-c", print], &mut |_| {}).await?;
         let version = lines.last().cloned().unwrap_or_default();
         let minor = version.strip_prefix("3.").and_then(|minor| minor.parse::<u32>().ok());
         match minor {
