@@ -133,6 +133,18 @@ def test_events_over_h2c(server, name, until):
     assert base64.b64decode(json.loads(kinds[1][1])['Records'][0]['Data']) == b'x'
 
 
+def test_a_subscription_ends_with_the_server(fresh, name, until):
+    server = fresh()
+    kinesis = server.client('kinesis')
+    consumer = make_consumer(kinesis, make_stream(server, name), 'reader', until)
+    answer = kinesis.subscribe_to_shard(
+        ConsumerARN=consumer, ShardId='shardId-000000000000', StartingPosition={'Type': 'LATEST'})
+    events = iter(answer['EventStream'])
+    assert next(events)['SubscribeToShardEvent']['Records'] == []
+    assert server.stop() == 0
+    assert list(events) == [], 'it ends between two events, and not in the middle of one'
+
+
 def test_a_mapping_reads_through_a_consumer(server, name, until):
     kinesis = server.client('kinesis')
     stream = make_stream(server, name)

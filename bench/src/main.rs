@@ -5,6 +5,7 @@
 
 mod discard;
 mod events;
+mod fanout;
 mod http;
 mod journal;
 mod lambda;
@@ -52,6 +53,8 @@ enum What {
     PutRecord,
     /// GetRecords alone, for a profiler
     GetRecords,
+    /// From putting a record to seeing it through SubscribeToShard
+    Fanout,
     /// From the answer to TerminateInstances to the text message
     Pipeline,
     /// From a request that needs a new process to the handler
@@ -124,6 +127,9 @@ fn main() -> Result<()> {
         }
         if bench.what == What::QueueBacklog {
             queues::backlog(&bench.headwater, &bench.dir).await?;
+        }
+        if wants(What::Fanout) {
+            fanout::run(&bench.headwater, &bench.dir, time).await?;
         }
         if wants(What::Pipeline) {
             pipeline::run(&bench.headwater, &bench.dir).await?;

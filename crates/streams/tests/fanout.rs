@@ -393,3 +393,25 @@ async fn a_consumers_arn_is_a_source_with_its_own_allowance() {
     assert!(matches!(source.shards(), Err(consume::SourceError::Gone(_))));
     assert!(house.streams.source(&arn).is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_holds_no_memory() {
+    let house = house(Limits::Off).await;
+    house.create("s", 1).await;
+    let consumer = house.consumer("c").await;
+    for _ in 0..10 {
+        house.put("s", "k", &vec![7; 1_000_000]).await.unwrap();
+    }
+    let mut subscribed = house.subscribe(&consumer, 0, json!({"Type": "TRIM_HORIZON"})).await.unwrap();
+    house.wait(Duration::from_secs(60)).await;
+    let made = || {
+        let all = house.world.meter.samples();
+        all.iter().find(|(signal, ..)| signal.name == "SubscribeToShardEvent.Bytes").unwrap().2.sum
+    };
+    assert!(made() <= 2_100_000, "one event is on its way and at most one is waiting: {}", made());
+    let mut read = 0;
+    while read < 10 {
+        read += subscribed.records().await.0.len();
+    }
+    assert_eq!(made(), 10 * 1_000_001);
+}
