@@ -1,12 +1,12 @@
 use crate::cipher::{self, DataKey};
 use crate::{KeyId, LogId};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 
 /// Records for one log, framed straight into one buffer, which is what the writer hands to the kernel.
 #[derive(Debug)]
 pub struct Batch {
     log: LogId,
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     count: u32,
     /// Where the buffer is cut into blocks: end offset and records so far.
     cuts: Vec<(usize, u32)>,
@@ -21,18 +21,25 @@ pub struct Batch {
 /// A block is what is read and verified as a whole, so a batch is cut where a reader would have to take too much.
 pub(crate) const BLOCK_BYTES: usize = 128 << 10;
 
+/// The end of a batch is a block of its own, like the blocks before it, from this size on: then its checksum is the
+/// caller's work. Anything smaller may share a block with other batches of its log.
+const OWN_BLOCK_BYTES: usize = BLOCK_BYTES / 4;
+
 /// Each record is preceded by its length.
 pub(crate) const RECORD_HEADER: usize = 4;
 
 impl Batch {
+    /// What a record takes beside its own bytes.
+    pub const RECORD_BYTES: usize = RECORD_HEADER;
+
     /// An empty batch.
     pub fn new(log: LogId) -> Batch {
         Batch::with_capacity(log, 0)
     }
 
-    /// An empty batch with room for so many bytes of records.
+    /// An empty batch with room for so many bytes of records, [`Batch::RECORD_BYTES`] for each included.
     pub fn with_capacity(log: LogId, bytes: usize) -> Batch {
-        let buffer = BytesMut::with_capacity(bytes);
+        let buffer = Vec::with_capacity(bytes);
         Batch { log, buffer, count: 0, cuts: Vec::new(), key: None, sealed: false, checksums: Vec::new() }
     }
 
@@ -42,7 +49,7 @@ impl Batch {
     }
 
     /// Adds the record that `write` appends to the buffer; what is there already is not its to touch.
-    pub fn push_with(&mut self, size_hint: usize, write: impl FnOnce(&mut BytesMut)) {
+    pub fn push_with(&mut self, size_hint: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.buffer.len();
         self.buffer.reserve(RECORD_HEADER + size_hint);
         self.buffer.put_u32_le(0);
@@ -86,7 +93,7 @@ impl Batch {
 
     /// Encrypts its pieces, in the caller's thread.
     pub(crate) fn seal(&mut self, key: &DataKey) {
-        let mut sealed = BytesMut::with_capacity(self.buffer.len() + (self.cuts.len() + 1) * cipher::OVERHEAD);
+        let mut sealed = Vec::with_capacity(self.buffer.len() + (self.cuts.len() + 1) * cipher::OVERHEAD);
         let mut start = 0;
         for (end, _) in &mut self.cuts {
             key.seal(self.log.0, &self.buffer[start..*end], &mut sealed);
@@ -102,6 +109,9 @@ impl Batch {
     /// Computes the checksums of the pieces that become blocks of their own, so that callers do it side by side and not
     /// the one writer. The rest of the batch may share a block with other batches.
     pub(crate) fn complete(&mut self) {
+        if self.buffer.len() - self.cuts.last().map_or(0, |c| c.0) >= OWN_BLOCK_BYTES {
+            self.cuts.push((self.buffer.len(), self.count));
+        }
         let mut start = 0;
         for (end, _) in &self.cuts {
             self.checksums.push(crc32c::crc32c(&self.buffer[start..*end]));
@@ -115,7 +125,7 @@ impl Batch {
             self.cuts.push((self.buffer.len(), self.count));
         }
         Pieces {
-            bytes: self.buffer.freeze(),
+            bytes: self.buffer.into(),
             taken: (0, 0),
             sealed: self.sealed,
             cuts: self.cuts.into_iter(),
@@ -166,6 +176,14 @@ pub(crate) fn take_record(block: &mut Bytes) -> Option<Bytes> {
     Some(block.split_to(len))
 }
 
+/// As [`take_record`], without keeping the block.
+pub(crate) fn split_record<'a>(block: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (len, rest) = block.split_first_chunk::<RECORD_HEADER>()?;
+    let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+    *block = rest;
+    Some(record)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,7 +191,7 @@ mod tests {
     #[test]
     fn pieces_hold_every_record_once() {
         let mut batch = Batch::new(LogId(1));
-        let sizes = [0usize, 1, 70_000, 70_000, 300_000, 5, 131_068, 9];
+        let sizes = [0usize, 1, 70_000, 70_000, 300_000, 5, 131_068, 9, 40_000];
         for (i, size) in sizes.iter().enumerate() {
             batch.push(&vec![i as u8; *size]);
         }
@@ -194,5 +212,8 @@ mod tests {
     fn a_cut_record_is_not_taken() {
         let mut bytes = Bytes::from_static(&[5, 0, 0, 0, 1, 2]);
         assert_eq!(take_record(&mut bytes), None);
+        assert_eq!(split_record(&mut &bytes[..]), None);
+        let mut two = &[1, 0, 0, 0, 7, 0, 0, 0, 0, 9][..];
+        assert_eq!((split_record(&mut two), split_record(&mut two), two), (Some(&[7][..]), Some(&[][..]), &[9][..]));
     }
 }

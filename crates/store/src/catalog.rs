@@ -1,5 +1,5 @@
 use crate::{Batch, LogId, ReadLimit, Store, StoreError};
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, RwLock};
@@ -96,7 +96,7 @@ impl<S: State> Catalog<S> {
     }
 }
 
-fn write_json(out: &mut BytesMut, kind: u8, value: &impl Serialize) {
+fn write_json(out: &mut Vec<u8>, kind: u8, value: &impl Serialize) {
     out.put_u8(kind);
     serde_json::to_writer(out.writer(), value).expect("a catalog's state has only keys that JSON can carry");
 }

@@ -98,7 +98,7 @@ impl DataKey {
     }
 
     /// Appends a sealed piece of a log to `out`.
-    pub(crate) fn seal(&self, log: u64, plain: &[u8], out: &mut BytesMut) {
+    pub(crate) fn seal(&self, log: u64, plain: &[u8], out: &mut Vec<u8>) {
         let piece = self.pieces.fetch_add(1, Ordering::Relaxed);
         out.reserve(plain.len() + OVERHEAD);
         let rest = u32::try_from(plain.len() + OVERHEAD - 4).expect("a piece is far smaller than 4 GiB");
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn pieces_of_several_lives_open_and_no_two_are_alike() {
         let (first, second) = (data_key(4, 1), data_key(4, 2));
-        let mut body = BytesMut::new();
+        let mut body = Vec::new();
         first.seal(8, b"one", &mut body);
         first.seal(8, b"one", &mut body);
         second.seal(8, b"two", &mut body);
@@ -210,7 +210,7 @@ mod tests {
         #[test]
         fn any_flipped_bit_shows(data in proptest::collection::vec(any::<u8>(), 0..100), at in any::<usize>(), bit in 0u32..8) {
             let key = data_key(1, 1);
-            let mut body = BytesMut::new();
+            let mut body = Vec::new();
             key.seal(3, &data, &mut body);
             prop_assert_eq!(&open(3, &body, |n| (n == 1).then(|| key.clone())).unwrap()[..], &data[..]);
             let at = at % body.len();

@@ -58,6 +58,19 @@ pub struct Record {
     pub sealed: bool,
 }
 
+/// One record as [`Store::read_each`] shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown<'a> {
+    /// Its index in the log.
+    pub index: u64,
+    /// When it was appended.
+    pub at: Timestamp,
+    /// Its bytes.
+    pub data: &'a [u8],
+    /// Whether it is encrypted on disk.
+    pub sealed: bool,
+}
+
 /// How much one read may return. At least one record is returned if there is any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimit {

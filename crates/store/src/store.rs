@@ -1,8 +1,8 @@
 use crate::journal::Journal;
 use crate::vault::{self, Vault};
 use crate::{
-    Appended, Batch, Blobs, Extent, KeyId, LogId, MasterKeys, OpenError, ReadLimit, Record, StoreError, Timestamp,
-    Usage,
+    Appended, Batch, Blobs, Extent, KeyId, LogId, MasterKeys, OpenError, ReadLimit, Record, Shown, StoreError,
+    Timestamp, Usage,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -183,6 +183,18 @@ impl Store {
     /// The records from index `from` on. Blocks on the disk for what is not in the page cache.
     pub fn read(&self, log: LogId, from: u64, limit: ReadLimit) -> Result<Vec<Record>, StoreError> {
         self.0.journal.read(log, from, limit)
+    }
+
+    /// The same, but shows the records one after another instead of keeping them: for those who make something else of each
+    /// at once. After an error some may have been shown.
+    pub fn read_each(
+        &self,
+        log: LogId,
+        from: u64,
+        limit: ReadLimit,
+        mut show: impl FnMut(Shown<'_>),
+    ) -> Result<(), StoreError> {
+        self.0.journal.show(log, from, limit, &mut show)
     }
 
     /// What a log holds; all zero for one that does not exist.

@@ -55,6 +55,12 @@ async fn limits_of_a_read_hold_and_one_record_always_comes() {
     store.append(vec![batch(log, (0..10u8).map(|i| vec![i; 100]))]).await.unwrap();
     let read = |from, records, bytes| {
         let found = store.read(log, from, ReadLimit { records, bytes }).unwrap();
+        let mut shown = Vec::new();
+        let show = |store::Shown { index, at, data, sealed }: store::Shown<'_>| {
+            shown.push(store::Record { index, at, data: data.to_vec().into(), sealed });
+        };
+        store.read_each(log, from, ReadLimit { records, bytes }, show).unwrap();
+        assert_eq!(shown, found, "both ways of reading find the same");
         found.iter().map(|r| r.index).collect::<Vec<_>>()
     };
     assert_eq!(read(0, 3, 10_000), [0, 1, 2]);
@@ -344,5 +350,41 @@ proptest! {
             }
             store.find_time(log, Timestamp(0));
         });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_groups_are_read_while_new_when_old_and_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::real();
+    let options = StoreOptions { segment_bytes: 8 << 20, ..StoreOptions::default() };
+    let store = Store::open(&world, dir.path(), options).await.unwrap();
+    let log = store.log("a").await.unwrap();
+    let record = |i: u64| vec![i as u8; 1000 + (i % 777) as usize];
+    let check = |store: &Store, from: u64, upto: u64| {
+        let mut next = from;
+        let show = |store::Shown { index, data, .. }: store::Shown<'_>| {
+            assert_eq!(index, next);
+            assert!(data == record(index), "record {index}");
+            next += 1;
+        };
+        store.read_each(log, from, ReadLimit { records: 10_000, bytes: 10 << 20 }, show).unwrap();
+        assert_eq!(next, upto.min(next.max(from + 1)), "something is read");
+    };
+    // More than is kept in memory, in groups of some 700 KB, and small ones between.
+    let mut next = 0;
+    for round in 0..70u64 {
+        let many = if round % 5 == 4 { 1 } else { 500 };
+        store.append(vec![batch(log, (next..next + many).map(record))]).await.unwrap();
+        check(&store, next, next + many);
+        next += many;
+    }
+    check(&store, 0, next);
+    store.close().await;
+    drop(store);
+    let store = Store::open(&world, dir.path(), options).await.unwrap();
+    assert_eq!(store.extent(log).next, next);
+    for from in (0..next).step_by(997) {
+        check(&store, from, next);
     }
 }

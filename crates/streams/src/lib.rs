@@ -9,11 +9,11 @@
 
 mod api;
 mod bucket;
-mod codec;
 mod consumer;
 mod demand;
 mod error;
 mod hash;
+mod hot;
 mod limits;
 mod live;
 mod reader;

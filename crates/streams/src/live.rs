@@ -120,8 +120,12 @@ impl LiveStream {
 
     /// The shard with this number.
     pub(crate) fn shard(&self, number: u32) -> Option<&LiveShard> {
-        let i = self.shards.binary_search_by_key(&number, |shard| shard.def.number).ok()?;
-        Some(&self.shards[i])
+        self.place_by_number(number).map(|place| &self.shards[place])
+    }
+
+    /// The place of the shard with this number.
+    pub(crate) fn place_by_number(&self, number: u32) -> Option<usize> {
+        self.shards.binary_search_by_key(&number, |shard| shard.def.number).ok()
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::Streams;
 use crate::error;
 use crate::hash::HashKey;
+use crate::record::Payload;
 use crate::state::Status;
 use crate::streams::Asked;
 use crate::write::Put;
@@ -52,7 +53,7 @@ impl StreamTarget {
         let Some(hash) = explicit.map_or_else(|| Some(HashKey::of(key)), |text| HashKey::parse(text)) else {
             return refused(&errors::INVALID_ARGUMENT_EXCEPTION, "Invalid ExplicitHashKey.".to_owned());
         };
-        let put = Put { key, hash, data: &envelope.body };
+        let put = Put { key, hash, data: Payload::Plain(&envelope.body) };
         if put.counted() > stream.def.record_bytes() {
             let why = error::too_long("data", stream.def.record_bytes()).message;
             return refused(&errors::VALIDATION_EXCEPTION, why);

@@ -3,12 +3,12 @@
 use crate::Streams;
 use crate::hash::HashKey;
 use crate::live::LiveStream;
-use crate::record;
+use crate::record::{self, Payload};
 use crate::signals::note;
 use crate::streams::Asked;
 use names::Timestamp;
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Batch, KeyId, StoreError};
 use tokio::sync::OwnedRwLockReadGuard;
 use wire::ApiError;
@@ -20,7 +20,7 @@ pub(crate) struct Put<'a> {
     /// Where it belongs: the hash of its key, or the one it was given.
     pub(crate) hash: HashKey,
     /// Its payload.
-    pub(crate) data: &'a [u8],
+    pub(crate) data: Payload<'a>,
 }
 
 /// What became of a record.
@@ -42,17 +42,23 @@ pub(crate) struct Entry {
 /// Records that are about to be appended, all in one call of the store.
 pub(crate) struct Plan {
     written: Vec<Written>,
-    groups: BTreeMap<usize, Group>,
+    /// By place.
+    groups: Vec<Group>,
 }
 
 /// The records of one shard.
-#[derive(Default)]
 struct Group {
-    /// What their stored forms take.
-    bytes: usize,
+    place: usize,
     /// How many there are, and the bytes that count: key and payload.
     counted: (u64, u64),
-    batch: Option<Batch>,
+    batch: Batch,
+}
+
+impl Plan {
+    /// How many records there are, those included that were not let in.
+    pub(crate) fn len(&self) -> usize {
+        self.written.len()
+    }
 }
 
 impl Put<'_> {
@@ -79,35 +85,22 @@ impl Streams {
     /// Sorts records by shard, refuses what the shards' limits do not let in, and frames the rest.
     /// Within a shard their order stays.
     pub(crate) fn plan(&self, stream: &LiveStream, puts: &[Put<'_>]) -> Plan {
-        let mut groups = BTreeMap::<usize, Group>::new();
-        let mut written = Vec::with_capacity(puts.len());
-        for put in puts {
-            let place = stream.place_of(put.hash);
-            groups.entry(place).or_default().bytes += record::size(put.key, put.data);
-            written.push(Written { place, at: None });
-        }
+        let placed = |put: &Put<'_>| Written { place: stream.place_of(put.hash), at: None };
+        let mut written: Vec<Written> = puts.iter().map(placed).collect();
+        let mut order: Vec<usize> = (0..puts.len()).collect();
+        order.sort_by_key(|i| written[*i].place);
         let now = self.world().clock.monotonic();
-        let mut framed = 0;
-        for (place, group) in &mut groups {
-            let shard = &stream.shards[*place];
-            let mut flow = shard.flow(now);
-            let mut batch = Batch::with_capacity(shard.log, group.bytes + 8 * puts.len());
-            if let Some(encryption) = &stream.def.encryption {
-                batch.seal_under(KeyId(encryption.key));
-            }
-            for (put, written) in puts.iter().zip(&mut written).filter(|(_, written)| written.place == *place) {
-                if flow.as_mut().is_some_and(|flow| !flow.admit(put.counted())) {
-                    note(&shard.series.write_exceeded, 1);
-                    continue;
-                }
-                written.at = Some((batch.len() as u64, Timestamp::default()));
-                group.counted.0 += 1;
-                group.counted.1 += put.counted() as u64;
-                batch.push_with(record::size(put.key, put.data), |out| record::write(put.key, put.data, out));
-            }
-            framed += batch.len();
-            group.batch = (!batch.is_empty()).then_some(batch);
+        let (mut groups, mut framed) = (Vec::new(), 0);
+        let mut rest = &order[..];
+        while let Some(first) = rest.first() {
+            let place = written[*first].place;
+            let (run, others) = rest.split_at(rest.partition_point(|i| written[*i].place == place));
+            let group = frame(stream, place, run, puts, &mut written, now);
+            framed += group.batch.len();
+            groups.push(group);
+            rest = others;
         }
+        groups.retain(|group| !group.batch.is_empty());
         if framed < puts.len() {
             stream.series.write_exceeded.record((puts.len() - framed) as u64);
         }
@@ -117,36 +110,65 @@ impl Streams {
     /// Appends what was planned. Durable when it returns; all of it or, after an error, none.
     pub(crate) async fn commit(&self, entry: &Entry, plan: Plan) -> Result<Vec<Written>, StoreError> {
         let Plan { mut written, groups } = plan;
-        let (mut places, mut batches) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
-        let mut counted = Vec::with_capacity(places.capacity());
-        let (mut records, mut bytes) = (0, 0);
-        for (place, group) in groups {
-            if let Some(batch) = group.batch {
-                places.push(place);
-                batches.push(batch);
-                records += group.counted.0;
-                bytes += group.counted.1;
-                counted.push(group.counted);
-            }
+        let (mut counts, mut batches) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
+        for Group { place, counted, batch } in groups {
+            counts.push((place, counted));
+            batches.push(batch);
         }
         if batches.is_empty() {
             return Ok(written);
         }
         let appended = self.store().append(batches).await?;
         for written in &mut written {
-            if let (Some((offset, _)), Ok(i)) = (written.at, places.binary_search(&written.place)) {
+            if let (Some((offset, _)), Ok(i)) =
+                (written.at, counts.binary_search_by_key(&written.place, |(place, _)| *place))
+            {
                 written.at = Some((appended[i].first + offset, appended[i].at));
             }
         }
         let stream = &entry.stream;
-        for (place, (records, bytes)) in places.iter().zip(counted) {
-            let series = &stream.shards[*place].series;
-            note(&series.incoming_records, records);
-            note(&series.incoming_bytes, bytes);
+        let (mut records, mut bytes) = (0, 0);
+        for (place, counted) in counts {
+            let series = &stream.shards[place].series;
+            note(&series.incoming_records, counted.0);
+            note(&series.incoming_bytes, counted.1);
+            records += counted.0;
+            bytes += counted.1;
         }
         stream.intake.add(records, bytes);
         stream.series.incoming_records.record(records);
         stream.series.incoming_bytes.record(bytes);
         Ok(written)
     }
+}
+
+/// Frames the records of one shard, `run` of `puts`, as far as its limits let them in.
+fn frame(
+    stream: &LiveStream,
+    place: usize,
+    run: &[usize],
+    puts: &[Put<'_>],
+    written: &mut [Written],
+    now: Duration,
+) -> Group {
+    let shard = &stream.shards[place];
+    let size = |put: &Put<'_>| record::size(put.key, put.data);
+    let bytes = run.iter().map(|i| Batch::RECORD_BYTES + size(&puts[*i])).sum();
+    let mut group = Group { place, counted: (0, 0), batch: Batch::with_capacity(shard.log, bytes) };
+    if let Some(encryption) = &stream.def.encryption {
+        group.batch.seal_under(KeyId(encryption.key));
+    }
+    let mut flow = shard.flow(now);
+    for i in run {
+        let put = &puts[*i];
+        if flow.as_mut().is_some_and(|flow| !flow.admit(put.counted())) {
+            note(&shard.series.write_exceeded, 1);
+            continue;
+        }
+        written[*i].at = Some((group.batch.len() as u64, Timestamp::default()));
+        group.counted.0 += 1;
+        group.counted.1 += put.counted() as u64;
+        group.batch.push_with(size(put), |out| record::write(put.key, put.data, out));
+    }
+    group
 }

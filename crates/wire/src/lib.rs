@@ -25,7 +25,7 @@ pub use events::{Event, EventAnswer, EventOperation, EventSink, Gone, Opened};
 pub use front::{Front, FrontOptions, Observer, Outcome};
 pub use route::{Protocol, Routed};
 pub use schema::{Kind, Limits, Member, OperationEntry, OperationModel, Place, Schema, ServiceModel, TimeFormat};
-pub use service::{Handled, Handler, HotCodec, Request, Service};
+pub use service::{Handled, Handler, Hot, Request, Service};
 pub use shape::{FromValue, IntoValue, Malformed, NOTHING, Nothing, Operation, Shape};
 pub use validate::{compiles, validate};
 pub use value::Value;

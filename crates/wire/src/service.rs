@@ -29,9 +29,9 @@ pub struct Request {
 pub struct Handled {
     /// The answer or the error, encoded by the front.
     pub result: Result<http::Response<Body>, ApiError>,
-    /// The input as decoded; `None` where it could not be, or where a hot codec skipped this form.
+    /// The input as decoded; `None` where it could not be, or where a hot way skipped this form.
     pub input: Option<Value>,
-    /// The output; `None` on errors and where a hot codec skipped this form.
+    /// The output; `None` on errors and where a hot way skipped this form.
     pub output: Option<Value>,
 }
 
@@ -41,13 +41,12 @@ pub trait Handler: Send + Sync {
     fn handle(&self, call: Arc<Call>, request: Request) -> BoxFuture<'static, Handled>;
 }
 
-/// A codec made for one hot operation. It must agree with the generic one wherever it answers at all: what it does not
-/// want (`None`: other protocols, odd input, anything invalid) goes the generic way, so that error texts have one home.
-pub trait HotCodec<O: Operation>: Send + Sync + 'static {
-    /// Decodes a valid input, or passes.
-    fn decode(&self, protocol: Protocol, body: &Bytes) -> Option<O::Input>;
-    /// Encodes an output's body, or passes.
-    fn encode(&self, protocol: Protocol, output: &O::Output) -> Option<Bytes>;
+/// What a hot way makes of a request.
+pub enum Hot {
+    /// The body of the answer, or why there is none.
+    Done(Result<Bytes, ApiError>),
+    /// It is nothing for a hot way, and nothing has happened yet. The body as it came.
+    Pass(Bytes),
 }
 
 /// A service's table: operation names to handlers. What is not in it answers with a modelled error.
@@ -136,34 +135,41 @@ impl Service {
         if self.extended_ids {
             let mut random = [0; 72];
             world.entropy.fill(&mut random);
-            let id = base64_simd::STANDARD.encode_to_string(random);
-            answer.headers_mut().extend(http::HeaderValue::from_str(&id).ok().map(|id| (EXTENDED_ID, id)));
+            let id = Bytes::from(base64_simd::STANDARD.encode_to_string(random));
+            answer.headers_mut().extend(http::HeaderValue::from_maybe_shared(id).ok().map(|id| (EXTENDED_ID, id)));
         }
     }
 
     /// Registers a handler: `async fn put_record(streams: Arc<Streams>, call: Arc<Call>, input: PutRecordInput)
     /// -> Result<PutRecordOutput, ApiError>`.
     #[must_use]
-    pub fn on<O, S, F, Fut>(self, state: &Arc<S>, handler: F) -> Service
+    pub fn on<O, S, F, Fut>(mut self, state: &Arc<S>, handler: F) -> Service
     where
         O: Operation,
         S: Send + Sync + 'static,
         F: Fn(Arc<S>, Arc<Call>, O::Input) -> Fut + Send + Sync + Clone + 'static,
         Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
     {
-        self.register::<O, S, F, Fut>(state, handler, None)
+        self.insert::<O>(Arc::new(Bound::<O, S, F> { state: state.clone(), handler, operation: PhantomData }));
+        self
     }
 
-    /// Registers a handler with a codec of its own.
+    /// Registers a handler and a way of its own past it: from the bytes of the request to those of the answer, without the
+    /// typed forms between. It must come to what the generic way comes to wherever it does not pass. What it does not want
+    /// (other protocols, odd input, anything invalid) goes the generic way, so that the texts of errors have one home.
     #[must_use]
-    pub fn on_hot<O, S, F, Fut>(self, state: &Arc<S>, codec: impl HotCodec<O>, handler: F) -> Service
+    pub fn on_hot<O, S, H, Hotly, F, Fut>(mut self, state: &Arc<S>, hot: H, handler: F) -> Service
     where
         O: Operation,
         S: Send + Sync + 'static,
+        H: Fn(Arc<S>, Protocol, Bytes) -> Hotly + Send + Sync + Clone + 'static,
+        Hotly: Future<Output = Hot> + Send + 'static,
         F: Fn(Arc<S>, Arc<Call>, O::Input) -> Fut + Send + Sync + Clone + 'static,
         Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
     {
-        self.register::<O, S, F, Fut>(state, handler, Some(Arc::new(codec)))
+        let generic = Bound::<O, S, F> { state: state.clone(), handler, operation: PhantomData };
+        self.insert::<O>(Arc::new(BoundHot { hot, generic }));
+        self
     }
 
     /// Registers a handler whose answer is a stream of events.
@@ -175,27 +181,18 @@ impl Service {
         F: Fn(Arc<S>, Arc<Call>, O::Input, EventAnswer<O>) -> Fut + Send + Sync + Clone + 'static,
         Fut: Future<Output = Result<Opened, ApiError>> + Send + 'static,
     {
-        let bound = BoundEvents::<O, S, F> { state: state.clone(), handler, operation: PhantomData };
-        self.handlers.insert(O::MODEL.name, Arc::new(bound));
+        self.insert::<O>(Arc::new(BoundEvents::<O, S, F> { state: state.clone(), handler, operation: PhantomData }));
         self
     }
 
-    fn register<O, S, F, Fut>(mut self, state: &Arc<S>, handler: F, hot: Option<Arc<dyn HotCodec<O>>>) -> Service
-    where
-        O: Operation,
-        S: Send + Sync + 'static,
-        F: Fn(Arc<S>, Arc<Call>, O::Input) -> Fut + Send + Sync + Clone + 'static,
-        Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
-    {
+    fn insert<O: Operation>(&mut self, handler: Arc<dyn Handler>) {
         debug_assert!(
             self.model.operation(O::MODEL.name).is_some_and(|entry| entry.model.is_some()),
             "{} is not an operation of {}",
             O::MODEL.name,
             self.model.name
         );
-        let bound = Bound::<O, S, F> { state: state.clone(), handler, hot, operation: PhantomData };
-        self.handlers.insert(O::MODEL.name, Arc::new(bound));
-        self
+        self.handlers.insert(O::MODEL.name, handler);
     }
 
     /// The service's model.
@@ -219,7 +216,6 @@ impl Service {
 struct Bound<O: Operation, S, F> {
     state: Arc<S>,
     handler: F,
-    hot: Option<Arc<dyn HotCodec<O>>>,
     operation: PhantomData<fn() -> O>,
 }
 
@@ -231,23 +227,40 @@ where
     Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
 {
     fn handle(&self, call: Arc<Call>, request: Request) -> BoxFuture<'static, Handled> {
-        let (state, handler, hot) = (self.state.clone(), self.handler.clone(), self.hot.clone());
+        let (state, handler) = (self.state.clone(), self.handler.clone());
+        Box::pin(async move { generic::<O, S, F, Fut>(state, &handler, call, request).await })
+    }
+}
+
+struct BoundHot<H, G> {
+    hot: H,
+    generic: G,
+}
+
+impl<O, S, H, Hotly, F, Fut> Handler for BoundHot<H, Bound<O, S, F>>
+where
+    O: Operation,
+    S: Send + Sync + 'static,
+    H: Fn(Arc<S>, Protocol, Bytes) -> Hotly + Send + Sync + Clone + 'static,
+    Hotly: Future<Output = Hot> + Send + 'static,
+    F: Fn(Arc<S>, Arc<Call>, O::Input) -> Fut + Send + Sync + Clone + 'static,
+    Fut: Future<Output = Result<O::Output, ApiError>> + Send + 'static,
+{
+    fn handle(&self, call: Arc<Call>, mut request: Request) -> BoxFuture<'static, Handled> {
+        let (state, hot, handler) = (self.generic.state.clone(), self.hot.clone(), self.generic.handler.clone());
         Box::pin(async move {
-            if let Some(hot) = &hot
-                && let Some(input) = hot.decode(request.protocol, &request.body)
-            {
-                let result = match handler(state, call.clone(), input).await {
-                    Ok(output) => match hot.encode(request.protocol, &output) {
-                        Some(body) => Ok(codec::success(&call, request.protocol, body).map(Body::from)),
-                        None => {
-                            generic_answer(&call, request.protocol, output).map(|(answer, _)| answer.map(Body::from))
-                        }
-                    },
-                    Err(error) => Err(error),
-                };
-                return Handled { result, input: None, output: None };
+            let body = std::mem::take(&mut request.body);
+            match hot(state.clone(), request.protocol, body).await {
+                Hot::Done(result) => {
+                    let result = result.map(|body| codec::success(&call, request.protocol, body).map(Body::from));
+                    Handled { result, input: None, output: None }
+                }
+                Hot::Pass(body) => {
+                    request.body = body;
+                    // Boxed, so that the hot way does not carry the room for this one.
+                    Box::pin(generic::<O, S, F, Fut>(state, &handler, call, request)).await
+                }
             }
-            generic::<O, S, F, Fut>(state, &handler, call, request).await
         })
     }
 }

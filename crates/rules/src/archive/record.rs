@@ -1,6 +1,6 @@
 //! An archived event's bytes: `version (1) | the event's time, microseconds, i64 LE | the event, JSON`. Version 1.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use names::Timestamp;
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ pub(super) struct Header {
     time: Option<String>,
 }
 
-pub(super) fn encode(out: &mut BytesMut, at: Timestamp, event: &[u8]) {
+pub(super) fn encode(out: &mut Vec<u8>, at: Timestamp, event: &[u8]) {
     out.put_u8(VERSION);
     out.put_i64_le(at.micros());
     out.extend_from_slice(event);
@@ -62,9 +62,9 @@ mod tests {
         let event = br#"{"id":"e","time":"2026-01-01T00:02:00Z","detail":{"n":1.50}}"#;
         let at = time(event, Timestamp(7));
         assert_eq!(at.iso_millis(), "2026-01-01T00:02:00.000Z");
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         encode(&mut out, at, event);
-        assert_eq!(decode(out.freeze()).unwrap(), (at, Bytes::from_static(event)));
+        assert_eq!(decode(out.into()).unwrap(), (at, Bytes::from_static(event)));
         assert_eq!(time(b"{}", Timestamp(7)), Timestamp(7));
         assert!(decode(Bytes::from_static(&[2, 0])).unwrap_err().contains("version 2"));
         assert!(decode(Bytes::from_static(&[1, 0])).is_err());

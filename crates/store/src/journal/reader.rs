@@ -1,7 +1,7 @@
 use super::Journal;
 use super::index::Entry;
-use super::segment::{Reading, Segment};
-use crate::{LogId, ReadLimit, Record, StoreError, Timestamp};
+use super::segment::{Portion, Reading, Segment, Showing};
+use crate::{LogId, ReadLimit, Record, Shown, StoreError, Timestamp};
 use std::sync::Arc;
 
 /// Blocks looked up at once.
@@ -10,18 +10,41 @@ const LOOK_AHEAD: usize = 64;
 /// Blocks of a segment that hold what is looked for.
 type Located = (Arc<Segment>, Vec<Entry>);
 
+/// Blocks that bring a reader no further lack the record it stands at.
+fn advanced(segment: &Segment, log: LogId, before: u64, portion: &Portion) -> Result<(), StoreError> {
+    if portion.from > before || portion.full {
+        return Ok(());
+    }
+    Err(segment.damaged(&format!("record {before} of log {} is missing", log.0)))
+}
+
 impl Journal {
     pub(crate) fn read(&self, log: LogId, from: u64, limit: ReadLimit) -> Result<Vec<Record>, StoreError> {
         let mut out = Reading::new(from, limit);
-        while !out.full {
-            let Some((segment, entries)) = self.locate(log, &mut out.from)? else { break };
-            let before = out.from;
+        while !out.portion.full {
+            let Some((segment, entries)) = self.locate(log, &mut out.portion.from)? else { break };
+            let before = out.portion.from;
             segment.read(&self.vault, &entries, &mut out)?;
-            if out.from == before && !out.full {
-                return Err(segment.damaged(&format!("record {before} of log {} is missing", log.0)));
-            }
+            advanced(&segment, log, before, &out.portion)?;
         }
         Ok(out.records)
+    }
+
+    pub(crate) fn show(
+        &self,
+        log: LogId,
+        from: u64,
+        limit: ReadLimit,
+        show: &mut dyn FnMut(Shown<'_>),
+    ) -> Result<(), StoreError> {
+        let mut out = Showing::new(from, limit, show);
+        while !out.portion.full {
+            let Some((segment, entries)) = self.locate(log, &mut out.portion.from)? else { break };
+            let before = out.portion.from;
+            segment.show(&self.vault, &entries, &mut out)?;
+            advanced(&segment, log, before, &out.portion)?;
+        }
+        Ok(())
     }
 
     /// The blocks from the one that holds `from` on (or the log's first record, where that is later), as far as they

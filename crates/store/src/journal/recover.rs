@@ -3,6 +3,7 @@
 use super::frame::{FrameHead, META_LOG, Seed};
 use super::index::{Entry, Index, Log, Run, Span, Tenure, runs};
 use super::meta::Meta;
+use super::recent::Recent;
 use super::scan::{End, Frame, scan};
 use super::sealed::{self, HEADER, Last};
 use super::segment::{Blocks, Segment, index_path, segment_path, spare_path};
@@ -152,7 +153,8 @@ impl Recovery {
         if size > u64::from(u32::MAX) {
             return Err(corrupt(path, 0, "it is longer than a segment can be"));
         }
-        Ok(Segment { number, size, file, seed: Seed::of(&self.salt, number), blocks: OnceLock::new() })
+        let seed = Seed::of(&self.salt, number);
+        Ok(Segment { number, size, file, seed, blocks: OnceLock::new(), recent: Recent::default() })
     }
 
     /// Finds the journal's end. A newest segment without any group was being prepared, and becomes a spare.

@@ -2,11 +2,12 @@
 
 use super::frame::Seed;
 use super::index::Entry;
+use super::recent::Recent;
 use super::scan::{End, scan};
 use super::sealed::{self, ENTRY, Header};
-use crate::batch::take_record;
+use crate::batch::{split_record, take_record};
 use crate::vault::Vault;
-use crate::{ReadLimit, Record, StoreError};
+use crate::{ReadLimit, Record, Shown, StoreError};
 use bytes::{Bytes, BytesMut};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub(crate) struct Segment {
     pub(crate) seed: Seed,
     /// Set when it is sealed.
     pub(crate) blocks: OnceLock<Blocks>,
+    /// What was written to it last.
+    pub(super) recent: Recent,
 }
 
 /// A sealed segment's list of blocks.
@@ -44,6 +47,8 @@ pub(crate) fn spare_path(dir: &Path, number: u64) -> PathBuf {
 const READ_GAP: u64 = 4096;
 /// How much is read as one.
 const READ_BYTES: u64 = 1 << 20;
+/// How much is read as one where it is only shown: as much as stays in a processor's own cache, beside what becomes of it.
+const SHOW_BYTES: u64 = 256 << 10;
 
 impl Segment {
     /// The entries of a sealed segment's list from the first one that `before` does not hold for, or the one before it.
@@ -133,75 +138,161 @@ impl Segment {
 
     /// Reads records from these blocks, which follow one another in index and offset, until `out` is full.
     pub(crate) fn read(&self, vault: &Vault, mut entries: &[Entry], out: &mut Reading) -> Result<(), StoreError> {
-        while let (Some(first), false) = (entries.first(), out.full) {
-            let start = u64::from(first.offset);
-            let end = |entry: &Entry| u64::from(entry.offset) + u64::from(entry.bytes);
-            let want = READ_BYTES.min(out.bytes_left().saturating_add(READ_GAP));
-            let mut n = 1;
-            while let Some(entry) = entries.get(n) {
-                let offset = u64::from(entry.offset);
-                let near = offset.checked_sub(end(&entries[n - 1])).is_some_and(|gap| gap <= READ_GAP);
-                if !near || end(entry) - start > want || u64::from(n as u32) > out.records_left() {
-                    break;
-                }
-                n += 1;
-            }
-            let mut bytes = BytesMut::zeroed((end(&entries[n - 1]) - start) as usize);
-            self.file.read_exact_at(&mut bytes, start).map_err(|e| StoreError::read(&e))?;
+        while !entries.is_empty() && !out.portion.full {
+            let (stretch, rest) = out.portion.stretch(entries, READ_BYTES);
+            let mut bytes = BytesMut::zeroed(length(stretch));
+            self.fill(stretch, &mut bytes)?;
             let bytes = bytes.freeze();
-            for entry in &entries[..n] {
-                let at = (u64::from(entry.offset) - start) as usize;
+            for entry in stretch {
+                let at = (entry.offset - stretch[0].offset) as usize;
                 let block = bytes.slice(at..at + entry.bytes as usize);
-                self.verify(entry, &block)?;
                 let block = if entry.sealed { vault.open(entry.log, &block)? } else { block };
                 out.take(entry, block).ok_or_else(|| self.damaged("a block's records do not add up"))?;
-                if out.full {
-                    break;
-                }
             }
-            entries = &entries[n..];
+            entries = rest;
         }
         Ok(())
+    }
+
+    /// The same, but shows the records one after another and keeps none: what is read is still in the processor's cache
+    /// when it is shown, and the next stretch is read into the same buffer.
+    pub(crate) fn show(&self, vault: &Vault, mut entries: &[Entry], out: &mut Showing<'_>) -> Result<(), StoreError> {
+        while !entries.is_empty() && !out.portion.full {
+            let (stretch, rest) = out.portion.stretch(entries, SHOW_BYTES);
+            let mut buffer = std::mem::take(&mut out.buffer);
+            let len = length(stretch);
+            if buffer.len() < len {
+                buffer.resize(len, 0);
+            }
+            self.fill(stretch, &mut buffer[..len])?;
+            for entry in stretch {
+                let at = (entry.offset - stretch[0].offset) as usize;
+                let block = &buffer[at..at + entry.bytes as usize];
+                let opened = if entry.sealed { Some(vault.open(entry.log, block)?) } else { None };
+                let block = opened.as_deref().unwrap_or(block);
+                out.take(entry, block).ok_or_else(|| self.damaged("a block's records do not add up"))?;
+            }
+            (out.buffer, entries) = (buffer, rest);
+        }
+        Ok(())
+    }
+
+    /// Reads a stretch of blocks and verifies each.
+    fn fill(&self, stretch: &[Entry], bytes: &mut [u8]) -> Result<(), StoreError> {
+        if !self.recent.copy(stretch.iter().map(|entry| entry.offset), bytes) {
+            self.file.read_exact_at(bytes, u64::from(stretch[0].offset)).map_err(|e| StoreError::read(&e))?;
+        }
+        stretch.iter().try_for_each(|entry| {
+            let at = (entry.offset - stretch[0].offset) as usize;
+            self.verify(entry, &bytes[at..at + entry.bytes as usize])
+        })
+    }
+}
+
+/// Bytes from the start of the first block to the end of the last.
+fn length(stretch: &[Entry]) -> usize {
+    let last = &stretch[stretch.len() - 1];
+    (last.offset - stretch[0].offset) as usize + last.bytes as usize
+}
+
+/// How much of a log is wanted, and how far it is.
+pub(crate) struct Portion {
+    /// The index to go on with.
+    pub(crate) from: u64,
+    pub(crate) full: bool,
+    bytes: usize,
+    records: usize,
+    limit: ReadLimit,
+}
+
+impl Portion {
+    fn new(from: u64, limit: ReadLimit) -> Portion {
+        Portion { from, full: limit.records == 0, bytes: 0, records: 0, limit }
+    }
+
+    /// As many of the blocks as are near one another, are likely to be wanted, and fit into about `most` bytes; at least
+    /// one. And the rest.
+    fn stretch<'a>(&self, entries: &'a [Entry], most: u64) -> (&'a [Entry], &'a [Entry]) {
+        let bytes_left = self.limit.bytes.saturating_sub(self.bytes) as u64;
+        let records_left = (self.limit.records - self.records) as u64;
+        let want = most.min(bytes_left.saturating_add(READ_GAP));
+        let end = |entry: &Entry| u64::from(entry.offset) + u64::from(entry.bytes);
+        let start = u64::from(entries[0].offset);
+        let mut n = 1;
+        while let Some(entry) = entries.get(n) {
+            let near = u64::from(entry.offset).checked_sub(end(&entries[n - 1])).is_some_and(|gap| gap <= READ_GAP);
+            if !near || end(entry) - start > want || n as u64 > records_left {
+                break;
+            }
+            n += 1;
+        }
+        entries.split_at(n)
+    }
+
+    /// Whether the record at `index`, of so many bytes, is wanted. Counts it if so.
+    fn admit(&mut self, index: u64, bytes: usize) -> bool {
+        self.full = self.full
+            || self.records >= self.limit.records
+            || (self.records > 0 && self.bytes + bytes > self.limit.bytes);
+        if !self.full {
+            self.bytes += bytes;
+            self.records += 1;
+            self.from = index + 1;
+        }
+        !self.full
     }
 }
 
 /// Records as they are gathered.
 pub(crate) struct Reading {
     pub(crate) records: Vec<Record>,
-    /// The index to go on with.
-    pub(crate) from: u64,
-    pub(crate) full: bool,
-    bytes: usize,
-    limit: ReadLimit,
+    pub(crate) portion: Portion,
 }
 
 impl Reading {
     pub(crate) fn new(from: u64, limit: ReadLimit) -> Reading {
-        Reading { records: Vec::new(), from, full: limit.records == 0, bytes: 0, limit }
-    }
-    fn bytes_left(&self) -> u64 {
-        self.limit.bytes.saturating_sub(self.bytes) as u64
-    }
-    fn records_left(&self) -> u64 {
-        (self.limit.records - self.records.len()) as u64
+        Reading { records: Vec::new(), portion: Portion::new(from, limit) }
     }
 
-    /// Takes a block's records from `self.from` on. `None` where the block is not what its entry says.
+    /// Takes a block's records from where the portion stands. `None` where the block is not what its entry says.
     fn take(&mut self, entry: &Entry, mut block: Bytes) -> Option<()> {
         for index in entry.first..entry.next() {
             let data = take_record(&mut block)?;
-            if index < self.from {
+            if index < self.portion.from {
                 continue;
             }
-            if self.records.len() >= self.limit.records
-                || (!self.records.is_empty() && self.bytes + data.len() > self.limit.bytes)
-            {
-                self.full = true;
+            if !self.portion.admit(index, data.len()) {
                 return Some(());
             }
-            self.bytes += data.len();
-            self.from = index + 1;
             self.records.push(Record { index, at: entry.at, data, sealed: entry.sealed });
+        }
+        block.is_empty().then_some(())
+    }
+}
+
+/// Records as they are shown.
+pub(crate) struct Showing<'a> {
+    pub(crate) portion: Portion,
+    buffer: Vec<u8>,
+    show: &'a mut dyn FnMut(Shown<'_>),
+}
+
+impl<'a> Showing<'a> {
+    pub(crate) fn new(from: u64, limit: ReadLimit, show: &'a mut dyn FnMut(Shown<'_>)) -> Showing<'a> {
+        Showing { portion: Portion::new(from, limit), buffer: Vec::new(), show }
+    }
+
+    /// As [`Reading::take`].
+    fn take(&mut self, entry: &Entry, mut block: &[u8]) -> Option<()> {
+        for index in entry.first..entry.next() {
+            let data = split_record(&mut block)?;
+            if index < self.portion.from {
+                continue;
+            }
+            if !self.portion.admit(index, data.len()) {
+                return Some(());
+            }
+            (self.show)(Shown { index, at: entry.at, data, sealed: entry.sealed });
         }
         block.is_empty().then_some(())
     }

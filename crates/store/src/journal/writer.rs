@@ -6,6 +6,7 @@ use super::frame::{ALIGN, BlockHead, Link, Seed, encode_head};
 use super::index::runs;
 use super::meta::Meta;
 use super::plan::{Block, Group, Request, meta_block, plan};
+use super::recent::{Kept, LARGE_GROUP, Recent};
 use super::sealed::{Header, Last, decode_header, encode};
 use super::segment::{Blocks, Segment, index_path, segment_path, spare_path};
 use crate::store::Durability;
@@ -44,6 +45,8 @@ pub(super) struct Writer {
     pub(super) compaction: Option<Compaction>,
     /// Segments that cannot be read in full, so not be given up.
     pub(super) unmovable: Vec<u64>,
+    /// What was written last.
+    kept: Kept,
     head: Vec<u8>,
 }
 
@@ -90,6 +93,7 @@ impl Writer {
             retired: Vec::new(),
             compaction: None,
             unmovable: Vec::new(),
+            kept: Kept::default(),
             head: Vec::new(),
         }
     }
@@ -189,7 +193,14 @@ impl Writer {
             at += u64::from(head.bytes);
             (head, at - u64::from(head.bytes))
         };
-        Ok(heads.into_iter().map(place).collect())
+        let placed: Vec<(BlockHead, u64)> = heads.into_iter().map(place).collect();
+        if len >= LARGE_GROUP {
+            let bodies = &placed[usize::from(own.is_some())..];
+            for (block, (head, offset)) in group.blocks.iter().zip(bodies).filter(|(block, _)| !block.head.relocated) {
+                self.kept.add(segment, head, *offset, block.parts.clone());
+            }
+        }
+        Ok(placed)
     }
 
     /// Makes a durable group readable and tells its callers.
@@ -274,7 +285,7 @@ impl Writer {
                 let synced = self.disk.sync_dir(&self.tail.dir);
                 synced.map_err(|e| Trouble::Lasting(format!("cannot sync the name of a segment: {e}")))?;
                 let seed = Seed::of(&self.tail.salt, number);
-                Ok(Arc::new(Segment { number, size, file, seed, blocks: OnceLock::new() }))
+                Ok(Arc::new(Segment { number, size, file, seed, blocks: OnceLock::new(), recent: Recent::default() }))
             }
             Err(error) => {
                 // What is left under the name holds no group: either way it is taken again the next time.

@@ -1,6 +1,6 @@
 use super::ranges::Ranges;
 use crate::Timestamp;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 
 /// A record of a queue's message log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) const OVERHEAD: usize = 48;
 const AT_ONCE: Timestamp = Timestamp(i64::MIN);
 
 impl Sent {
-    pub(super) fn encode(&self, out: &mut BytesMut) {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Sent::New { not_before, group: Some(group), body } => {
                 out.put_u8(GROUPED);
@@ -92,7 +92,7 @@ impl Sent {
 
 /// A record of a queue's acknowledgement log is a set of ids: pairs of a first id and the one past the last.
 /// Ids are never used again, so the log's meaning is the union of its records, whatever their order.
-pub(super) fn encode_acks(ids: impl Iterator<Item = (u64, u64)>, out: &mut BytesMut) {
+pub(super) fn encode_acks(ids: impl Iterator<Item = (u64, u64)>, out: &mut Vec<u8>) {
     for (first, past) in ids {
         out.put_u64_le(first);
         out.put_u64_le(past);
@@ -117,7 +117,7 @@ mod tests {
         #[test]
         fn any_record_decodes_or_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             if let Some(sent) = Sent::decode(Bytes::from(bytes.clone())) {
-                let mut out = BytesMut::new();
+                let mut out = Vec::new();
                 sent.encode(&mut out);
                 prop_assert_eq!(&out[..], &bytes[..]);
             }

@@ -4,19 +4,21 @@ use crate::Streams;
 use crate::error;
 use crate::limits::{ITERATOR_LIFE, READ_BYTES, READ_RECORDS};
 use crate::live::{LiveShard, LiveStream};
-use crate::record;
+use crate::record::{self, NotARecord};
 use crate::sequence::Sequence;
 use crate::signals::note;
 use crate::state::{shard_id, shard_number};
 use crate::streams::asked;
 use crate::token::ShardIterator;
+use bytes::Bytes;
 use names::Timestamp;
 use shapes::kinesis::{
     ChildShard, EncryptionType, GetRecordsInput, GetRecordsOutput, GetShardIteratorInput, GetShardIteratorOutput,
     Record, ShardIteratorType, errors,
 };
 use std::sync::Arc;
-use store::{ReadLimit, StoreError};
+use std::time::Duration;
+use store::{ReadLimit, Shown, StoreError};
 use wire::{ApiError, Call};
 
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html>
@@ -140,77 +142,140 @@ pub(crate) async fn get_records(
     _call: Arc<Call>,
     input: GetRecordsInput,
 ) -> Result<GetRecordsOutput, ApiError> {
-    let began = streams.world().clock.monotonic();
-    let iterator = streams.tokens().open_iterator(&input.shard_iterator);
-    let iterator = iterator.ok_or_else(|| error::argument("Invalid ShardIterator."))?;
-    check_age(iterator.issued, streams.world().now())?;
-    let gone = || error::shard_gone(streams.home(), &iterator.stream, iterator.shard);
-    if input.stream_arn.as_ref().is_some_and(|arn| *arn != streams.arn(&iterator.stream).as_str()) {
-        return Err(error::argument("Invalid ShardIterator."));
-    }
-    let same = |stream: &Arc<LiveStream>| stream.def.is_open() && stream.def.created == iterator.created;
-    let stream = streams.lookup(&iterator.stream).filter(same).ok_or_else(gone)?;
-    let shard = stream.shard(iterator.shard).ok_or_else(gone)?;
+    let reader = Reader::find(&streams, &input.shard_iterator, input.stream_arn.as_deref())?;
     refuse_dry_run(input.dry_run)?;
-    let result = read(&streams, &stream, shard, iterator.position, input.limit);
-    stream.series.get_records.ended(streams.world().clock.monotonic().saturating_sub(began), result.is_ok());
-    result
+    reader.timed(&streams, |reader| {
+        let limit = reader.begin(&streams, input.limit)?;
+        let mut records = Vec::new();
+        let gathered = reader.gather(&streams, limit, |sequence, at, stored| {
+            let (key, data) = record::parts(stored.data)?;
+            records.push(Record {
+                sequence_number: sequence.into(),
+                approximate_arrival_timestamp: Some(at),
+                partition_key: Some(key.to_owned()),
+                data: Bytes::copy_from_slice(data),
+                encryption_type: stored.sealed.then_some(EncryptionType::Kms),
+            });
+            Ok(key.len() + data.len())
+        })?;
+        Ok(GetRecordsOutput {
+            records,
+            next_shard_iterator: gathered.next,
+            millis_behind_latest: Some(gathered.behind),
+            child_shards: gathered.children,
+        })
+    })
 }
 
-fn read(
-    streams: &Streams,
-    stream: &LiveStream,
-    shard: &LiveShard,
+/// Who reads, and where: what an iterator says.
+pub(crate) struct Reader {
+    stream: Arc<LiveStream>,
+    /// The shard's place in the stream's list.
+    place: usize,
     position: u64,
-    limit: Option<i32>,
-) -> Result<GetRecordsOutput, ApiError> {
-    let clock = &streams.world().clock;
-    if shard.flow(clock.monotonic()).is_some_and(|mut flow| !flow.admit_read()) {
-        stream.series.read_exceeded.record(1);
-        note(&shard.series.read_exceeded, 1);
-        return Err(throttled(streams, stream, shard));
+    began: Duration,
+}
+
+/// What an answer says beside its records.
+pub(crate) struct Gathered {
+    /// The iterator to go on with; none at the end of a closed shard.
+    pub(crate) next: Option<String>,
+    /// How far the last record is behind the newest, in milliseconds.
+    pub(crate) behind: i64,
+    /// The shards that go on, at the end of a closed one.
+    pub(crate) children: Option<Vec<ChildShard>>,
+}
+
+impl Reader {
+    /// What this iterator stands for, where it is still good.
+    pub(crate) fn find(streams: &Streams, iterator: &str, arn: Option<&str>) -> Result<Reader, ApiError> {
+        let began = streams.world().clock.monotonic();
+        let iterator = streams.tokens().open_iterator(iterator);
+        let iterator = iterator.ok_or_else(|| error::argument("Invalid ShardIterator."))?;
+        check_age(iterator.issued, streams.world().now())?;
+        let gone = || error::shard_gone(streams.home(), &iterator.stream, iterator.shard);
+        if arn.is_some_and(|arn| arn != streams.arn(&iterator.stream).as_str()) {
+            return Err(error::argument("Invalid ShardIterator."));
+        }
+        let same = |stream: &Arc<LiveStream>| stream.def.is_open() && stream.def.created == iterator.created;
+        let stream = streams.lookup(&iterator.stream).filter(same).ok_or_else(gone)?;
+        let place = stream.place_by_number(iterator.shard).ok_or_else(gone)?;
+        Ok(Reader { stream, place, position: iterator.position, began })
     }
-    let limit = ReadLimit { records: limit.map_or(READ_RECORDS, |n| n.max(1) as usize), bytes: READ_BYTES };
-    let stored = streams.store().read(shard.log, position, limit).map_err(|error| match error {
-        StoreError::NoLog(_) => error::shard_gone(streams.home(), &stream.def.name, shard.def.number),
-        other => other.into(),
-    })?;
-    let mut records = Vec::with_capacity(stored.len());
-    let (mut next, mut last, mut bytes) = (position, None, 0);
-    for stored in stored {
-        let sequence = shard.sequence(stored.index, stored.at);
-        let record = record::read(&stored.data).map_err(|error| error::damaged(error, &shard.id))?;
-        bytes += record.key.len() + record.data.len();
-        (next, last) = (stored.index + 1, Some(stored.at));
-        records.push(Record {
-            sequence_number: sequence.into(),
-            approximate_arrival_timestamp: Some(Timestamp::from_millis(stored.at.millis())),
-            partition_key: Some(record.key().to_owned()),
-            data: record.data,
-            encryption_type: stored.sealed.then_some(EncryptionType::Kms),
-        });
+
+    pub(crate) fn shard(&self) -> &LiveShard {
+        &self.stream.shards[self.place]
     }
-    if let Some(mut flow) = shard.flow(clock.monotonic()) {
-        flow.gave(bytes);
+
+    /// Reads, and counts how that went and how long it took.
+    pub(crate) fn timed<T>(
+        &self,
+        streams: &Streams,
+        read: impl FnOnce(&Reader) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let result = read(self);
+        let took = streams.world().clock.monotonic().saturating_sub(self.began);
+        self.stream.series.get_records.ended(took, result.is_ok());
+        result
     }
-    let extent = streams.store().extent(shard.log);
-    // Where nothing is left of what was behind the position, reading goes on with the oldest there is.
-    let next = last.map_or(next.max(extent.first), |_| next);
-    let at_tip = next >= extent.next;
-    let behind = last.filter(|_| !at_tip).map_or(0, |last| streams.world().now().since(last).as_millis() as u64);
-    stream.series.get_records.bytes.record(bytes as u64);
-    stream.series.get_records_records.record(records.len() as u64);
-    stream.series.get_records_age.record(behind);
-    note(&shard.series.outgoing_bytes, bytes as u64);
-    note(&shard.series.outgoing_records, records.len() as u64);
-    note(&shard.series.age, behind);
-    let ended = shard.def.closed.is_some_and(|closed| next >= closed.position);
-    Ok(GetRecordsOutput {
-        records,
-        next_shard_iterator: (!ended).then(|| iterator(streams, stream, shard, next)),
-        millis_behind_latest: Some(behind as i64),
-        child_shards: ended.then(|| children(stream, shard.def.number)),
-    })
+
+    /// Whether the shard's limits let the reader in now, and how much it may have.
+    pub(crate) fn begin(&self, streams: &Streams, limit: Option<i32>) -> Result<ReadLimit, ApiError> {
+        if self.shard().flow(streams.world().clock.monotonic()).is_some_and(|mut flow| !flow.admit_read()) {
+            self.stream.series.read_exceeded.record(1);
+            note(&self.shard().series.read_exceeded, 1);
+            return Err(throttled(streams, &self.stream, self.shard()));
+        }
+        Ok(ReadLimit { records: limit.map_or(READ_RECORDS, |n| n.max(1) as usize), bytes: READ_BYTES })
+    }
+
+    /// Shows the records: number, arrival and stored form; whoever sees one says how many bytes of it count.
+    pub(crate) fn gather(
+        &self,
+        streams: &Streams,
+        limit: ReadLimit,
+        mut each: impl FnMut(Sequence, Timestamp, Shown<'_>) -> Result<usize, NotARecord>,
+    ) -> Result<Gathered, ApiError> {
+        let (stream, shard) = (&*self.stream, self.shard());
+        let (mut next, mut last, mut count, mut bytes, mut damaged) = (self.position, None, 0, 0, None);
+        let show = |stored: Shown<'_>| {
+            let Shown { index, at, .. } = stored;
+            match each(shard.sequence(index, at), Timestamp::from_millis(at.millis()), stored) {
+                Ok(counted) => bytes += counted,
+                Err(error) => damaged = Some(error),
+            }
+            (next, last) = (index + 1, Some(at));
+            count += 1;
+        };
+        let read = streams.store().read_each(shard.log, self.position, limit, show);
+        read.map_err(|error| match error {
+            StoreError::NoLog(_) => error::shard_gone(streams.home(), &stream.def.name, shard.def.number),
+            other => other.into(),
+        })?;
+        if let Some(error) = damaged {
+            return Err(error::damaged(error, &shard.id));
+        }
+        if let Some(mut flow) = shard.flow(streams.world().clock.monotonic()) {
+            flow.gave(bytes);
+        }
+        let extent = streams.store().extent(shard.log);
+        // Where nothing is left of what was behind the position, reading goes on with the oldest there is.
+        let next = last.map_or(next.max(extent.first), |_| next);
+        let at_tip = next >= extent.next;
+        let behind = last.filter(|_| !at_tip).map_or(0, |last| streams.world().now().since(last).as_millis() as u64);
+        stream.series.get_records.bytes.record(bytes as u64);
+        stream.series.get_records_records.record(count);
+        stream.series.get_records_age.record(behind);
+        note(&shard.series.outgoing_bytes, bytes as u64);
+        note(&shard.series.outgoing_records, count);
+        note(&shard.series.age, behind);
+        let ended = shard.def.closed.is_some_and(|closed| next >= closed.position);
+        Ok(Gathered {
+            next: (!ended).then(|| iterator(streams, stream, shard, next)),
+            behind: behind as i64,
+            children: ended.then(|| children(stream, shard.def.number)),
+        })
+    }
 }
 
 fn throttled(streams: &Streams, stream: &LiveStream, shard: &LiveShard) -> ApiError {

@@ -5,11 +5,11 @@ mod consumers;
 mod create;
 mod describe;
 mod encryption;
-mod get;
+pub(crate) mod get;
 mod list;
 mod monitoring;
 mod policy;
-mod put;
+pub(crate) mod put;
 mod reshard;
 mod retention;
 mod subscribe;
@@ -17,8 +17,7 @@ mod tags;
 
 pub(crate) use get::children;
 
-use crate::Streams;
-use crate::codec::{GetRecordsCodec, PutRecordCodec, PutRecordsCodec};
+use crate::{Streams, hot};
 use shapes::kinesis as k;
 use std::sync::Arc;
 use wire::Service;
@@ -42,7 +41,7 @@ pub(crate) fn service(streams: &Arc<Streams>) -> Service {
         .on::<k::DescribeStreamSummaryOp, _, _, _>(streams, describe::describe_stream_summary)
         .on::<k::DisableEnhancedMonitoringOp, _, _, _>(streams, monitoring::disable_enhanced_monitoring)
         .on::<k::EnableEnhancedMonitoringOp, _, _, _>(streams, monitoring::enable_enhanced_monitoring)
-        .on_hot::<k::GetRecordsOp, _, _, _>(streams, GetRecordsCodec, get::get_records)
+        .on_hot::<k::GetRecordsOp, _, _, _, _, _>(streams, hot::get_records, get::get_records)
         .on::<k::GetResourcePolicyOp, _, _, _>(streams, policy::get_resource_policy)
         .on::<k::GetShardIteratorOp, _, _, _>(streams, get::get_shard_iterator)
         .on::<k::IncreaseStreamRetentionPeriodOp, _, _, _>(streams, retention::increase_stream_retention_period)
@@ -52,8 +51,8 @@ pub(crate) fn service(streams: &Arc<Streams>) -> Service {
         .on::<k::ListTagsForResourceOp, _, _, _>(streams, tags::list_tags_for_resource)
         .on::<k::ListTagsForStreamOp, _, _, _>(streams, tags::list_tags_for_stream)
         .on::<k::MergeShardsOp, _, _, _>(streams, reshard::merge_shards)
-        .on_hot::<k::PutRecordOp, _, _, _>(streams, PutRecordCodec, put::put_record)
-        .on_hot::<k::PutRecordsOp, _, _, _>(streams, PutRecordsCodec, put::put_records)
+        .on_hot::<k::PutRecordOp, _, _, _, _, _>(streams, hot::put_record, put::put_record)
+        .on_hot::<k::PutRecordsOp, _, _, _, _, _>(streams, hot::put_records, put::put_records)
         .on::<k::PutResourcePolicyOp, _, _, _>(streams, policy::put_resource_policy)
         .on::<k::RegisterStreamConsumerOp, _, _, _>(streams, consumers::register_stream_consumer)
         .on::<k::RemoveTagsFromStreamOp, _, _, _>(streams, tags::remove_tags_from_stream)

@@ -2,7 +2,8 @@ use crate::Streams;
 use crate::error;
 use crate::hash::HashKey;
 use crate::limits::{PUT_BYTES, PUT_RECORDS};
-use crate::live::LiveStream;
+use crate::live::{LiveShard, LiveStream};
+use crate::record::Payload;
 use crate::sequence::Sequence;
 use crate::state::Stream;
 use crate::streams::asked;
@@ -11,6 +12,7 @@ use shapes::kinesis::{
     EncryptionType, PutRecordInput, PutRecordOutput, PutRecordsInput, PutRecordsOutput, PutRecordsResultEntry, errors,
 };
 use std::sync::Arc;
+use std::time::Duration;
 use store::StoreError;
 use wire::{ApiError, Call};
 
@@ -28,12 +30,26 @@ pub(crate) async fn put_record(
     }
     let put = put(stream, input.partition_key.as_deref(), input.explicit_hash_key.as_deref(), &input.data, None)?;
     refuse_dry_run(input.dry_run)?;
-    let bytes = put.counted() as u64;
+    let bytes = put.counted();
     let plan = streams.plan(stream, &[put]);
-    let result = commit(&streams, &entry, plan).await;
+    let (shard, sequence) = put_one(&streams, &entry, plan, bytes, began).await?;
+    let encryption_type = encryption_shape(&stream.def);
+    Ok(PutRecordOutput { shard_id: shard.id.clone(), sequence_number: sequence.into(), encryption_type })
+}
+
+/// Appends the one record of a plan, and counts it; where it went.
+pub(crate) async fn put_one<'a>(
+    streams: &Streams,
+    entry: &'a Entry,
+    plan: Plan,
+    bytes: usize,
+    began: Duration,
+) -> Result<(&'a LiveShard, Sequence), ApiError> {
+    let stream = &*entry.stream;
+    let result = commit(streams, entry, plan).await;
     let written = result.as_ref().ok().and_then(|written| written.first());
     let series = &stream.series.put_record;
-    series.bytes.record(bytes);
+    series.bytes.record(bytes as u64);
     series.ended(streams.world().clock.monotonic().saturating_sub(began), written.is_some_and(|w| w.at.is_some()));
     let Written { place, at } = result?[0];
     let shard = &stream.shards[place];
@@ -41,11 +57,7 @@ pub(crate) async fn put_record(
         let message = error::rate_exceeded(streams.home(), &stream.def.name, &shard.id);
         return Err(errors::PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION.because(message));
     };
-    Ok(PutRecordOutput {
-        shard_id: shard.id.clone(),
-        sequence_number: shard.sequence(position, at).into(),
-        encryption_type: encryption_shape(&stream.def),
-    })
+    Ok((shard, shard.sequence(position, at)))
 }
 
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
@@ -59,33 +71,42 @@ pub(crate) async fn put_records(
     let stream = &*entry.stream;
     let (plan, total) = plan_records(&streams, stream, &input)?;
     // The payloads are framed for the journal: no need to hold them while it writes.
-    let count = input.records.len() as u64;
     drop(input);
-    let result = commit(&streams, &entry, plan).await;
-    let series = &stream.series;
-    let failed = result.as_ref().map_or(count, |written| written.iter().filter(|w| w.at.is_none()).count() as u64);
-    series.put_records.bytes.record(total as u64);
-    series.put_records_total.record(count);
-    series.put_records_successful.record(count - failed);
-    series.put_records.ended(streams.world().clock.monotonic().saturating_sub(began), failed < count);
-    if result.is_err() {
-        series.put_records_failed.record(count);
-    }
-    let written = result?;
-    if failed > 0 {
-        series.put_records_throttled.record(failed);
-    }
+    let (written, failed) = put_all(&streams, &entry, plan, total, began).await?;
     let records = written.into_iter().map(|written| outcome(&streams, stream, written)).collect();
-    Ok(PutRecordsOutput {
-        failed_record_count: Some(failed as i32),
-        records,
-        encryption_type: encryption_shape(&stream.def),
-    })
+    let encryption_type = encryption_shape(&stream.def);
+    Ok(PutRecordsOutput { failed_record_count: Some(failed as i32), records, encryption_type })
 }
 
 /// What an answer says of how records are encrypted: nothing where they are not.
 fn encryption_shape(stream: &Stream) -> Option<EncryptionType> {
     stream.encryption.as_ref().map(|_| EncryptionType::Kms)
+}
+
+/// Appends the records of a plan, and counts them; where they went, and how many were not let in.
+pub(crate) async fn put_all(
+    streams: &Streams,
+    entry: &Entry,
+    plan: Plan,
+    total: usize,
+    began: Duration,
+) -> Result<(Vec<Written>, usize), ApiError> {
+    let count = plan.len();
+    let result = commit(streams, entry, plan).await;
+    let series = &entry.stream.series;
+    let failed = result.as_ref().map_or(count, |written| written.iter().filter(|w| w.at.is_none()).count());
+    series.put_records.bytes.record(total as u64);
+    series.put_records_total.record(count as u64);
+    series.put_records_successful.record((count - failed) as u64);
+    series.put_records.ended(streams.world().clock.monotonic().saturating_sub(began), failed < count);
+    if result.is_err() {
+        series.put_records_failed.record(count as u64);
+    }
+    let written = result?;
+    if failed > 0 {
+        series.put_records_throttled.record(failed as u64);
+    }
+    Ok((written, failed))
 }
 
 fn plan_records(streams: &Streams, stream: &LiveStream, input: &PutRecordsInput) -> Result<(Plan, usize), ApiError> {
@@ -132,7 +153,7 @@ fn put<'a>(
             ))
         })?,
     };
-    let put = Put { key, hash, data };
+    let put = Put { key, hash, data: Payload::Plain(data) };
     let limit = stream.def.record_bytes();
     if put.counted() > limit {
         return Err(error::too_long(&member("data"), limit));
@@ -170,10 +191,19 @@ fn outcome(streams: &Streams, stream: &LiveStream, Written { place, at }: Writte
             shard_id: Some(shard.id.clone()),
             ..PutRecordsResultEntry::default()
         },
-        None => PutRecordsResultEntry {
-            error_code: Some(errors::PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION.name.to_owned()),
-            error_message: Some(error::rate_exceeded(streams.home(), &stream.def.name, &shard.id)),
-            ..PutRecordsResultEntry::default()
-        },
+        None => {
+            let (code, message) = throttled(streams, stream, shard);
+            PutRecordsResultEntry {
+                error_code: Some(code.to_owned()),
+                error_message: Some(message),
+                ..PutRecordsResultEntry::default()
+            }
+        }
     }
+}
+
+/// What is said of a record that its shard was too busy for: code and message.
+pub(crate) fn throttled(streams: &Streams, stream: &LiveStream, shard: &LiveShard) -> (&'static str, String) {
+    let code = errors::PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION.name;
+    (code, error::rate_exceeded(streams.home(), &stream.def.name, &shard.id))
 }

@@ -39,18 +39,15 @@ pub enum Next {
 /// Walks through a JSON text without building a tree. Borrows texts that hold no escapes.
 #[derive(Debug, Clone)]
 pub struct Scanner<'a> {
-    text: &'a str,
+    bytes: &'a [u8],
     at: usize,
     depth: usize,
 }
 
 impl<'a> Scanner<'a> {
-    /// Starts; JSON is UTF-8 or it is nothing.
-    pub fn new(bytes: &'a [u8]) -> Result<Scanner<'a>, Broken> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Scanner { text, at: 0, depth: 0 }),
-            Err(error) => Err(Broken { what: "not UTF-8", at: error.valid_up_to() }),
-        }
+    /// Starts. JSON is UTF-8 or it is nothing, which is judged string by string: anything but ASCII is only in strings.
+    pub fn new(bytes: &'a [u8]) -> Scanner<'a> {
+        Scanner { bytes, at: 0, depth: 0 }
     }
 
     fn broken<T>(&self, what: &'static str) -> Result<T, Broken> {
@@ -58,7 +55,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.bytes.get(self.at).copied()
     }
 
     fn space(&mut self) {
@@ -74,7 +71,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn word(&mut self, word: &'static str) -> Result<(), Broken> {
-        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+        if self.bytes[self.at..].starts_with(word.as_bytes()) {
             self.at += word.len();
             Ok(())
         } else {
@@ -160,29 +157,43 @@ impl<'a> Scanner<'a> {
         }
         let mut escaped = false;
         loop {
-            self.at += plain_run(&self.text.as_bytes()[self.at..]);
+            self.at += plain_run(&self.bytes[self.at..]);
             match self.byte() {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
                     // What follows is judged by the unescaping below; here it must only not end the text.
-                    self.at = (self.at + 2).min(self.text.len());
-                    while !self.text.is_char_boundary(self.at) {
-                        self.at += 1;
-                    }
+                    self.at = (self.at + 2).min(self.bytes.len());
                 }
                 Some(_) => return self.broken("control character in a string"),
                 None => return self.broken("unexpected end"),
             }
         }
         self.at += 1;
+        let inside = start + 1..self.at - 1;
+        let text = std::str::from_utf8(&self.bytes[inside.clone()])
+            .map_err(|error| Broken { what: "not UTF-8", at: inside.start + error.valid_up_to() })?;
         if !escaped {
-            return Ok(Cow::Borrowed(&self.text[start + 1..self.at - 1]));
+            return Ok(Cow::Borrowed(text));
         }
-        match serde_json::from_str::<String>(&self.text[start..self.at]) {
+        match serde_json::from_slice::<String>(&self.bytes[start..self.at]) {
             Ok(text) => Ok(Cow::Owned(text)),
             Err(_) => Err(Broken { what: "invalid escape", at: start }),
         }
+    }
+
+    /// What is between two quotes, where it is base64, strictly: found and judged in two fast passes. Nothing where it is
+    /// not (and then the scanner stands somewhere: give up and decode the other way).
+    pub fn base64(&mut self) -> Option<Base64<'a>> {
+        self.space();
+        if !self.take(b'"') {
+            return None;
+        }
+        let rest = &self.bytes[self.at..];
+        // No escape is in the alphabet, so the first quote is the end or the text is not base64.
+        let end = memchr::memchr(b'"', rest)?;
+        self.at += end + 1;
+        Base64::new(&rest[..end])
     }
 
     /// A text without escapes, or nothing (and then the scanner stands somewhere: give up and decode the other way).
@@ -210,7 +221,7 @@ impl<'a> Scanner<'a> {
                 return self.broken("not a number");
             }
         }
-        Ok(&self.text[start..self.at])
+        Ok(std::str::from_utf8(&self.bytes[start..self.at]).expect("digits and signs are ASCII"))
     }
 
     fn digits(&mut self) -> usize {
@@ -261,7 +272,7 @@ impl<'a> Scanner<'a> {
     /// Refuses anything but white space behind the value.
     pub fn end(&mut self) -> Result<(), Broken> {
         self.space();
-        if self.at == self.text.len() { Ok(()) } else { self.broken("more behind the end") }
+        if self.at == self.bytes.len() { Ok(()) } else { self.broken("more behind the end") }
     }
 }
 
@@ -289,16 +300,39 @@ pub fn base64_decode(text: &[u8]) -> Option<Bytes> {
     base64_simd::forgiving_decode_to_vec(text).ok().map(Bytes::from)
 }
 
-/// Appends the decoded bytes; strict (padded, no white space). On failure the buffer is as it was.
-pub fn base64_decode_into(text: &[u8], out: &mut BytesMut) -> bool {
-    let Ok(len) = STANDARD.decoded_length(text) else { return false };
-    let start = out.len();
-    out.resize(start + len, 0);
-    if STANDARD.decode(text, out[start..].as_out()).is_ok() {
-        return true;
+/// A text that is known to be base64: the standard alphabet, padded, no white space.
+#[derive(Debug, Clone, Copy)]
+pub struct Base64<'a> {
+    text: &'a [u8],
+    len: usize,
+}
+
+impl<'a> Base64<'a> {
+    /// Judges a text; nothing where it is not base64.
+    pub fn new(text: &'a [u8]) -> Option<Base64<'a>> {
+        STANDARD.check(text).ok()?;
+        Some(Base64 { text, len: STANDARD.decoded_length(text).ok()? })
     }
-    out.truncate(start);
-    false
+
+    /// How many bytes it stands for.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it stands for none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends the bytes it stands for. There should be room for them already.
+    pub fn decode_into(&self, out: &mut Vec<u8>) {
+        STANDARD.decode_append(self.text, out).expect("the text has been judged");
+    }
+}
+
+/// Appends base64, padded. There should be room for it already.
+pub fn base64_append(bytes: &[u8], out: &mut Vec<u8>) {
+    STANDARD.encode_append(bytes, out);
 }
 
 /// Appends base64, padded.
@@ -309,7 +343,7 @@ pub fn base64_encode_into(bytes: &[u8], out: &mut BytesMut) {
 }
 
 /// Appends an integer in decimal.
-pub fn integer_into(value: i64, out: &mut BytesMut) {
+pub fn integer_into(value: i64, out: &mut impl BufMut) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     let mut rest = value.unsigned_abs();
@@ -328,7 +362,7 @@ pub fn integer_into(value: i64, out: &mut BytesMut) {
 }
 
 /// Appends seconds since the epoch with as much of a fraction as there is: how AWS's JSON writes time.
-pub fn epoch_into(time: names::Timestamp, out: &mut BytesMut) {
+pub fn epoch_into(time: names::Timestamp, out: &mut impl BufMut) {
     let micros = time.micros();
     if micros < 0 {
         out.put_u8(b'-');
@@ -347,7 +381,7 @@ pub fn epoch_into(time: names::Timestamp, out: &mut BytesMut) {
 }
 
 /// Appends a text as a JSON string, quotes included.
-pub fn string_into(text: &str, out: &mut BytesMut) {
+pub fn string_into(text: &str, out: &mut impl BufMut) {
     out.put_u8(b'"');
     let mut rest = text.as_bytes();
     loop {
@@ -378,7 +412,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn accepts(bytes: &[u8]) -> bool {
-        Scanner::new(bytes).is_ok_and(|mut s| s.skip().and_then(|()| s.end()).is_ok())
+        let mut scanner = Scanner::new(bytes);
+        scanner.skip().and_then(|()| scanner.end()).is_ok()
     }
 
     #[test]
@@ -391,7 +426,8 @@ mod tests {
         {
             assert!(!accepts(bad.as_bytes()), "{bad}");
         }
-        assert!(!accepts(b"\"\xff\""));
+        assert!(!accepts(b"\"\xff\"") && !accepts(b"\"\\\xff\"") && !accepts(b"\xff"));
+        assert!(!accepts("\"\\é\"".as_bytes()) && accepts("\"é\\n\"".as_bytes()));
         assert!(accepts(&[vec![b'['; MAX_DEPTH], vec![b']'; MAX_DEPTH]].concat()));
         assert!(!accepts(&[vec![b'['; MAX_DEPTH + 1], vec![b']'; MAX_DEPTH + 1]].concat()));
     }
@@ -418,10 +454,14 @@ mod tests {
         }
         assert_eq!(base64_decode(b"a"), None);
         assert_eq!(base64_decode(b"=+/="), None);
-        let mut out = BytesMut::from(&b"x"[..]);
-        assert!(base64_decode_into(b"aGk=", &mut out));
-        assert!(!base64_decode_into(b"!!!!", &mut out));
-        assert_eq!(&out[..], b"xhi");
+        let mut out = b"x".to_vec();
+        let mut scanner = Scanner::new(b" \"aGk=\" , \"\"");
+        let found = scanner.base64().unwrap();
+        found.decode_into(&mut out);
+        assert_eq!((&out[..], found.len()), (&b"xhi"[..], 2));
+        for odd in ["\"aGk\"", "\"!!!!\"", "\"aGk=", "aGk=", "\"aG\\/=\"", "\"aGl=\"", "\"aG k\""] {
+            assert!(Scanner::new(odd.as_bytes()).base64().is_none(), "{odd}");
+        }
     }
 
     proptest! {
@@ -438,7 +478,7 @@ mod tests {
         fn strings_come_back(text in any::<String>()) {
             let mut out = BytesMut::new();
             string_into(&text, &mut out);
-            let mut scanner = Scanner::new(&out).unwrap();
+            let mut scanner = Scanner::new(&out);
             prop_assert_eq!(scanner.string().unwrap(), text.as_str());
             prop_assert!(scanner.end().is_ok());
         }
@@ -453,9 +493,12 @@ mod tests {
         fn base64_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut text = BytesMut::new();
             base64_encode_into(&bytes, &mut text);
-            let mut out = BytesMut::new();
-            prop_assert!(base64_decode_into(&text, &mut out));
-            prop_assert_eq!(&out[..], &bytes[..]);
+            let mut same = Vec::new();
+            base64_append(&bytes, &mut same);
+            prop_assert_eq!(&same[..], &text[..]);
+            let (found, mut out) = (Base64::new(&text).unwrap(), Vec::new());
+            found.decode_into(&mut out);
+            prop_assert_eq!((&out[..], found.len(), found.is_empty()), (&bytes[..], bytes.len(), bytes.is_empty()));
         }
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn decode(schema: &'static Schema, body: &[u8]) -> Result<Value, ApiE
     if body.is_empty() {
         return Ok(Value::Struct(Vec::new()));
     }
-    let mut scanner = Scanner::new(body)?;
+    let mut scanner = Scanner::new(body);
     let value = read(&mut scanner, schema)?;
     scanner.end()?;
     Ok(value.unwrap_or_else(|| Value::Struct(Vec::new())))
