@@ -54,6 +54,37 @@ pub(crate) fn bare(dir: &Path, each: Duration) -> anyhow::Result<f64> {
     Ok(rate)
 }
 
+/// The median of appending 1 KiB to a recycled file and syncing it.
+pub(crate) fn bare_append(dir: &Path, each: Duration) -> anyhow::Result<Duration> {
+    let world = World::real();
+    let dir = dir.join(format!("bare-{}", world.hex_id(8)));
+    world.disk.create_dir(&dir)?;
+    let file = world.disk.open(&dir.join("bare"), Open::Write)?;
+    file.allocate(SEGMENT)?;
+    recycle(&*file)?;
+    let (record, mut took, mut offset) = ([0xa5u8; RECORD], Vec::new(), 0);
+    let start = world.clock.monotonic();
+    while world.clock.monotonic() - start < each {
+        let begun = world.clock.monotonic();
+        file.write_at(&record, offset)?;
+        file.sync()?;
+        took.push(world.clock.monotonic() - begun);
+        offset = (offset + RECORD as u64) % SEGMENT;
+    }
+    took.sort();
+    remove(&world, &dir)?;
+    Ok(crate::stats::percentile(&took, 0.5))
+}
+
+/// Writes a file in full, as it was in an earlier life.
+fn recycle(file: &dyn world::DiskFile) -> anyhow::Result<()> {
+    let junk = vec![0xa5u8; 1 << 18];
+    for offset in (0..SEGMENT).step_by(junk.len()) {
+        file.write_at(&junk, offset)?;
+    }
+    Ok(file.sync()?)
+}
+
 /// Records per second of the same system calls without a journal.
 fn bare_writes(world: &World, dir: &Path, each: Duration, recycled: bool) -> anyhow::Result<f64> {
     let group = vec![0xa5u8; RECORD * GROUP];
@@ -61,10 +92,7 @@ fn bare_writes(world: &World, dir: &Path, each: Duration, recycled: bool) -> any
     file.set_len(0)?;
     file.allocate(SEGMENT)?;
     if recycled {
-        for offset in (0..SEGMENT).step_by(1 << 18) {
-            file.write_at(&group[..1 << 18], offset)?;
-        }
-        file.sync()?;
+        recycle(&*file)?;
     }
     let (mut offset, mut groups) = (0u64, 0u64);
     let start = world.clock.monotonic();

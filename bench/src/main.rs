@@ -51,6 +51,8 @@ enum What {
     Streams,
     /// PutRecord alone, for a profiler
     PutRecord,
+    /// PutRecords alone, for a profiler
+    PutRecords,
     /// GetRecords alone, for a profiler
     GetRecords,
     /// From putting a record to seeing it through SubscribeToShard
@@ -109,6 +111,9 @@ fn main() -> Result<()> {
         }
         if bench.what == What::PutRecord {
             http::put_single(&bench.headwater, &bench.dir, time).await?;
+        }
+        if bench.what == What::PutRecords {
+            http::put_alone(&bench.headwater, &bench.dir, time).await?;
         }
         if bench.what == What::GetRecords {
             http::get_alone(&bench.headwater, &bench.dir, time).await?;

@@ -82,12 +82,23 @@ impl Server {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// Processor time so far, of the server and the kernel for it. Clock ticks are a hundredth of a second.
+    /// Processor time so far, of the threads there are and of the kernel for them.
     pub fn processor_time(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields = stat.rsplit_once(')').context("a process's state")?.1.split_whitespace().skip(11).take(2);
-        let ticks: u64 = fields.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-        Ok(Duration::from_millis(ticks * 10))
+        let mut total = Duration::ZERO;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may end meanwhile.
+            let Ok(stat) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+            let ran = stat.split_whitespace().next().context("a thread's state")?.parse()?;
+            total += Duration::from_nanos(ran);
+        }
+        Ok(total)
+    }
+
+    /// Bytes the server has made the kernel write to disk so far.
+    pub fn written_bytes(&self) -> Result<u64> {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
+        let line = io.lines().find_map(|l| l.strip_prefix("write_bytes:")).context("write_bytes")?;
+        Ok(line.trim().parse()?)
     }
 
     /// Resident memory in KiB.
