@@ -24,6 +24,7 @@ struct File {
     tls: Option<Tls>,
     public_url: Option<String>,
     sms: Option<topics::SmsProvider>,
+    smpp: Option<topics::SmppGateway>,
     mail: Option<topics::MailRelay>,
     #[serde(default)]
     channels: Channels,
@@ -154,7 +155,7 @@ impl Settings {
                  secret_access_key = \"...\"\n\nor listen on a loopback address such as {DEFAULT_LISTEN}."
             );
         }
-        let gateways = (file.sms, file.mail);
+        let gateways = (file.sms, file.smpp, file.mail);
         let topics = topics_options(gateways, file.channels, file.sns, file.public_url, &data_dir)?;
         Ok(Settings {
             listen,
@@ -226,7 +227,7 @@ fn parse_key(bytes: &[u8]) -> Option<[u8; 32]> {
 }
 
 fn topics_options(
-    (sms, mail): (Option<topics::SmsProvider>, Option<topics::MailRelay>),
+    (sms, smpp, mail): (Option<topics::SmsProvider>, Option<topics::SmppGateway>, Option<topics::MailRelay>),
     channels: Channels,
     sns: Option<Sns>,
     public_url: Option<String>,
@@ -234,6 +235,12 @@ fn topics_options(
 ) -> Result<topics::TopicsOptions> {
     if let Some(Err(why)) = sms.as_ref().map(topics::SmsProvider::check) {
         bail!("[sms] in the configuration: {why}");
+    }
+    if let Some(Err(why)) = smpp.as_ref().map(topics::SmppGateway::check) {
+        bail!("[smpp] in the configuration: {why}");
+    }
+    if sms.is_some() && smpp.is_some() {
+        bail!("[sms] and [smpp] in the configuration: one of them carries text messages");
     }
     if let Some(Err(why)) = mail.as_ref().map(topics::MailRelay::check) {
         bail!("[mail] in the configuration: {why}");
@@ -259,6 +266,7 @@ fn topics_options(
         pagerduty: chat("pagerduty", channels.pagerduty)?,
         teams: chat("teams", channels.teams)?,
         sms,
+        smpp,
         mail,
         public_url,
     })

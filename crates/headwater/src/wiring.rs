@@ -143,6 +143,7 @@ impl House {
                 "status": status,
                 "why": why,
                 "message_id": n.message_id,
+                "receipt": n.receipt,
             })
         });
         Ok(shown.collect())

@@ -34,7 +34,7 @@ mod tasks;
 mod texting;
 mod topics;
 
-pub use channel::{Chat, ChatOptions, MailRelay, MailTls, SmsProvider};
+pub use channel::{Chat, ChatOptions, MailRelay, MailTls, SmppGateway, SmsProvider};
 pub use feedback::LogSink;
 pub use outbox::{Notification, Status};
 pub use signing::SigningKey;

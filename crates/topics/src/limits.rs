@@ -80,6 +80,14 @@ pub(crate) const SMTP_TIMEOUT: Duration = Duration::from_secs(120);
 pub(crate) const SMTP_STEP: Duration = Duration::from_secs(30);
 /// Bytes of a relay's reply.
 pub(crate) const SMTP_REPLY_BYTES: usize = 64 << 10;
+/// How long a message centre may take for one answer.
+pub(crate) const SMPP_TIMEOUT: Duration = Duration::from_secs(30);
+/// After so much silence a message centre is asked whether it is there.
+pub(crate) const SMPP_ENQUIRE: Duration = Duration::from_secs(30);
+/// Messages on their way to a centre that it has not answered.
+pub(crate) const SMPP_WINDOW: usize = 10;
+/// Receipts that are waited for.
+pub(crate) const RECEIPTS: usize = 10_000;
 /// Characters of a topic's display name that text messages begin with.
 pub(crate) const SMS_NAME_LENGTH: usize = 10;
 /// How long an SMS gateway may take.

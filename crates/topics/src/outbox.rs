@@ -25,6 +25,9 @@ pub struct Notification {
     pub status: Status,
     /// The message's id, as Publish answered it.
     pub message_id: String,
+    /// What a message centre said later of its delivery, such as `DELIVRD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
 }
 
 /// What became of a notification.

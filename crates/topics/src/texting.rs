@@ -118,7 +118,6 @@ pub(crate) fn is_percentage(text: &str) -> bool {
     text.parse::<u8>().is_ok_and(|rate| rate <= 100)
 }
 
-#[cfg(test)]
 /// Whether an answer to a text message asks for no more of them.
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/sms_manage.html>
 pub(crate) fn says_stop(text: &str) -> bool {

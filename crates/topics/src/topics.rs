@@ -1,5 +1,6 @@
 use crate::channel::{
-    Chat, ChatOptions, ChatTarget, Gateway, HttpTarget, MailRelay, MailTarget, SmsProvider, SmsTarget, Way,
+    Chat, ChatOptions, ChatTarget, Gateway, HttpTarget, MailRelay, MailTarget, Receipts, SmppGateway, SmsProvider,
+    SmsTarget, Smsc, Way,
 };
 use crate::error::{invalid_because, no_topic};
 use crate::fanout::PRINCIPAL;
@@ -32,7 +33,8 @@ pub struct Topics {
     pub(crate) chats: [ChatOptions; 3],
     pub(crate) log: OnceLock<LogSink>,
     signer: OnceCell<Signer>,
-    outbox: Arc<Outbox>,
+    pub(crate) receipts: Receipts,
+    pub(crate) outbox: Arc<Outbox>,
     options: TopicsOptions,
 }
 
@@ -51,6 +53,8 @@ pub struct TopicsOptions {
     pub teams: ChatOptions,
     /// Who sends text messages; without one they stay in the outbox.
     pub sms: Option<SmsProvider>,
+    /// The message centre that takes text messages, in place of `sms`.
+    pub smpp: Option<SmppGateway>,
     /// Who takes mails; without one they stay in the outbox.
     pub mail: Option<MailRelay>,
     /// Scheme and authority under which subscribers outside reach the house, for the links in notifications. Without it
@@ -70,7 +74,8 @@ impl Topics {
         let catalog = Catalog::open(&store, "topics").await?;
         let outbox = Arc::new(Outbox::open(&store).await?);
         let fifo = Fifo::open(&store, world.now()).await?;
-        let gateway = options.sms.clone().map_or(Gateway::None, Gateway::Http);
+        let centre = options.smpp.clone().map(|gateway| Gateway::Smpp(Arc::new(Smsc::new(gateway))));
+        let gateway = centre.or_else(|| options.sms.clone().map(Gateway::Http)).unwrap_or(Gateway::None);
         let chats = [options.slack.clone(), options.pagerduty.clone(), options.teams.clone()];
         let topics = Arc::new(Topics {
             world,
@@ -83,6 +88,7 @@ impl Topics {
             chats,
             log: OnceLock::new(),
             signer: OnceCell::new(),
+            receipts: Receipts::default(),
             outbox,
             options,
         });

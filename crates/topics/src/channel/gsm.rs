@@ -77,7 +77,6 @@ fn cut(characters: Vec<Vec<u8>>, (alone, each): (usize, usize)) -> Vec<Vec<u8>> 
 }
 
 /// The text of a message that came, as far as it can be read.
-#[cfg(test)]
 pub(super) fn text(bytes: &[u8], alphabet: Alphabet) -> String {
     match alphabet {
         Alphabet::Ucs2 => {

@@ -7,6 +7,7 @@ mod gsm;
 mod http;
 mod mail;
 mod pace;
+mod smpp;
 mod sms;
 mod template;
 
@@ -15,8 +16,10 @@ pub use chat::{Chat, ChatOptions};
 pub(crate) use http::{CONTENT_TYPE, ENDPOINT, HttpTarget, KIND, PER_SECOND, RAW, SUBSCRIPTION};
 pub(crate) use mail::{FORM, MailTarget, SENDER_NAME};
 pub use mail::{MailRelay, MailTls};
+pub use smpp::SmppGateway;
+pub(crate) use smpp::Smsc;
 pub use sms::SmsProvider;
-pub(crate) use sms::{Gateway, SmsTarget};
+pub(crate) use sms::{Gateway, Receipts, SmsTarget};
 
 use crate::outbox::{Notification, Outbox, Status};
 use ::http::Response;
@@ -72,6 +75,7 @@ impl Way {
             time: self.world.now(),
             status,
             message_id: envelope.attributes.get(attribute::MESSAGE_ID).cloned().unwrap_or_default(),
+            receipt: None,
         };
         match self.outbox.keep(notification).await {
             Ok(()) => verdict,

@@ -1,10 +1,12 @@
 //! Text messages, through a gateway that is described in the configuration.
 
+use super::smpp::{Smsc, Wanted};
 use super::template::{Escape, fill};
 use super::{Way, answer, gsm, no_answer};
 use crate::Topics;
 use crate::attribute::{Attribute, AttributeValue, Attributes, read};
-use crate::limits::{SMS_LENGTH, SMS_TIMEOUT};
+use crate::limits::{RECEIPTS, SMS_LENGTH, SMS_TIMEOUT};
+use crate::outbox::{Notification, Status};
 use crate::state::{Change, State};
 use crate::texting::{DEFAULT_SENDER, DEFAULT_TYPE, TextingChange};
 use base64::Engine;
@@ -14,9 +16,9 @@ use delivery::{Envelope, Target, Verdict, attribute};
 use http::{Request, header};
 use names::Arn;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use store::StoreError;
 use world::BoxFuture;
 
@@ -133,6 +135,8 @@ pub(crate) enum Gateway {
     None,
     /// A web service.
     Http(SmsProvider),
+    /// A message centre.
+    Smpp(Arc<Smsc>),
 }
 
 impl Gateway {
@@ -141,6 +145,7 @@ impl Gateway {
         match self {
             Gateway::None => None,
             Gateway::Http(provider) => provider.price_micro_usd,
+            Gateway::Smpp(centre) => centre.gateway.price_micro_usd,
         }
     }
 }
@@ -154,10 +159,16 @@ pub(crate) struct SmsTarget {
 impl Target for SmsTarget {
     fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
-            let verdict = self.send(envelope).await;
+            let mut centres_id = None;
+            let verdict = self.send(envelope, &mut centres_id).await;
             let number = envelope.to.resource();
             let stays = matches!(self.topics.gateway, Gateway::None);
-            self.way.settle(envelope, "sms", number, verdict, stays).await
+            let verdict = self.way.settle(envelope, "sms", number, verdict, stays).await;
+            let early = centres_id.and_then(|id| self.topics.receipts.expect(&id, envelope));
+            if let Some(state) = early {
+                self.topics.note_receipt(envelope, &state).await;
+            }
+            verdict
         })
     }
 
@@ -172,7 +183,8 @@ fn refused(code: &str, why: impl Into<String>) -> Verdict {
 }
 
 impl SmsTarget {
-    async fn send(&self, envelope: &Envelope) -> Verdict {
+    /// `centres_id` is set where a message centre has taken it.
+    async fn send(&self, envelope: &Envelope, centres_id: &mut Option<String>) -> Verdict {
         let id = Bytes::from(envelope.attributes.get(attribute::MESSAGE_ID).cloned().unwrap_or_default());
         let (text, number) = (String::from_utf8_lossy(&envelope.body), envelope.to.resource());
         if text.chars().count() > SMS_LENGTH {
@@ -191,9 +203,20 @@ impl SmsTarget {
         let verdict = match &self.topics.gateway {
             Gateway::None => return Verdict::Accepted(id),
             Gateway::Http(provider) => self.ask(provider, number, &text, &attributes, id).await,
+            Gateway::Smpp(centre) => {
+                let urgent = attributes.get(TYPE).and_then(|a| a.text()) == Some("Transactional");
+                let wanted = Wanted { to: number, from: sender(&attributes), text: &text, urgent };
+                match centre.submit(&self.topics, &wanted).await {
+                    Ok(given) => {
+                        *centres_id = Some(given);
+                        Verdict::Accepted(id)
+                    }
+                    Err(verdict) => verdict,
+                }
+            }
         };
         if matches!(verdict, Verdict::Accepted(_)) && price > 0 {
-            self.note(TextingChange::Paid { month, micro_usd: price }).await;
+            self.topics.note(TextingChange::Paid { month, micro_usd: price }).await;
         }
         verdict
     }
@@ -235,8 +258,7 @@ impl SmsTarget {
             Ok(got) => {
                 let said: Option<serde_json::Value> = serde_json::from_slice(got.body()).ok();
                 if said.is_some_and(|said| said["code"].as_u64() == Some(TWILIO_OPTED_OUT)) {
-                    let at = self.way.world.now();
-                    self.note(TextingChange::OptedOut { number: number.to_owned(), at }).await;
+                    self.topics.opt_out(number).await;
                     return refused("OptedOut", "Phone number is opted out");
                 }
                 answer(&got, id)
@@ -244,11 +266,84 @@ impl SmsTarget {
             Err(error) => no_answer(&error),
         }
     }
+}
+
+/// Messages whose receipts have not come yet, and receipts that came before their messages were settled, by the centre's
+/// ids; bounded by forgetting the oldest.
+#[derive(Default)]
+pub(crate) struct Receipts(Mutex<(ById<Envelope>, ById<String>)>);
+
+type ById<T> = VecDeque<(String, T)>;
+
+fn push<T>(all: &mut ById<T>, id: &str, one: T) {
+    if all.len() >= RECEIPTS {
+        all.pop_front();
+    }
+    all.push_back((id.to_owned(), one));
+}
+
+fn take<T>(all: &mut ById<T>, id: &str) -> Option<T> {
+    let at = all.iter().position(|(known, _)| known == id)?;
+    all.remove(at).map(|(_, one)| one)
+}
+
+impl Receipts {
+    /// A message is settled; its receipt, where it has come already.
+    fn expect(&self, id: &str, envelope: &Envelope) -> Option<String> {
+        let (messages, early) = &mut *self.0.lock().expect("no panic holds this lock");
+        let state = take(early, id);
+        if state.is_none() {
+            push(messages, id, envelope.clone());
+        }
+        state
+    }
+
+    /// A receipt has come; its message, where that is settled.
+    fn came(&self, id: &str, state: &str) -> Option<Envelope> {
+        let (messages, early) = &mut *self.0.lock().expect("no panic holds this lock");
+        let envelope = take(messages, id);
+        if envelope.is_none() {
+            push(early, id, state.to_owned());
+        }
+        envelope
+    }
+}
+
+impl Topics {
+    /// What became of a message that a centre had taken.
+    pub(super) async fn receipt(&self, id: &str, state: &str) {
+        if let Some(envelope) = self.receipts.came(id, state) {
+            self.note_receipt(&envelope, state).await;
+        }
+    }
+
+    async fn note_receipt(&self, envelope: &Envelope, state: &str) {
+        let fine = matches!(state, "DELIVRD" | "ACCEPTD" | "ENROUTE");
+        let notification = Notification {
+            id: envelope.id.clone(),
+            channel: "sms".to_owned(),
+            to: envelope.to.resource().to_owned(),
+            subject: envelope.attributes.get(attribute::SUBJECT).cloned(),
+            body: String::from_utf8_lossy(&envelope.body).into_owned(),
+            time: self.world.now(),
+            status: if fine { Status::Sent } else { Status::Failed(state.to_owned()) },
+            message_id: envelope.attributes.get(attribute::MESSAGE_ID).cloned().unwrap_or_default(),
+            receipt: Some(state.to_owned()),
+        };
+        if let Err(error) = self.outbox.keep(notification).await {
+            tracing::warn!(%error, "a receipt could not be kept in the outbox");
+        }
+    }
+
+    /// A number wants no more messages.
+    pub(super) async fn opt_out(&self, number: &str) {
+        self.note(TextingChange::OptedOut { number: number.to_owned(), at: self.world.now() }).await;
+    }
 
     /// Keeps what was learnt. The message has left by then, so that is only said where it fails.
     async fn note(&self, change: TextingChange) {
         let change = |_: &State| Ok::<_, StoreError>((vec![Change::Texting(change)], ()));
-        if let Err(error) = self.topics.catalog.change(change).await {
+        if let Err(error) = self.catalog.change(change).await {
             tracing::warn!(%error, "what was learnt of a text message could not be kept");
         }
     }
