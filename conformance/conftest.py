@@ -10,6 +10,7 @@ import time
 import urllib.request
 
 import boto3
+import botocore.exceptions
 import pytest
 from botocore.config import Config
 
@@ -108,7 +109,13 @@ def until(look, patience=20):
     """Looks again and again until there is something to see."""
     end = time.monotonic() + patience
     while True:
-        found = look()
+        try:
+            found = look()
+        except botocore.exceptions.ClientError as error:
+            # Looking more often than AWS lets anybody look is no news.
+            if error.response['Error']['Code'] != 'LimitExceededException':
+                raise
+            found = None
         if found:
             return found
         assert time.monotonic() < end, 'nothing within {} s'.format(patience)

@@ -40,6 +40,11 @@ impl Bucket {
         (!self.is_paid()).then(|| Duration::from_secs_f64((1.0 - self.tokens) / self.rate))
     }
 
+    /// Whether it holds all that it can hold.
+    pub(crate) fn is_full(&self) -> bool {
+        self.tokens >= self.rate
+    }
+
     /// Takes, into debt if need be.
     pub(crate) fn take(&mut self, amount: usize) {
         self.tokens -= amount as f64;

@@ -132,6 +132,14 @@ pub(crate) fn rate_exceeded(home: &Home, stream: &str, shard: &str) -> String {
     format!("Rate exceeded for shard {shard} in stream {stream} under account {}.", home.account)
 }
 
+/// An operation is called more often than it may be.
+pub(crate) fn too_many_calls(home: &Home, stream: Option<&str>) -> ApiError {
+    errors::LIMIT_EXCEEDED_EXCEPTION.because(match stream {
+        Some(stream) => format!("Rate exceeded for stream {stream} under account {}.", home.account),
+        None => format!("Rate exceeded for account {}.", home.account),
+    })
+}
+
 pub(crate) fn too_many_shards(home: &Home, now: usize, limit: usize, more: usize) -> ApiError {
     errors::LIMIT_EXCEEDED_EXCEPTION.because(format!(
         "This request would exceed the shard limit for the account {} in {}. Current shard count for the account: {now}. \

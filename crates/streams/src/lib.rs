@@ -29,6 +29,7 @@ mod streams;
 mod subscription;
 mod target;
 mod tasks;
+mod throttle;
 mod token;
 mod write;
 

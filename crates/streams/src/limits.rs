@@ -162,3 +162,39 @@ pub(crate) const EVENT_RECORDS: usize = 1000;
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a client has to take the error that ends its subscription. Ours.
 pub(crate) const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// What a limit on calls goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PerCaller {
+    /// The account.
+    Account,
+    /// The stream.
+    Stream,
+}
+
+/// Calls per second of an operation, where AWS gives a number: each stands on the operation's own page.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Operations.html>
+pub(crate) fn calls_per_second(operation: &str) -> Option<(usize, PerCaller)> {
+    use PerCaller::{Account, Stream};
+    Some(match operation {
+        "DescribeLimits" => (1, Account),
+        "AddTagsToStream"
+        | "CreateStream"
+        | "DeleteStream"
+        | "DescribeAccountSettings"
+        | "ListStreams"
+        | "ListTagsForStream"
+        | "MergeShards"
+        | "RegisterStreamConsumer"
+        | "RemoveTagsFromStream"
+        | "SplitShard"
+        | "UpdateAccountSettings"
+        | "UpdateStreamWarmThroughput" => (5, Account),
+        "DescribeStream" | "UpdateShardCount" => (10, Account),
+        "DescribeStreamSummary" => (20, Account),
+        "DeregisterStreamConsumer" | "ListStreamConsumers" => (5, Stream),
+        "DescribeStreamConsumer" => (20, Stream),
+        "ListShards" => (1000, Stream),
+        _ => return None,
+    })
+}

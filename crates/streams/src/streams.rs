@@ -1,9 +1,10 @@
 use crate::consumer::ConsumerStatus;
 use crate::error;
-use crate::limits::Limits;
+use crate::limits::{Limits, PerCaller, calls_per_second};
 use crate::live::LiveStream;
 use crate::signals::StreamSeries;
 use crate::state::{Change, State, Stream};
+use crate::throttle::Throttle;
 use crate::token::TokenKey;
 use crate::{api, source::StreamSource, target::StreamTarget, tasks};
 use names::{Arn, Home};
@@ -12,7 +13,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use store::{Catalog, Store, StoreError};
 use tokio::sync::{Notify, oneshot, watch};
-use wire::{ApiError, Service};
+use wire::{ApiError, Call, Service};
 use world::{Stage, World};
 
 /// How the service works.
@@ -40,6 +41,7 @@ pub struct Streams {
     tokens: TokenKey,
     options: Options,
     live: RwLock<BTreeMap<String, Arc<LiveStream>>>,
+    throttle: Throttle,
     /// Grows whenever a stream changes.
     changes: watch::Sender<u64>,
     /// Rung when a stream is to be finished or forgotten.
@@ -60,6 +62,7 @@ impl Streams {
         let streams = Arc::new(Streams {
             tokens: TokenKey::new(&secret),
             live: RwLock::default(),
+            throttle: Throttle::default(),
             changes: watch::Sender::new(0),
             unsettled: Notify::new(),
             world,
@@ -145,6 +148,19 @@ impl Streams {
             && arn.region() == self.home.region.as_str()
             && arn.account() == self.home.account.as_str();
         if ours { arn.resource_after("stream/") } else { None }
+    }
+
+    /// Refuses a call of an operation that is called too often. A stream whose own limits are lifted lifts these too.
+    pub(crate) fn throttle(&self, call: &Call, stream: Option<&str>) -> Result<(), ApiError> {
+        let operation = call.operation.name;
+        let Some((rate, per)) = calls_per_second(operation) else { return Ok(()) };
+        let limits = stream.and_then(|name| self.lookup(name)).map_or(self.options.limits, |stream| stream.limits);
+        let place = stream.filter(|_| per == PerCaller::Stream).unwrap_or_default();
+        let now = self.world.clock.monotonic();
+        if limits == Limits::Off || self.throttle.admit(operation, place, rate, now) {
+            return Ok(());
+        }
+        Err(error::too_many_calls(&self.home, stream))
     }
 
     /// The stream with this name, whatever its status.
@@ -281,6 +297,13 @@ pub(crate) struct Asked<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) arn: Option<&'a str>,
     pub(crate) id: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// The name that is asked for, whether there is such a stream or not.
+    pub(crate) fn text(self) -> Option<&'a str> {
+        self.name.or_else(|| self.arn.map(|arn| arn.rsplit_once(":stream/").map_or(arn, |(_, name)| name)))
+    }
 }
 
 /// How an input names its stream: three members that most inputs have.

@@ -272,3 +272,35 @@ async fn the_table_serves_what_is_promised() {
         shapes::kinesis::SERVICE.operations.iter().filter(|o| o.model.is_some()).map(|o| o.name).collect();
     assert_eq!(house.streams.service().served(), promised);
 }
+
+#[tokio::test(start_paused = true)]
+async fn operations_have_rates_per_account_or_stream() {
+    let house = house(Limits::Aws).await;
+    house.create("s", 1).await;
+    house.create("t", 1).await;
+    house.wait(Duration::from_secs(2)).await;
+    let describe = |name: &str| json!({ "StreamName": name });
+    for turn in 0..10 {
+        let name = if turn % 2 == 0 { "s" } else { "t" };
+        house.ask("DescribeStream", describe(name)).await.unwrap();
+    }
+    let (name, message) = house.refused("DescribeStream", describe("s")).await;
+    assert_eq!(
+        (name, message.as_str()),
+        ("LimitExceededException", "Rate exceeded for stream s under account 000000000000.")
+    );
+    house.ask("DescribeStreamSummary", describe("s")).await.unwrap();
+    house.wait(Duration::from_millis(100)).await;
+    house.ask("DescribeStream", describe("s")).await.unwrap();
+    let list = |name: &str| json!({"StreamARN": format!("arn:aws:kinesis:us-east-1:000000000000:stream/{name}")});
+    for _ in 0..5 {
+        house.ask("ListStreamConsumers", list("s")).await.unwrap();
+    }
+    assert_eq!(house.refused("ListStreamConsumers", list("s")).await.0, "LimitExceededException");
+    house.ask("ListStreamConsumers", list("t")).await.unwrap();
+    let lift = json!({"StreamName": "s", "Tags": {"headwater:limits": "off"}});
+    house.ask("AddTagsToStream", lift).await.unwrap();
+    for _ in 0..30 {
+        house.ask("DescribeStream", describe("s")).await.unwrap();
+    }
+}

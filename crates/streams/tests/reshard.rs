@@ -196,7 +196,7 @@ async fn neighbours_merge_and_others_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_split_needs_a_hash_key_inside() {
-    let house = house(Limits::Aws).await;
+    let house = house(Limits::Off).await;
     house.create("s", 3).await;
     let first = "113427455640312821154458202477256070484";
     let range = |at: &str| {

@@ -111,9 +111,10 @@ pub(crate) fn warm_mibps(
 /// Up at once; down too, to what is asked for now: what the stream took before no longer counts.
 pub(crate) async fn update_stream_warm_throughput(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: UpdateStreamWarmThroughputInput,
 ) -> Result<UpdateStreamWarmThroughputOutput, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     let stream = streams.find(asked!(input))?;
     let (home, now, asked) = (streams.home().clone(), streams.world().now(), input.warm_throughput_mi_bps);
@@ -148,9 +149,10 @@ pub(crate) fn warm_shape(streams: &Streams, stream: &Stream) -> Option<WarmThrou
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeAccountSettings.html>
 pub(crate) async fn describe_account_settings(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     _input: DescribeAccountSettingsInput,
 ) -> Result<DescribeAccountSettingsOutput, ApiError> {
+    streams.throttle(&call, None)?;
     let commitment = streams.catalog().read(|state| state.commitment);
     Ok(DescribeAccountSettingsOutput {
         minimum_throughput_billing_commitment: Some(commitment_shape(commitment, streams.world().now())),
@@ -162,9 +164,10 @@ pub(crate) async fn describe_account_settings(
 /// A commitment holds for a day at least: taken back before, it ends when the day has passed.
 pub(crate) async fn update_account_settings(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: UpdateAccountSettingsInput,
 ) -> Result<UpdateAccountSettingsOutput, ApiError> {
+    streams.throttle(&call, None)?;
     let (asked, now) = (input.minimum_throughput_billing_commitment.status, streams.world().now());
     let decide = move |state: &State| {
         let is_running = state.is_committed(now);

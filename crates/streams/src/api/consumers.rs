@@ -21,10 +21,11 @@ use wire::{ApiError, Call, Nothing};
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_RegisterStreamConsumer.html>
 pub(crate) async fn register_stream_consumer(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: RegisterStreamConsumerInput,
 ) -> Result<RegisterStreamConsumerOutput, ApiError> {
     let asked = Asked { name: None, arn: Some(&input.stream_arn), id: input.stream_id.as_deref() };
+    streams.throttle(&call, asked.text())?;
     let stream = streams.name_of(asked)?.to_owned();
     let tags = input.tags.unwrap_or_default();
     tags::check_new(&streams, &stream, &tags)?;
@@ -67,7 +68,7 @@ fn check_room(home: &names::Home, state: &State, stream: &Stream, now: Timestamp
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DeregisterStreamConsumer.html>
 pub(crate) async fn deregister_stream_consumer(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DeregisterStreamConsumerInput,
 ) -> Result<Nothing, ApiError> {
     let named = Named {
@@ -77,6 +78,7 @@ pub(crate) async fn deregister_stream_consumer(
         id: input.stream_id.as_deref(),
     };
     let (stream, consumer) = named.find(&streams)?;
+    streams.throttle(&call, Some(&stream.def.name))?;
     change(&streams, &stream, consumer, ConsumerChange::Deregistered).await
 }
 
@@ -102,7 +104,7 @@ pub(super) async fn change(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamConsumer.html>
 pub(crate) async fn describe_stream_consumer(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DescribeStreamConsumerInput,
 ) -> Result<DescribeStreamConsumerOutput, ApiError> {
     let named = Named {
@@ -112,6 +114,7 @@ pub(crate) async fn describe_stream_consumer(
         id: input.stream_id.as_deref(),
     };
     let (stream, consumer) = named.find(&streams)?;
+    streams.throttle(&call, Some(&stream.def.name))?;
     let consumer_description = ConsumerDescription {
         consumer_arn: consumer.arn(&stream.arn),
         consumer_name: consumer.name,
@@ -125,12 +128,13 @@ pub(crate) async fn describe_stream_consumer(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListStreamConsumers.html>
 pub(crate) async fn list_stream_consumers(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: ListStreamConsumersInput,
 ) -> Result<ListStreamConsumersOutput, ApiError> {
     let now = streams.world().now();
     let asked = Asked { name: None, arn: Some(&input.stream_arn), id: input.stream_id.as_deref() };
     let stream = streams.find(asked)?;
+    streams.throttle(&call, Some(&stream.def.name))?;
     if input.stream_creation_timestamp.is_some_and(|at| at.millis() != stream.def.created.millis()) {
         return Err(error::no_stream(streams.home(), &stream.def.name));
     }

@@ -16,9 +16,10 @@ use wire::{ApiError, Call, Nothing};
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html>
 pub(crate) async fn create_stream(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: CreateStreamInput,
 ) -> Result<Nothing, ApiError> {
+    streams.throttle(&call, Some(&input.stream_name))?;
     if input.record_distribution_strategy == Some(RecordDistributionStrategy::Auto) {
         return Err(error::not_served("the record distribution strategy AUTO"));
     }
@@ -84,9 +85,10 @@ fn capacity(input: &CreateStreamInput) -> Result<(Mode, u32), ApiError> {
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DeleteStream.html>
 pub(crate) async fn delete_stream(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DeleteStreamInput,
 ) -> Result<Nothing, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     let (home, change) = (streams.home().clone(), Change::Deleting { name: name.clone() });
     let enforced = input.enforce_consumer_deletion == Some(true);

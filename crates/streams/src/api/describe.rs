@@ -18,9 +18,10 @@ use wire::{ApiError, Call};
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStream.html>
 pub(crate) async fn describe_stream(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DescribeStreamInput,
 ) -> Result<DescribeStreamOutput, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let stream = streams.find(asked!(input))?;
     let after = match &input.exclusive_start_shard_id {
         None => None,
@@ -49,9 +50,10 @@ pub(crate) async fn describe_stream(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamSummary.html>
 pub(crate) async fn describe_stream_summary(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DescribeStreamSummaryInput,
 ) -> Result<DescribeStreamSummaryOutput, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let stream = streams.find(asked!(input))?;
     let def = &stream.def;
     let stream_description_summary = StreamDescriptionSummary {
@@ -76,9 +78,10 @@ pub(crate) async fn describe_stream_summary(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeLimits.html>
 pub(crate) async fn describe_limits(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     _input: DescribeLimitsInput,
 ) -> Result<DescribeLimitsOutput, ApiError> {
+    streams.throttle(&call, None)?;
     let (open, on_demand) = streams.catalog().read(|state| (state.open_shards(), state.on_demand_streams()));
     Ok(DescribeLimitsOutput {
         shard_limit: shards_per_account(streams.home().region.as_str()) as i32,

@@ -17,9 +17,10 @@ use wire::{ApiError, Call};
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListStreams.html>
 pub(crate) async fn list_streams(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: ListStreamsInput,
 ) -> Result<ListStreamsOutput, ApiError> {
+    streams.throttle(&call, None)?;
     let after = match input.next_token.as_deref() {
         None => input.exclusive_start_stream_name,
         Some(token) => match streams.tokens().open_page(token) {
@@ -60,9 +61,10 @@ struct Listing {
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListShards.html>
 pub(crate) async fn list_shards(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: ListShardsInput,
 ) -> Result<ListShardsOutput, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let now = streams.world().now();
     let Listing { stream, after, filter } = match &input.next_token {
         Some(token) => next_page(&streams, &input, token, now)?,

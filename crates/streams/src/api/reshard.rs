@@ -15,9 +15,10 @@ use wire::{ApiError, Call, Nothing};
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SplitShard.html>
 pub(crate) async fn split_shard(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: SplitShardInput,
 ) -> Result<Nothing, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     let home = streams.home().clone();
     let number = number(&home, &name, &input.shard_to_split)?;
@@ -38,9 +39,10 @@ pub(crate) async fn split_shard(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_MergeShards.html>
 pub(crate) async fn merge_shards(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: MergeShardsInput,
 ) -> Result<Nothing, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     let home = streams.home().clone();
     let shard = number(&home, &name, &input.shard_to_merge)?;
@@ -60,9 +62,10 @@ pub(crate) async fn merge_shards(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateShardCount.html>
 pub(crate) async fn update_shard_count(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: UpdateShardCountInput,
 ) -> Result<UpdateShardCountOutput, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     let stream = streams.find(asked!(input))?;
     let (home, now) = (streams.home().clone(), streams.world().now());

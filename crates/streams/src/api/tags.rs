@@ -22,9 +22,10 @@ const PAGE: usize = 50;
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_AddTagsToStream.html>
 pub(crate) async fn add_tags_to_stream(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: AddTagsToStreamInput,
 ) -> Result<Nothing, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     set(&streams, streams.name_of(asked!(input))?, input.tags.clone()).await
 }
 
@@ -48,9 +49,10 @@ pub(crate) async fn tag_resource(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_RemoveTagsFromStream.html>
 pub(crate) async fn remove_tags_from_stream(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: RemoveTagsFromStreamInput,
 ) -> Result<Nothing, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     remove(&streams, streams.name_of(asked!(input))?, input.tag_keys.clone()).await
 }
 
@@ -71,9 +73,10 @@ pub(crate) async fn untag_resource(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListTagsForStream.html>
 pub(crate) async fn list_tags_for_stream(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: ListTagsForStreamInput,
 ) -> Result<ListTagsForStreamOutput, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let stream = streams.find(asked!(input))?;
     let limit = input.limit.map_or(PAGE, |limit| limit.max(1) as usize);
     let after = input.exclusive_start_tag_key.as_deref();
