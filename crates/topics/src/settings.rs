@@ -164,6 +164,9 @@ fn refuse_topic(name: &str, value: &str) -> Result<(), SettingError> {
         ("KmsMasterKeyId", _) => not_served("encryption at rest"),
         ("TracingConfig", _) => not_served("active tracing of topics"),
         ("DataProtectionPolicy", _) => not_served("data protection policies"),
+        // Nothing is asked for: Terraform says so of every protocol.
+        (_, "") if name.ends_with("FeedbackRoleArn") => Ok(()),
+        (_, "" | "0") if name.ends_with("FeedbackSampleRate") => Ok(()),
         _ if name.ends_with("FeedbackRoleArn") || name.ends_with("FeedbackSampleRate") => {
             not_served("mobile push and Firehose subscriptions")
         }
@@ -265,6 +268,7 @@ mod tests {
             ("LambdaSuccessFeedbackRoleArn", "arn", "role"),
             ("SQSSuccessFeedbackSampleRate", "101", "0 to 100"),
             ("FirehoseFailureFeedbackRoleArn", "arn", "Firehose"),
+            ("FirehoseSuccessFeedbackSampleRate", "1", "Firehose"),
             ("Policy", "{}", "policy document"),
             ("DisplayName", "a\nb", "control"),
         ] {
@@ -279,6 +283,8 @@ mod tests {
             ("SignatureVersion", "2"),
             ("SQSSuccessFeedbackSampleRate", "5"),
             ("SQSFailureFeedbackRoleArn", "arn:aws:iam::000000000000:role/logs"),
+            ("FirehoseSuccessFeedbackSampleRate", "0"),
+            ("ApplicationFailureFeedbackRoleArn", ""),
         ] {
             assert_eq!(fifo.set(name, value), Ok(()), "{name}");
         }
