@@ -259,6 +259,7 @@ pub const SERVED: &[Served] = &[
             "ListAttachedRolePolicies",
             "ListAttachedUserPolicies",
             "ListPolicies",
+            "ListInstanceProfilesForRole",
             "ListRolePolicies",
             "ListRoles",
             "ListUserPolicies",

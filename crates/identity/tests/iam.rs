@@ -8,7 +8,8 @@ use shapes::iam::{
     AttachRolePolicyOp, AttachUserPolicyOp, CreateAccessKeyOp, CreatePolicyOp, CreateRoleOp, CreateUserOp,
     DeleteAccessKeyOp, DeletePolicyOp, DeleteRoleOp, DeleteUserOp, DeleteUserPolicyOp, DetachRolePolicyOp, GetPolicyOp,
     GetPolicyVersionOp, GetRoleOp, GetUserOp, GetUserPolicyOp, ListAccessKeysOp, ListAttachedRolePoliciesOp,
-    ListPoliciesOp, ListRolesOp, ListUserPoliciesOp, ListUsersOp, PutUserPolicyOp, StatusType, UpdateAccessKeyOp,
+    ListInstanceProfilesForRoleOp, ListPoliciesOp, ListRolesOp, ListUserPoliciesOp, ListUsersOp, PutUserPolicyOp,
+    StatusType, UpdateAccessKeyOp,
 };
 use std::path::Path;
 use support::{House, TRUST, code};
@@ -161,6 +162,8 @@ async fn policies_are_attached_inline_and_managed() {
     house.ask::<DeletePolicyOp>(&[("PolicyArn", &arn)]).await.unwrap();
     house.ask::<DeleteRoleOp>(&[("RoleName", "worker")]).await.unwrap();
     assert_eq!(house.ask::<ListRolesOp>(&[]).await.unwrap().roles, []);
+    let profiles = house.ask::<ListInstanceProfilesForRoleOp>(&[("RoleName", "nobody")]).await;
+    assert_eq!(code(profiles).0, "NoSuchEntity");
 }
 
 #[tokio::test(start_paused = true)]

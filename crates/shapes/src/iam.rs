@@ -137,7 +137,12 @@ static OPERATIONS: &[OperationEntry] = &[
     OperationEntry { name: "ListGroupsForUser", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListInstanceProfileTags", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListInstanceProfiles", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "ListInstanceProfilesForRole", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "ListInstanceProfilesForRole",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::LIST_INSTANCE_PROFILES_FOR_ROLE),
+    },
     OperationEntry { name: "ListMFADeviceTags", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListMFADevices", method: "POST", uri: "/", model: None },
     OperationEntry { name: "ListOpenIDConnectProviderTags", method: "POST", uri: "/", model: None },
@@ -554,6 +559,16 @@ pub mod operations {
         result_wrapper: Some("ListPoliciesResult"),
         errors: &[&errors::SERVICE_FAILURE_EXCEPTION],
     };
+    pub static LIST_INSTANCE_PROFILES_FOR_ROLE: OperationModel = OperationModel {
+        name: "ListInstanceProfilesForRole",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::LIST_INSTANCE_PROFILES_FOR_ROLE_REQUEST,
+        output: &schema::LIST_INSTANCE_PROFILES_FOR_ROLE_RESPONSE,
+        result_wrapper: Some("ListInstanceProfilesForRoleResult"),
+        errors: &[&errors::NO_SUCH_ENTITY_EXCEPTION, &errors::SERVICE_FAILURE_EXCEPTION],
+    };
     pub static LIST_ROLE_POLICIES: OperationModel = OperationModel {
         name: "ListRolePolicies",
         method: "POST",
@@ -809,6 +824,13 @@ impl wire::Operation for ListPoliciesOp {
     type Input = ListPoliciesRequest;
     type Output = ListPoliciesResponse;
     const MODEL: &'static OperationModel = &operations::LIST_POLICIES;
+}
+/// The operation ListInstanceProfilesForRole.
+pub struct ListInstanceProfilesForRoleOp;
+impl wire::Operation for ListInstanceProfilesForRoleOp {
+    type Input = ListInstanceProfilesForRoleRequest;
+    type Output = ListInstanceProfilesForRoleResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_INSTANCE_PROFILES_FOR_ROLE;
 }
 /// The operation ListRolePolicies.
 pub struct ListRolePoliciesOp;
@@ -1100,6 +1122,18 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `InstanceProfile`
+    InstanceProfile: schema::INSTANCE_PROFILE {
+        path "Path": String,
+        instance_profile_name "InstanceProfileName": String,
+        instance_profile_id "InstanceProfileId": String,
+        arn "Arn": String,
+        create_date "CreateDate": Timestamp,
+        roles "Roles": Vec<Role>,
+        tags "Tags": Option<Vec<Tag>>,
+    }
+}
+wire::shape! {
     /// `ListAccessKeysRequest`
     ListAccessKeysRequest: schema::LIST_ACCESS_KEYS_REQUEST {
         user_name "UserName": Option<String>,
@@ -1145,6 +1179,22 @@ wire::shape! {
     /// `ListAttachedUserPoliciesResponse`
     ListAttachedUserPoliciesResponse: schema::LIST_ATTACHED_USER_POLICIES_RESPONSE {
         attached_policies "AttachedPolicies": Option<Vec<AttachedPolicy>>,
+        is_truncated "IsTruncated": Option<bool>,
+        marker "Marker": Option<String>,
+    }
+}
+wire::shape! {
+    /// `ListInstanceProfilesForRoleRequest`
+    ListInstanceProfilesForRoleRequest: schema::LIST_INSTANCE_PROFILES_FOR_ROLE_REQUEST {
+        role_name "RoleName": String,
+        marker "Marker": Option<String>,
+        max_items "MaxItems": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListInstanceProfilesForRoleResponse`
+    ListInstanceProfilesForRoleResponse: schema::LIST_INSTANCE_PROFILES_FOR_ROLE_RESPONSE {
+        instance_profiles "InstanceProfiles": Vec<InstanceProfile>,
         is_truncated "IsTruncated": Option<bool>,
         marker "Marker": Option<String>,
     }
@@ -2281,6 +2331,72 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static INSTANCE_PROFILE: Schema = Schema {
+        name: "InstanceProfile",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Path",
+                    wire: "Path",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &PATH_TYPE,
+                },
+                Member {
+                    name: "InstanceProfileName",
+                    wire: "InstanceProfileName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &INSTANCE_PROFILE_NAME_TYPE,
+                },
+                Member {
+                    name: "InstanceProfileId",
+                    wire: "InstanceProfileId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ID_TYPE,
+                },
+                Member {
+                    name: "Arn",
+                    wire: "Arn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ARN_TYPE,
+                },
+                Member {
+                    name: "CreateDate",
+                    wire: "CreateDate",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &DATE_TYPE,
+                },
+                Member {
+                    name: "Roles",
+                    wire: "Roles",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ROLE_LIST_TYPE,
+                },
+                Member {
+                    name: "Tags",
+                    wire: "Tags",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TAG_LIST_TYPE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static LIST_ACCESS_KEYS_REQUEST: Schema = Schema {
         name: "ListAccessKeysRequest",
         kind: Kind::Structure {
@@ -2478,6 +2594,74 @@ pub mod schema {
                     place: Place::Body,
                     required: false,
                     schema: &ATTACHED_POLICIES_LIST_TYPE,
+                },
+                Member {
+                    name: "IsTruncated",
+                    wire: "IsTruncated",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &BOOLEAN_TYPE,
+                },
+                Member {
+                    name: "Marker",
+                    wire: "Marker",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &RESPONSE_MARKER_TYPE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_INSTANCE_PROFILES_FOR_ROLE_REQUEST: Schema = Schema {
+        name: "ListInstanceProfilesForRoleRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "RoleName",
+                    wire: "RoleName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ROLE_NAME_TYPE,
+                },
+                Member {
+                    name: "Marker",
+                    wire: "Marker",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MARKER_TYPE,
+                },
+                Member {
+                    name: "MaxItems",
+                    wire: "MaxItems",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MAX_ITEMS_TYPE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_INSTANCE_PROFILES_FOR_ROLE_RESPONSE: Schema = Schema {
+        name: "ListInstanceProfilesForRoleResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "InstanceProfiles",
+                    wire: "InstanceProfiles",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &INSTANCE_PROFILE_LIST_TYPE,
                 },
                 Member {
                     name: "IsTruncated",
@@ -3427,6 +3611,18 @@ pub mod schema {
         name: "idType",
         kind: Kind::String,
         limits: Limits { min: Some(16), max: Some(128), pattern: Some("[\\w]+"), values: &[] },
+        sensitive: false,
+    };
+    pub static INSTANCE_PROFILE_LIST_TYPE: Schema = Schema {
+        name: "instanceProfileListType",
+        kind: Kind::List { member: &INSTANCE_PROFILE, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static INSTANCE_PROFILE_NAME_TYPE: Schema = Schema {
+        name: "instanceProfileNameType",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[] },
         sensitive: false,
     };
     pub static INTEGER_TYPE: Schema =

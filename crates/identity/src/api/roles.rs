@@ -3,14 +3,15 @@ use crate::Identity;
 use crate::document::{self, Document, Principals, check_trust, invalid_principal};
 use crate::error::unsupported;
 use crate::limits::{ROLES, TRUST_POLICY_SIZE};
-use crate::page::page;
+use crate::page::{Page, page};
 use crate::session::last_part;
 use crate::state::{Change, Grants, Role, State};
 use names::{Arn, Home};
 use shapes::iam::errors::{ENTITY_ALREADY_EXISTS_EXCEPTION, MALFORMED_POLICY_DOCUMENT_EXCEPTION};
 use shapes::iam::{
-    self, CreateRoleRequest, CreateRoleResponse, DeleteRoleRequest, GetRoleRequest, GetRoleResponse, ListRolesRequest,
-    ListRolesResponse, RoleLastUsed,
+    self, CreateRoleRequest, CreateRoleResponse, DeleteRoleRequest, GetRoleRequest, GetRoleResponse, InstanceProfile,
+    ListInstanceProfilesForRoleRequest, ListInstanceProfilesForRoleResponse, ListRolesRequest, ListRolesResponse,
+    RoleLastUsed,
 };
 use std::sync::Arc;
 use wire::{ApiError, Call, Nothing};
@@ -118,6 +119,24 @@ pub(super) async fn delete(
         })
         .await?;
     Ok(Nothing {})
+}
+
+/// Instance profiles are not made here, so a role is in none: what tools ask before they delete it.
+pub(super) async fn instance_profiles(
+    identity: Arc<Identity>,
+    _: Arc<Call>,
+    input: ListInstanceProfilesForRoleRequest,
+) -> Result<ListInstanceProfilesForRoleResponse, ApiError> {
+    let known = identity.catalog.read(|state| state.roles.contains_key(&input.role_name));
+    if !known {
+        return Err(no_role(&input.role_name));
+    }
+    let none: Page<InstanceProfile> = page(std::iter::empty(), input.marker.as_deref(), input.max_items)?;
+    Ok(ListInstanceProfilesForRoleResponse {
+        instance_profiles: none.items,
+        is_truncated: none.is_truncated,
+        marker: none.marker,
+    })
 }
 
 /// How much of a role an answer shows: IAM shows less of one just made and of those in lists.
