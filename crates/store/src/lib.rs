@@ -15,6 +15,7 @@ mod cipher;
 mod error;
 mod journal;
 mod queue;
+mod record;
 mod seal;
 mod store;
 mod vault;
@@ -25,12 +26,11 @@ pub use catalog::{Catalog, State};
 pub use cipher::MasterKey;
 pub use error::{OpenError, StoreError};
 pub use queue::{Message, Order, Queue, QueueCounts, Received, Sending};
+pub use record::{ReadLimit, Record, Shown};
 pub use seal::{Seal, SealError};
 pub use store::{Durability, Store, StoreOptions, Submitted, Writer};
 pub use vault::{KeyId, MasterKeys};
 pub use world::Timestamp;
-
-use bytes::Bytes;
 
 /// A log's number: dense, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,41 +43,6 @@ pub struct Appended {
     pub first: u64,
     /// The time of all its records. Never goes back within one log.
     pub at: Timestamp,
-}
-
-/// One record as read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Its index in the log.
-    pub index: u64,
-    /// When it was appended.
-    pub at: Timestamp,
-    /// Its bytes: a slice of the buffer that was read, which lives as long as any of its slices.
-    pub data: Bytes,
-    /// Whether it is encrypted on disk.
-    pub sealed: bool,
-}
-
-/// One record as [`Store::read_each`] shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown<'a> {
-    /// Its index in the log.
-    pub index: u64,
-    /// When it was appended.
-    pub at: Timestamp,
-    /// Its bytes.
-    pub data: &'a [u8],
-    /// Whether it is encrypted on disk.
-    pub sealed: bool,
-}
-
-/// How much one read may return. At least one record is returned if there is any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadLimit {
-    /// At most so many records.
-    pub records: usize,
-    /// At most so many bytes of data.
-    pub bytes: usize,
 }
 
 /// What a log holds.

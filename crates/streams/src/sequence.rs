@@ -106,13 +106,30 @@ fn divide(first: u64, second: u64) -> (u64, u64) {
     (quotient, second.wrapping_sub(quotient.wrapping_mul(TEN_19)))
 }
 
+/// Two digits at a time: every record that is put or read has such a number, and each step waits for the one before.
 fn write_digits(out: &mut [u8], mut number: u64) {
-    for byte in out.iter_mut().rev() {
-        *byte = b'0' + (number % 10) as u8;
+    let mut pairs = out.rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        pair.copy_from_slice(&PAIRS[(number % 100) as usize]);
+        number /= 100;
+    }
+    if let [digit] = pairs.into_remainder() {
+        *digit = b'0' + (number % 10) as u8;
         number /= 10;
     }
     debug_assert_eq!(number, 0, "every sequence number has 56 digits");
 }
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut n = 0;
+    while n < pairs.len() {
+        pairs[n] = [b'0' + n as u8 / 10, b'0' + n as u8 % 10];
+        n += 1;
+    }
+    pairs
+};
 
 impl fmt::Display for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
