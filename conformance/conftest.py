@@ -33,13 +33,15 @@ class Server:
         self.endpoint = 'http://127.0.0.1:{}'.format(self.port)
         self.log = self.data_dir.parent / '{}.log'.format(self.data_dir.name)
         self.process = None
+        # What comes before the program, such as one that starts it as another user.
+        self.command = []
         if ready:
             self.start()
 
     def start(self):
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
-                [BINARY, 'serve', '--listen', '127.0.0.1:{}'.format(self.port), '--data-dir', str(self.data_dir),
+                [*self.command, BINARY, 'serve', '--listen', '127.0.0.1:{}'.format(self.port), '--data-dir', str(self.data_dir),
                  '--runtimes', RUNTIMES, *self.extra], stderr=log)
         end = time.monotonic() + 30
         while time.monotonic() < end:

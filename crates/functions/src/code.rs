@@ -294,6 +294,8 @@ fn write_file<R: Read>(entry: &mut ZipFile<'_, R>, path: &Path, left: u64) -> Re
         }
         file.write_all(&buffer[..n])?;
     }
+    // Whatever this program's own habits are: functions are other users.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.sync_all()?;
     Ok(written)
 }

@@ -61,6 +61,25 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// Memory that all functions' processes together may be promised, in MB.
     pub memory_mb: u64,
+    /// How processes are held.
+    pub hold: Hold,
+}
+
+/// How the processes of functions are held.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold {
+    /// Whether they are confined, by all that the machine offers for it.
+    pub confined: bool,
+    /// Whom they may talk to.
+    pub network: runtime::Network,
+    /// Whether they get processor time in proportion to their memory.
+    pub processor_shares: bool,
+}
+
+impl Default for Hold {
+    fn default() -> Hold {
+        Hold { confined: true, network: runtime::Network::Endpoint, processor_shares: true }
+    }
 }
 
 /// Lambda.
@@ -119,7 +138,10 @@ impl Functions {
         let shelf = Arc::new(Shelf::new(options.data_dir.join("functions")));
         shelf.sweep(&catalog).await;
         sweep_checkpoints(&catalog, &checkpoints).await?;
-        let executor_options = runtime::Options::new(options.data_dir.join("scratch"), options.memory_mb);
+        let mut executor_options = runtime::Options::new(options.data_dir.join("scratch"), options.memory_mb);
+        let hold = options.hold;
+        (executor_options.confined, executor_options.network) = (hold.confined, hold.network);
+        executor_options.processor_shares = hold.processor_shares;
         let functions = Arc::new(Functions {
             executor: Executor::new(world.clone(), executor_options, managed.clone(), sink),
             catalog,
@@ -196,6 +218,11 @@ impl Functions {
         for (uuid, enabled) in mappings {
             self.settle_mapping(&uuid, if enabled { Phase::Enabled } else { Phase::Disabled }, None);
         }
+    }
+
+    /// Says who answers functions that call the endpoint from a network of their own. Before [`Functions::start`].
+    pub fn connect(&self, door: runtime::Door) {
+        self.executor.connect(door);
     }
 
     /// Makes a function's runtime ready in the background. Where it is `new`, says who stands in for it, and starts a

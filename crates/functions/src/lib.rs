@@ -28,5 +28,5 @@ mod signals;
 mod state;
 mod target;
 
-pub use functions::{Functions, Neighbours, Options, group};
+pub use functions::{Functions, Hold, Neighbours, Options, group};
 pub use logs::{LogLine, Logs};

@@ -54,6 +54,28 @@ pub enum LimitsMode {
     Off,
 }
 
+/// What is to hold functions back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxMode {
+    /// All that this machine offers; where it lacks something, the server does not start.
+    Require,
+    /// All that this machine offers; what it lacks is told.
+    Best,
+    /// Limits on memory, processor and processes alone.
+    Off,
+}
+
+/// Whom functions may talk to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FunctionNetwork {
+    /// This server.
+    Endpoint,
+    /// Everybody whom this machine reaches.
+    All,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -96,6 +118,9 @@ pub struct ServeArgs {
     /// Where function runtimes are prepared, shared between data directories [default: DATA_DIR/runtimes]
     #[arg(long, value_name = "DIR", env = "HEADWATER_RUNTIMES")]
     pub runtimes: Option<PathBuf>,
+    /// What holds functions back from the machine and from each other [default: best]
+    #[arg(long, env = "HEADWATER_SANDBOX")]
+    pub sandbox: Option<SandboxMode>,
     /// How log lines look [default: text]
     #[arg(long)]
     pub log_format: Option<LogFormat>,

@@ -1,6 +1,6 @@
 //! Settings: what `serve` was told, from the command line, the configuration file and the defaults, in this order.
 
-use crate::cli::{Durability, LimitsMode, LogFormat, ServeArgs};
+use crate::cli::{Durability, FunctionNetwork, LimitsMode, LogFormat, SandboxMode, ServeArgs};
 use anyhow::{Context, Result, anyhow, bail};
 use names::{Account, Home, Region};
 use serde::Deserialize;
@@ -26,12 +26,15 @@ struct File {
     sms: Option<topics::SmsProvider>,
     smpp: Option<topics::SmppGateway>,
     mail: Option<topics::MailRelay>,
+    sandbox: Option<SandboxMode>,
     #[serde(default)]
     channels: Channels,
     sns: Option<Sns>,
     #[serde(default)]
     streams: Streams,
     encryption: Option<Encryption>,
+    #[serde(default)]
+    functions: Functions,
 }
 
 /// What streams are encrypted under that ask for it. Each file holds 32 bytes, or 64 hexadecimal digits.
@@ -69,6 +72,14 @@ struct Channel {
 struct Sns {
     signing_key: PathBuf,
     signing_certificate: PathBuf,
+}
+
+/// How functions run.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Functions {
+    /// Whom they may talk to.
+    network: Option<FunctionNetwork>,
 }
 
 /// How streams behave.
@@ -115,6 +126,8 @@ pub struct Settings {
     pub topics: topics::TopicsOptions,
     pub streams_settle: Option<Duration>,
     pub encryption: Option<Encryption>,
+    pub sandbox: SandboxMode,
+    pub network: FunctionNetwork,
 }
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:4566";
@@ -171,6 +184,8 @@ impl Settings {
             credentials,
             topics,
             encryption: file.encryption.map(|keys| keys.outside(&data_dir)).transpose()?,
+            sandbox: args.sandbox.or(file.sandbox).unwrap_or(SandboxMode::Best),
+            network: file.functions.network.unwrap_or(FunctionNetwork::Endpoint),
             streams_settle: file.streams.settle_ms.map(Duration::from_millis),
             data_dir,
         })

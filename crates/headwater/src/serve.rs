@@ -1,7 +1,7 @@
 //! `headwater serve`: opens the house, listens, and drains on SIGTERM.
 
-use crate::app::App;
-use crate::cli::{LogFormat, ServeArgs};
+use crate::app::{App, FunctionsDoor};
+use crate::cli::{LogFormat, SandboxMode, ServeArgs};
 use crate::config::{self, Settings};
 use crate::wiring::House;
 use anyhow::{Context, Result, anyhow, bail};
@@ -54,7 +54,9 @@ pub fn world() -> Result<World> {
 /// Opens the house and listens.
 pub async fn start(world: World, settings: &Settings) -> Result<Server> {
     let house = House::open(world.clone(), settings).await.map_err(|error| explain(error, settings))?;
+    hold_functions(&world, settings)?;
     let app = Arc::new(App::new(house.clone(), settings));
+    house.functions.connect(functions::runtime::Door { service: FunctionsDoor::of(&app), tls: settings.tls.clone() });
     let listen = Listen { address: settings.listen, tls: settings.tls.clone() };
     let stop = world.tasks.stop(Stage::Sockets);
     let (address, work) =
@@ -62,6 +64,22 @@ pub async fn start(world: World, settings: &Settings) -> Result<Server> {
     house.start(&format!("{}://{address}", if settings.tls.is_some() { "https" } else { "http" }));
     world.tasks.spawn(Stage::Sockets, "http", |_| work);
     Ok(Server { address, house })
+}
+
+/// Says what this machine lacks to hold functions, or refuses to go on without.
+fn hold_functions(world: &World, settings: &Settings) -> Result<()> {
+    if settings.sandbox == SandboxMode::Off {
+        tracing::warn!("functions are not confined: they may read and call what this server may");
+        return Ok(());
+    }
+    let missing = world.processes.offers().missing;
+    if settings.sandbox == SandboxMode::Require && !missing.is_empty() {
+        bail!("--sandbox require, but this machine lacks:\n  {}", missing.join("\n  "));
+    }
+    for layer in missing {
+        tracing::warn!("the sandbox of functions lacks {layer}");
+    }
+    Ok(())
 }
 
 impl Server {

@@ -24,11 +24,24 @@ pub async fn run(args: StatusArgs) -> Result<()> {
     );
     println!("journal: {} segments, {} bytes on disk", status["store"]["segments"], status["store"]["bytes"]);
     println!("limits on functions: {}", text(&status["enforcement"]));
+    sandbox(&status["sandbox"]);
     table("Event source mappings", &status["mappings"], &["function", "source", "state", "result", "lag_ms"]);
     table("Functions", &status["functions"], &["name", "runtime", "processes", "busy"]);
     table("Waiting for delivery", &status["lanes"], &["lane", "waiting", "in_flight", "last_error"]);
     table("Could not be delivered, kept", &status["dead"], &["to", "code", "why", "time"]);
     Ok(())
+}
+
+fn sandbox(sandbox: &Value) {
+    let list = |name: &str| sandbox[name].as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
+    let (mode, network) = (text(&sandbox["mode"]), text(&sandbox["network"]));
+    match mode.as_str() {
+        "off" => println!("sandbox of functions: off"),
+        _ => println!("sandbox of functions: {mode} · network {network} · {}", list("held").join(", ")),
+    }
+    for missing in list("missing").iter().filter(|_| mode != "off") {
+        println!("  missing: {missing}");
+    }
 }
 
 fn text(value: &Value) -> String {

@@ -2,7 +2,7 @@
 
 mod inbox;
 
-use crate::cli::{Durability, LimitsMode};
+use crate::cli::{Durability, FunctionNetwork, LimitsMode, SandboxMode};
 use crate::config::Settings;
 use crate::serve;
 use anyhow::{Result, ensure};
@@ -263,6 +263,14 @@ async fn open_functions(
         runtimes: settings.runtimes.clone(),
         environment: crate::config::environment(),
         memory_mb: crate::config::memory_mb(),
+        hold: functions::Hold {
+            confined: settings.sandbox != SandboxMode::Off,
+            network: match settings.network {
+                FunctionNetwork::Endpoint => functions::runtime::Network::Endpoint,
+                FunctionNetwork::All => functions::runtime::Network::All,
+            },
+            processor_shares: settings.limits == LimitsMode::Aws,
+        },
     };
     let checkpoints = Checkpoints::open(store).await?;
     let home = settings.home.clone();

@@ -70,7 +70,7 @@ impl House {
         let rooms = Arc::new(Rooms { streams: streams.clone(), queues: queues.clone() });
         let checkpoints = Checkpoints::open(&store).await.unwrap();
         let (data_dir, runtimes) = (code.to_owned(), code.join("runtimes"));
-        let options = Options { data_dir, runtimes, environment: vec![], memory_mb: 128 };
+        let options = Options { data_dir, runtimes, environment: vec![], memory_mb: 128, hold: Default::default() };
         let functions =
             Functions::open(world.clone(), home.clone(), store, delivery.clone(), checkpoints, rooms, options);
         let functions = functions.await.unwrap();

@@ -282,7 +282,7 @@ impl House {
         // Code and scratch directories are on the real disk.
         let dir = tempfile::tempdir().unwrap();
         let (data_dir, runtimes) = (dir.path().to_owned(), dir.path().join("runtimes"));
-        let options = Options { data_dir, runtimes, environment: vec![], memory_mb: 128 };
+        let options = Options { data_dir, runtimes, environment: vec![], memory_mb: 128, hold: Default::default() };
         let stream = Arc::new(Stream {
             shards: Mutex::new([("shard".to_owned(), vec![])].into()),
             closed: Mutex::default(),

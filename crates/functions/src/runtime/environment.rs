@@ -51,6 +51,8 @@ pub(super) struct Start<'a> {
     /// Its temporary directory, where it has no root of its own.
     pub(super) scratch: PathBuf,
     pub(super) max_processes: u64,
+    /// Thousandths of a processor that it gets once it is ready.
+    pub(super) processor: Option<u64>,
     /// Whether it gets a root of its own.
     pub(super) rooted: bool,
     /// Whom it may talk to; `None`: it is not confined at all.
@@ -75,6 +77,7 @@ impl Start<'_> {
             processes: Some(self.max_processes),
             file_size: Some(tmp),
             open_files: Some(limits::MAX_OPEN_FILES),
+            processor: self.processor,
         };
         Spawn {
             program,

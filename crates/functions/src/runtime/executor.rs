@@ -3,9 +3,10 @@ use super::pool::{Place, Pool};
 use super::sandbox::{Gone, House, Order, run};
 use super::{FunctionSpec, IDLE, Invocation, InvokeError, InvokeOutcome, LogSink, MAX_CONCURRENCY, MAX_PROCESSES};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use world::net::HttpService;
 use world::{Stage, World};
 
 /// How often an invocation looks for another process when the one it was given had just ended.
@@ -24,6 +25,30 @@ pub struct Options {
     pub max_processes: u64,
     /// How long an idle process is kept.
     pub idle: Duration,
+    /// Whether processes are confined, by all that the machine offers for it.
+    pub confined: bool,
+    /// Whom a confined process may talk to.
+    pub network: Network,
+    /// Whether a process gets processor time in proportion to its memory, once it is ready.
+    pub processor_shares: bool,
+}
+
+/// Whom functions may talk to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// The endpoint, and nobody else.
+    #[default]
+    Endpoint,
+    /// Everybody whom this machine reaches.
+    All,
+}
+
+/// What answers at the endpoint when a function calls it from a network of its own.
+pub struct Door {
+    /// It knows that functions ask.
+    pub service: Arc<dyn HttpService>,
+    /// Certificate chain and key, where the endpoint has them.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl Options {
@@ -35,6 +60,9 @@ impl Options {
             max_memory_mb,
             max_processes: MAX_PROCESSES,
             idle: IDLE,
+            confined: true,
+            network: Network::Endpoint,
+            processor_shares: true,
         }
     }
 }
@@ -55,7 +83,12 @@ impl Executor {
             _ => {}
         }
         let pool = Pool::new(options.max_concurrency, options.max_memory_mb);
-        Executor { house: Arc::new(House { world, options, managed, logs, pool }) }
+        Executor { house: Arc::new(House { world, options, managed, logs, pool, door: OnceLock::new() }) }
+    }
+
+    /// Says who answers functions that call the endpoint from a network of their own. Before the first is invoked.
+    pub fn connect(&self, door: Door) {
+        let _ = self.house.door.set(door);
     }
 
     /// Runs a function once. It runs to its end even where the caller stops waiting.

@@ -1,6 +1,7 @@
 //! What runs the code of a managed runtime, once it is prepared.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use world::World;
@@ -156,6 +157,17 @@ pub(super) fn write_once(
         if !world.disk.exists(&path) {
             world.disk.replace(&path, text.as_bytes())?;
         }
+        readable(&path, 0o644)?;
     }
+    readable(&place, 0o755)?;
     Ok(place)
+}
+
+/// Lets functions read what the house keeps to itself otherwise: they are other users.
+fn readable(path: &Path, mode: u32) -> io::Result<()> {
+    match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)) {
+        // A disk that is only simulated has no readers either.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod environment;
 mod executor;
 mod extensions;
 mod interpreter;
+mod isolation;
 mod java;
 mod kinds;
 mod limits;
@@ -17,7 +18,7 @@ mod report;
 mod sandbox;
 mod view;
 
-pub use executor::{Executor, Options};
+pub use executor::{Door, Executor, Network, Options};
 pub use interpreter::{Interpreter, PrepareError, Progress, Silent};
 pub use kinds::{Runtime, UnknownRuntime};
 pub use limits::{IDLE, LOG_TAIL, MAX_CONCURRENCY, MAX_PROCESSES, MAX_RESPONSE};

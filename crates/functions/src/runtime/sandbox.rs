@@ -2,8 +2,10 @@
 
 use super::api::{self, Ask, Call, RuntimeApi};
 use super::environment::Start;
+use super::executor::Door;
 use super::extensions::{self, ExtensionAsk, Extensions};
 use super::interpreter::{Interpreter, Silent};
+use super::isolation::{self, Isolation};
 use super::managed::Managed;
 use super::pool::Pool;
 use super::report::{self, Ending, Tail};
@@ -11,12 +13,11 @@ use super::{FunctionSpec, Invocation, InvokeError, InvokeOutcome, LogSink, MAX_R
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use world::net::Listen;
 use world::processes::{Child, Exit, Output};
-use world::{BoxFuture, Stage, Stop, World};
+use world::{BoxFuture, Stop, World};
 
 /// What all processes of an executor share.
 pub(super) struct House {
@@ -25,6 +26,8 @@ pub(super) struct House {
     pub(super) managed: Arc<Managed>,
     pub(super) logs: Arc<dyn LogSink>,
     pub(super) pool: Pool<Order>,
+    /// Who answers at the endpoint in networks of their own; set once, before the first invocation.
+    pub(super) door: OnceLock<Door>,
 }
 
 /// The process ended before it took the order.
@@ -88,6 +91,8 @@ struct Sandbox {
     output_open: bool,
     calls: mpsc::Receiver<Call>,
     api: SocketAddr,
+    /// Nobody but the process itself can call its Runtime API.
+    apart: bool,
     log_stream: String,
     /// When it was started, by the monotonic clock.
     started: Duration,
@@ -129,26 +134,25 @@ impl Sandbox {
         let credentials = spec.credentials.issue().await?;
         house.pool.expires(id, credentials.expires);
         let (sender, calls) = mpsc::channel(limits::CALLS);
-        let listen = Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: None };
-        // It must outlive the drain of invocations.
-        let stop = world.tasks.stop(Stage::Store);
-        let (api, serving) = world.net.serve(listen, Arc::new(RuntimeApi { calls: sender }), stop)?;
+        let mut isolation = Isolation::of(&house, &spec.endpoint, RuntimeApi { calls: sender })?;
         let (extensions, marker) = (spec.extensions(), world.hex_id(16));
         let start = Start {
             spec: &spec,
             interpreter: interpreter.as_deref(),
             credentials: &credentials,
-            api,
+            api: isolation.api,
             log_stream: &log_stream,
             scratch: house.options.scratch_dir.join(world.hex_id(16)),
             max_processes: house.options.max_processes,
-            rooted: false,
-            reach: None,
+            processor: house.options.processor_shares.then(|| isolation::processor(spec.memory_mb)),
+            rooted: isolation.rooted,
+            reach: isolation.reach.clone(),
             extensions: (!extensions.is_empty()).then_some(&marker),
         };
         let started = world.clock.monotonic();
         let mut child = world.processes.spawn(start.spawn())?;
         let output = child.output();
+        let serving = isolation.serve(&house, child.ready().await?)?;
         let mut sandbox = Sandbox {
             house: house.clone(),
             id,
@@ -157,7 +161,8 @@ impl Sandbox {
             output,
             output_open: true,
             calls,
-            api,
+            api: isolation.api,
+            apart: isolation.apart,
             log_stream,
             started,
             init_ms: None,
@@ -167,6 +172,9 @@ impl Sandbox {
             tail: None,
         };
         sandbox.announce(interpreter.as_deref());
+        for missing in &isolation.missing {
+            sandbox.log(format!("SANDBOX Missing {missing}"));
+        }
         Ok((sandbox, serving))
     }
 
@@ -190,8 +198,13 @@ impl Sandbox {
             (alive, reason) = (self.carry(order, true).await, "failure");
         } else {
             match self.settle(orders, stop).await {
-                Begun::Ready(Some(order)) => (alive, reason) = (self.carry(order, false).await, "failure"),
-                Begun::Ready(None) => {}
+                Begun::Ready(order) => {
+                    // Starting is not held to the function's share, as on AWS.
+                    self.child.throttle();
+                    if let Some(order) = order {
+                        (alive, reason) = (self.carry(order, false).await, "failure");
+                    }
+                }
                 Begun::Failed(order, ending) => return self.failed(order, &ending, orders).await,
                 Begun::Over => alive = false,
             }
@@ -347,7 +360,12 @@ impl Sandbox {
         self.log(format!("START RequestId: {} Version: {}", invocation.request_id, spec.version));
         let ready = if starting { self.until_ready(deadline).await } else { Ok(()) };
         let (ending, was_ready) = match ready {
-            Ok(()) => (self.run(&invocation, &spec, deadline).await, true),
+            Ok(()) => {
+                if starting {
+                    self.child.throttle();
+                }
+                (self.run(&invocation, &spec, deadline).await, true)
+            }
             Err(ending) => {
                 let init_ms = millis(clock.monotonic().saturating_sub(self.started));
                 self.log(ending.init_line(init_ms, "invoke"));
@@ -459,7 +477,7 @@ impl Sandbox {
     /// Answers a call of the Runtime API. Returns how the invocation `running`, or the start, ended where it did.
     fn take_call(&mut self, call: Call, running: Option<&str>) -> Option<Ending> {
         // A body that was cut off has lost its sender's address; it needs the invocation's id all the same.
-        if !call.cut && !self.child.owns_connection(call.peer, self.api) {
+        if !call.cut && !self.apart && !self.child.owns_connection(call.peer, self.api) {
             tracing::warn!(function = self.spec.name, peer = %call.peer, "a stranger called the runtime api of a function");
             let answer =
                 api::refusal(StatusCode::FORBIDDEN, "Forbidden", "This Runtime API belongs to another process");

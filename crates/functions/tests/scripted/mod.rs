@@ -250,8 +250,8 @@ async fn open(world: &World, dir: &Path, kept: &Arc<Kept>) -> (Store, Arc<Delive
     let delivery = Delivery::open(world, &store).await.unwrap();
     let checkpoints = Checkpoints::open(&store).await.unwrap();
     // Code and scratch directories are on the real disk.
-    let options =
-        Options { data_dir: dir.to_owned(), runtimes: dir.join("runtimes"), environment: vec![], memory_mb: 1 << 20 };
+    let (data_dir, runtimes) = (dir.to_owned(), dir.join("runtimes"));
+    let options = Options { data_dir, runtimes, environment: vec![], memory_mb: 1 << 20, hold: Default::default() };
     let (home, rooms) = (Home::default(), Arc::new(Rooms(world.clone())));
     let functions =
         Functions::open(world.clone(), home, store.clone(), delivery.clone(), checkpoints, rooms, options).await;

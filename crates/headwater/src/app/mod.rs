@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::request::Parts;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use world::BoxFuture;
 use world::net::{Asked, Body, HttpService};
 
@@ -25,6 +25,19 @@ pub struct App {
     started: std::time::Duration,
     durability: &'static str,
     limits: &'static str,
+    sandbox: &'static str,
+    network: &'static str,
+}
+
+/// What functions meet when they call the endpoint from a network of their own: they are on this machine, and yet
+/// nobody to whom its own routes belong.
+pub struct FunctionsDoor(Weak<App>);
+
+impl FunctionsDoor {
+    /// The house holds the functions that hold this: it must not hold the house.
+    pub fn of(app: &Arc<App>) -> Arc<dyn HttpService> {
+        Arc::new(FunctionsDoor(Arc::downgrade(app)))
+    }
 }
 
 impl App {
@@ -44,6 +57,15 @@ impl App {
                 crate::cli::LimitsMode::Aws => "aws",
                 crate::cli::LimitsMode::Off => "off",
             },
+            sandbox: match settings.sandbox {
+                crate::cli::SandboxMode::Require => "require",
+                crate::cli::SandboxMode::Best => "best",
+                crate::cli::SandboxMode::Off => "off",
+            },
+            network: match settings.network {
+                crate::cli::FunctionNetwork::Endpoint => "endpoint",
+                crate::cli::FunctionNetwork::All => "all",
+            },
         }
     }
 }
@@ -53,14 +75,49 @@ fn own(head: &Parts) -> Option<&str> {
     (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/'))
 }
 
-impl HttpService for App {
+/// Who calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Anybody,
+    Function,
+}
+
+impl App {
+    async fn answer(&self, asked: Asked, caller: Caller) -> http::Response<Body> {
+        match own(&asked.head).map(str::to_owned) {
+            Some(route) => self.answer_own(&route, &asked, caller).await.map(Body::from),
+            None => self.house.front.answer(asked).await,
+        }
+    }
+}
+
+impl HttpService for FunctionsDoor {
     fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, http::Response<Body>> {
         Box::pin(async move {
-            match own(&asked.head).map(str::to_owned) {
-                Some(route) => self.answer_own(&route, &asked).await.map(Body::from),
-                None => self.house.front.answer(asked).await,
+            match self.0.upgrade() {
+                Some(app) => app.answer(asked, Caller::Function).await,
+                None => closed().map(Body::from),
             }
         })
+    }
+    fn body_limit(&self, head: &Parts) -> usize {
+        self.0.upgrade().map_or(0, |app| app.body_limit(head))
+    }
+    fn too_large(&self, head: &Parts) -> http::Response<Bytes> {
+        self.0.upgrade().map_or_else(closed, |app| app.too_large(head))
+    }
+}
+
+/// The house is on its way out.
+fn closed() -> http::Response<Bytes> {
+    let mut answer = http::Response::new(Bytes::new());
+    *answer.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+    answer
+}
+
+impl HttpService for App {
+    fn call(self: Arc<Self>, asked: Asked) -> BoxFuture<'static, http::Response<Body>> {
+        Box::pin(async move { self.answer(asked, Caller::Anybody).await })
     }
     fn body_limit(&self, head: &Parts) -> usize {
         if own(head).is_some() { OWN_BODY_LIMIT } else { self.house.front.body_limit(head) }

@@ -1,6 +1,6 @@
 //! Our own routes.
 
-use super::{App, tail};
+use super::{App, Caller, tail};
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use world::net::Asked;
 const PAGE: usize = 1000;
 
 impl App {
-    pub(super) async fn answer_own(&self, route: &str, asked: &Asked) -> Response<Bytes> {
+    pub(super) async fn answer_own(&self, route: &str, asked: &Asked, caller: Caller) -> Response<Bytes> {
         if asked.head.method != http::Method::GET && asked.head.method != http::Method::HEAD {
             return text(StatusCode::METHOD_NOT_ALLOWED, "own routes are read with GET\n");
         }
@@ -25,9 +25,11 @@ impl App {
                 None => text(StatusCode::NOT_FOUND, "no such certificate\n"),
             };
         }
-        if !self.may_read(asked) {
-            let mut answer =
-                text(StatusCode::UNAUTHORIZED, "own routes ask callers from other machines for the root key\n");
+        if !self.may_read(asked, caller) {
+            let mut answer = text(
+                StatusCode::UNAUTHORIZED,
+                "own routes ask functions and callers from other machines for the root key\n",
+            );
             let realm = header::HeaderValue::from_static("Basic realm=\"headwater\"");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
             return answer;
@@ -48,15 +50,16 @@ impl App {
         }
     }
 
-    /// Callers on this machine may read; others prove that they hold the root key. A browser page of another site
+    /// Callers on this machine may read, functions excepted; others prove that they hold the root key. A browser page of another site
     /// that reaches a loopback address by a name of its own shows in the Host header.
-    fn may_read(&self, asked: &Asked) -> bool {
+    fn may_read(&self, asked: &Asked, caller: Caller) -> bool {
         let host = asked.head.headers.get(header::HOST).and_then(|h| h.to_str().ok());
         let host = host.or_else(|| asked.head.uri.authority().map(|a| a.as_str())).unwrap_or_default();
         let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
         let local_name = name == "localhost"
             || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        if asked.peer.ip().is_loopback() && local_name {
+        let local = caller != Caller::Function && asked.peer.ip().is_loopback() && local_name;
+        if local && !self.house.world.processes.is_child(asked.peer) {
             return true;
         }
         let given = asked.head.headers.get(header::AUTHORIZATION).map(|h| h.as_bytes()).unwrap_or_default();
@@ -66,6 +69,7 @@ impl App {
     fn status(&self) -> Value {
         let house = &self.house;
         let mut status = house.status();
+        let offers = house.world.processes.offers();
         let up = house.world.clock.monotonic().saturating_sub(self.started);
         let own = json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -75,6 +79,7 @@ impl App {
             "durability": self.durability,
             "limits": self.limits,
             "enforcement": house.world.processes.enforcement(),
+            "sandbox": {"mode": self.sandbox, "network": self.network, "held": offers.held, "missing": offers.missing},
         });
         if let (Value::Object(status), Value::Object(own)) = (&mut status, own) {
             status.extend(own);

@@ -36,6 +36,8 @@ pub async fn run(args: DemoArgs) -> Result<()> {
         log_format: LogFormat::Text,
         credentials: Credentials { access_key_id: "test".into(), secret_access_key: "test".into() },
         topics: topics::TopicsOptions::default(),
+        sandbox: crate::cli::SandboxMode::Best,
+        network: crate::cli::FunctionNetwork::Endpoint,
         streams_settle: None,
         encryption: None,
     };

@@ -2,7 +2,8 @@ use super::{Connection, HttpService, Listen, Net, SendError, connect, server};
 use crate::{BoxFuture, Stop};
 use bytes::{Bytes, BytesMut};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -48,6 +49,16 @@ impl Net for RealNet {
         stop: Stop,
     ) -> io::Result<(SocketAddr, BoxFuture<'static, ()>)> {
         server::serve(listen, service, stop)
+    }
+
+    fn serve_on(
+        &self,
+        socket: TcpListener,
+        tls: Option<(PathBuf, PathBuf)>,
+        service: Arc<dyn HttpService>,
+        stop: Stop,
+    ) -> io::Result<BoxFuture<'static, ()>> {
+        server::serve_on(socket, tls, service, stop)
     }
 
     fn send(

@@ -13,7 +13,7 @@ pub use simulated::SimNet;
 use crate::{BoxFuture, Stop};
 use bytes::Bytes;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +83,16 @@ pub trait Net: Send + Sync {
         service: Arc<dyn HttpService>,
         stop: Stop,
     ) -> io::Result<(SocketAddr, BoxFuture<'static, ()>)>;
+    /// The same on a socket that listens already, such as one in the network of a child.
+    fn serve_on(
+        &self,
+        _socket: TcpListener,
+        _tls: Option<(PathBuf, PathBuf)>,
+        _service: Arc<dyn HttpService>,
+        _stop: Stop,
+    ) -> io::Result<BoxFuture<'static, ()>> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this world has no sockets"))
+    }
     /// Sends a request and reads the whole answer (at most 1 MiB of it).
     fn send(
         &self,

@@ -9,6 +9,7 @@ use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,12 +33,21 @@ pub(super) fn serve(
     service: Arc<dyn HttpService>,
     stop: Stop,
 ) -> io::Result<(SocketAddr, BoxFuture<'static, ()>)> {
-    let tls = listen.tls.map(|(cert, key)| acceptor(&cert, &key)).transpose()?;
     let socket = std::net::TcpListener::bind(listen.address)?;
+    let address = socket.local_addr()?;
+    Ok((address, serve_on(socket, listen.tls, service, stop)?))
+}
+
+pub(super) fn serve_on(
+    socket: std::net::TcpListener,
+    tls: Option<(PathBuf, PathBuf)>,
+    service: Arc<dyn HttpService>,
+    stop: Stop,
+) -> io::Result<BoxFuture<'static, ()>> {
+    let tls = tls.map(|(cert, key)| acceptor(&cert, &key)).transpose()?;
     socket.set_nonblocking(true)?;
     let listener = TcpListener::from_std(socket)?;
-    let address = listener.local_addr()?;
-    Ok((address, Box::pin(accept(listener, tls, service, stop))))
+    Ok(Box::pin(accept(listener, tls, service, stop)))
 }
 
 fn acceptor(cert: &std::path::Path, key: &std::path::Path) -> io::Result<TlsAcceptor> {
@@ -97,7 +107,8 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<dy
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
-            Ok(pair) => pair,
+            // A socket for both kinds of addresses shows the old kind in the clothes of the new.
+            Ok((stream, peer)) => (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
             Err(error) => {
                 // Out of file handles, mostly: say so, and leave time for some to be closed.
                 tracing::warn!(%error, "cannot accept a connection");

@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const PREFIX: &str = "headwater-";
+/// Over this much time a share of the processor is reckoned.
+const PERIOD_US: u64 = 100_000;
+/// The kernel grants no less.
+const LEAST_QUOTA_US: u64 = 1000;
 /// Numbers directories apart where one process has more than one [`Hierarchy`].
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -30,6 +34,8 @@ pub(super) struct Group {
     pids: Option<PathBuf>,
     /// All children together weigh as much here as one busy thread of this process: the scheduler's default share.
     cpu: Option<PathBuf>,
+    /// Bytes that its own processes may hold.
+    limit: Option<u64>,
 }
 
 #[allow(clippy::disallowed_methods)] // the port's own files: the kernel's, not data
@@ -73,6 +79,20 @@ impl Hierarchy {
         })
     }
 
+    /// The controllers that cannot be had.
+    pub(super) fn missing(&self) -> Vec<&'static str> {
+        match self {
+            Hierarchy::V1 { pids, cpu, .. } => {
+                let all = [("pids", pids.is_none()), ("cpu", cpu.is_none())];
+                all.into_iter().filter(|(_, missing)| *missing).map(|(name, _)| name).collect()
+            }
+            Hierarchy::V2(house) => {
+                let has = fs::read_to_string(house.join("cgroup.subtree_control")).unwrap_or_default();
+                if has.split_ascii_whitespace().any(|name| name == "cpu") { Vec::new() } else { vec!["cpu"] }
+            }
+        }
+    }
+
     /// In words for a person.
     pub(super) fn describe(&self) -> &'static str {
         match self {
@@ -83,18 +103,22 @@ impl Hierarchy {
     }
 
     /// Makes the group of one child.
-    pub(super) fn group(&self, limits: &Limits) -> io::Result<Group> {
+    ///
+    /// Files in a `/tmp` that lies in memory count as memory of the group, and are no memory of the function: the
+    /// kernel's limit has room for `tmp` bytes of them, and [`Group::used_beyond_limit`] tells who takes it otherwise.
+    pub(super) fn group(&self, limits: &Limits, tmp: u64) -> io::Result<Group> {
+        let limit = limits.memory;
         let name = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
         let group = match self {
             Hierarchy::V1 { memory, pids, cpu } => {
                 let [pids, cpu] = [pids, cpu].map(|house| house.as_ref().map(|house| house.join(&name)));
-                Group { v2: false, memory: memory.join(&name), pids, cpu }
+                Group { v2: false, memory: memory.join(&name), pids, cpu, limit }
             }
             Hierarchy::V2(house) => {
-                Group { v2: true, memory: house.join(&name), pids: Some(house.join(&name)), cpu: None }
+                Group { v2: true, memory: house.join(&name), pids: Some(house.join(&name)), cpu: None, limit }
             }
         };
-        group.create(limits)?;
+        group.create(limits, tmp)?;
         Ok(group)
     }
 }
@@ -114,7 +138,7 @@ impl Drop for Hierarchy {
 }
 
 impl Group {
-    fn create(&self, limits: &Limits) -> io::Result<()> {
+    fn create(&self, limits: &Limits, tmp: u64) -> io::Result<()> {
         for dir in self.dirs() {
             let house = dir.parent().expect("a group lies in the directory of its house");
             fs::create_dir_all(house)?;
@@ -124,6 +148,7 @@ impl Group {
             fs::create_dir(dir)?;
         }
         if let Some(bytes) = limits.memory {
+            let bytes = bytes.saturating_add(tmp);
             let (limit, swap) = match self.v2 {
                 true => ("memory.max", ("memory.swap.max", "0".to_owned())),
                 false => ("memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", bytes.to_string())),
@@ -147,6 +172,40 @@ impl Group {
     /// Puts a process into the group.
     pub(super) fn add(&self, pid: u32) -> io::Result<()> {
         self.dirs().try_for_each(|dir| write(dir, "cgroup.procs", &pid.to_string()))
+    }
+
+    /// Gives the group this many thousandths of one processor. Where it did not use them it may catch up a little.
+    pub(super) fn throttle(&self, processor: u64) {
+        let quota = (processor * PERIOD_US / 1000).max(LEAST_QUOTA_US).to_string();
+        let burst = quota.as_str();
+        let _ = match (&self.cpu, self.v2) {
+            (_, true) => {
+                let set = write(&self.memory, "cpu.max", &format!("{quota} {PERIOD_US}"));
+                set.and_then(|()| write(&self.memory, "cpu.max.burst", burst))
+            }
+            (Some(dir), false) => {
+                let set = write(dir, "cpu.cfs_period_us", &PERIOD_US.to_string());
+                let set = set.and_then(|()| write(dir, "cpu.cfs_quota_us", &quota));
+                set.and_then(|()| write(dir, "cpu.cfs_burst_us", burst))
+            }
+            (None, false) => Ok(()),
+        };
+    }
+
+    /// Whether its processes hold more memory than its limit, files in memory not counted.
+    pub(super) fn used_beyond_limit(&self) -> bool {
+        let Some(limit) = self.limit else { return false };
+        let (usage, field) = match self.v2 {
+            true => ("memory.current", "anon "),
+            false => ("memory.usage_in_bytes", "rss "),
+        };
+        let read = |file: &str| fs::read_to_string(self.memory.join(file)).unwrap_or_default();
+        if read(usage).trim().parse::<u64>().is_ok_and(|used| used <= limit) {
+            return false;
+        }
+        let stat = read("memory.stat");
+        let own = stat.lines().find_map(|line| line.strip_prefix(field)).and_then(|n| n.trim().parse().ok());
+        own.is_some_and(|own: u64| own > limit)
     }
 
     /// All processes in the group.

@@ -4,7 +4,10 @@
 //! group is exactly that, even for what changed its session; otherwise it is the Unix process group.
 
 mod cgroup;
+mod child;
+mod confine;
 mod lines;
+mod probe;
 mod procfs;
 mod real;
 mod shim;
@@ -17,7 +20,7 @@ pub use shim::{ARGUMENT as CHILD_ARGUMENT, child_main};
 use crate::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 /// A line of output longer than this is handed out in pieces of this size.
@@ -43,7 +46,7 @@ pub struct Spawn {
 }
 
 /// What a confined child sees and reaches; nothing else of the machine, as far as the kernel offers it
-/// ([`Processes::layers`]). With a root of its own its program, working directory and environment are told in the
+/// ([`Processes::offers`]). With a root of its own its program, working directory and environment are told in the
 /// paths it sees, and so are those here; without one, everything lies where it lies.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Confinement {
@@ -83,6 +86,23 @@ pub struct Limits {
     pub file_size: Option<u64>,
     /// How many files it may hold open.
     pub open_files: Option<u64>,
+    /// Thousandths of one processor that the whole group gets, from [`Child::throttle`] on, enforced as memory is.
+    pub processor: Option<u64>,
+}
+
+/// What this machine offers to confine a child with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// Whether anything holds a confined child at all.
+    pub any: bool,
+    /// Whether it gets a root of its own, and with it its own process numbers, users and `/tmp`.
+    pub root: bool,
+    /// Whether it gets a network of its own where its reach is [`Reach::Ports`].
+    pub network: bool,
+    /// The names of the layers that hold.
+    pub held: Vec<String>,
+    /// What is missing and why, a sentence for each layer.
+    pub missing: Vec<String>,
 }
 
 /// How a child ended.
@@ -103,12 +123,27 @@ pub trait Processes: Send + Sync {
     /// Which enforcement of [`Limits::memory`] and [`Limits::processes`] is in force, in words for a person.
     /// The first call, or the first child, also ends what a dead server left behind.
     fn enforcement(&self) -> String;
+    /// With what a child can be confined here. The first call tries it out.
+    fn offers(&self) -> Offered {
+        Offered::default()
+    }
+    /// Whether a child that shares this process' network holds the socket at `peer`: whether a caller is one of them.
+    fn is_child(&self, _peer: SocketAddr) -> bool {
+        false
+    }
 }
 
 /// A running child. Dropping it ends the whole group. When the child itself ends, so does what it forked.
 pub trait Child: Send + Sync {
     /// Its process id.
     fn pid(&self) -> u32;
+    /// Waits until a confined child is about to run its program; at once for others. Gives the sockets of its own
+    /// network, one for each of its [`Reach::Ports`], the first time.
+    fn ready(&mut self) -> BoxFuture<'_, io::Result<Vec<TcpListener>>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+    /// From now on [`Limits::processor`] holds, where the machine can see to it.
+    fn throttle(&self) {}
     /// Takes what the group writes to stdout and stderr; once. A child that writes faster than it is read is slowed.
     fn output(&mut self) -> Box<dyn Output>;
     /// Waits for its end.

@@ -32,23 +32,54 @@ fn status_kib(pid: u32, field: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// The inode of the socket bound to `peer` and connected to `local`.
-pub(super) fn socket_inode(peer: SocketAddr, local: SocketAddr) -> Option<u64> {
-    let SocketAddr::V4(peer) = peer else { return None };
-    let SocketAddr::V4(local) = local else { return None };
-    let hex = |a: std::net::SocketAddrV4| format!("{:08X}:{:04X}", u32::from_ne_bytes(a.ip().octets()), a.port());
-    let (peer, local) = (hex(peer), hex(local));
-    let mapped = |a: &str| format!("0000000000000000FFFF0000{a}");
-    find_socket("/proc/self/net/tcp", &peer, &local)
-        .or_else(|| find_socket("/proc/self/net/tcp6", &mapped(&peer), &mapped(&local)))
+/// The processes that a process started.
+pub(super) fn children(pid: u32) -> Vec<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-fn find_socket(table: &str, peer: &str, local: &str) -> Option<u64> {
-    let text = fs::read_to_string(table).ok()?;
-    text.lines().find_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        (fields.nth(1)? == peer && fields.next()? == local).then(|| fields.nth(6)?.parse().ok())?
+/// The inode of the socket bound to `peer` and connected to `local`.
+pub(super) fn socket_inode(peer: SocketAddr, local: SocketAddr) -> Option<u64> {
+    let (peer, local) = (names(peer), names(local));
+    find_sockets(|own, other| peer.contains(own) && local.contains(other)).into_iter().next()
+}
+
+/// The inodes of all sockets bound to `peer`, whatever they are connected to.
+pub(super) fn socket_inodes(peer: SocketAddr) -> Vec<u64> {
+    let peer = names(peer);
+    find_sockets(|own, _| peer.contains(own))
+}
+
+/// What the kernel's tables may call an address: an IPv4 one also appears mapped into IPv6.
+struct Names([Option<String>; 2]);
+
+impl Names {
+    fn contains(&self, name: &str) -> bool {
+        self.0.iter().flatten().any(|known| known == name)
+    }
+}
+
+fn names(address: SocketAddr) -> Names {
+    let hex = |octets: &[u8]| {
+        let words = octets.chunks_exact(4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+        let words: String = words.map(|word| format!("{word:08X}")).collect();
+        format!("{words}:{:04X}", address.port())
+    };
+    Names(match address {
+        SocketAddr::V4(v4) => [Some(hex(&v4.ip().octets())), Some(hex(&v4.ip().to_ipv6_mapped().octets()))],
+        SocketAddr::V6(v6) => [Some(hex(&v6.ip().octets())), v6.ip().to_ipv4_mapped().map(|v4| hex(&v4.octets()))],
     })
+}
+
+fn find_sockets(wanted: impl Fn(&str, &str) -> bool) -> Vec<u64> {
+    let tables =
+        ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let rows = tables.iter().flat_map(|text| text.lines());
+    let found = rows.filter_map(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        (wanted(fields.next()?, fields.next()?)).then(|| fields.nth(6)?.parse().ok())?
+    });
+    found.collect()
 }
 
 /// Whether one of these processes has a socket open.
@@ -73,6 +104,7 @@ mod tests {
         assert!(holds_socket(&[std::process::id()], inode));
         assert!(!holds_socket(&[1], inode));
         assert_eq!(socket_inode(local, local), None);
+        assert!(socket_inodes(peer).contains(&inode));
     }
 
     #[test]

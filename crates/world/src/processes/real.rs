@@ -1,24 +1,18 @@
 use super::cgroup::{Group, Hierarchy};
+use super::child::{RealChild, Report, Shared, WATCH, supervise};
+use super::confine::Layers;
+use super::confine::control::{self, Control};
 use super::lines::PipeLines;
-use super::shim::{ARGUMENT, Plan, set_rlimits};
-use super::{Child, Exit, Output, Processes, Spawn, procfs};
-use crate::BoxFuture;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
+use super::probe::{self, Probed};
+use super::shim::{ARGUMENT, Confined, Plan, set_rlimits};
+use super::{Child, Limits, Offered, Processes, Reach, Spawn, procfs};
+use rustix::process::Pid;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
-use tokio::sync::watch;
-
-/// How often memory is looked at where no control group watches it.
-const WATCH: Duration = Duration::from_millis(100);
-/// How long the rest of a group may take to go once it was killed; uninterruptible disk reads are the slow ones.
-const LAST_BREATH: Duration = Duration::from_secs(2);
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 /// Without a shim a shell waits in the program's place until its limits are set, and leaves nothing of its own behind.
 const GATE: &str = "read -r _; unset PWD OLDPWD SHLVL; exec \"$0\" \"$@\" </dev/null";
@@ -31,6 +25,10 @@ pub struct RealProcesses {
     shim: Option<PathBuf>,
     hierarchy: OnceLock<Option<Hierarchy>>,
     spawner: OnceLock<SyncSender<Job>>,
+    probed: OnceLock<Probed>,
+    started: AtomicU64,
+    /// Those that share this process' network.
+    near: Mutex<Vec<Weak<Shared>>>,
 }
 
 impl RealProcesses {
@@ -54,6 +52,12 @@ impl RealProcesses {
         self.hierarchy.get_or_init(Hierarchy::find).as_ref()
     }
 
+    /// What a confined child gets; `None` without a shim, which nothing can be confined without.
+    fn probed(&self) -> Option<&Probed> {
+        let shim = self.shim.as_ref()?;
+        Some(self.probed.get_or_init(|| Probed::of(shim)))
+    }
+
     #[cfg(test)]
     pub(super) fn hierarchy_for_tests(&self) -> bool {
         self.hierarchy().is_some()
@@ -73,85 +77,126 @@ impl RealProcesses {
         answered.recv().map_err(io::Error::other)
     }
 
+    /// The command that starts a child, and the house's end of the wire to those who stand around it.
     #[allow(clippy::disallowed_methods)] // this is the port
-    fn command(&self, spawn: &Spawn, group: Option<&Group>) -> io::Result<tokio::process::Command> {
-        let program = resolve(&spawn.program, &spawn.env)?;
-        let mut command = match &self.shim {
-            None => {
-                let mut command = tokio::process::Command::new("/bin/sh");
-                command.arg("-c").arg(GATE).arg(program).args(&spawn.args);
-                command
-            }
-            Some(shim) => {
-                let groups = group.iter().flat_map(|g| g.dirs()).map(Path::to_owned).collect();
-                let plan = Plan { program, args: spawn.args.clone(), limits: spawn.limits, groups };
-                let mut command = tokio::process::Command::new(shim);
-                command.arg(ARGUMENT).arg(serde_json::to_string(&plan)?);
-                command
-            }
+    fn command(&self, spawn: &Spawn, group: Option<&Group>) -> io::Result<(tokio::process::Command, Wire)> {
+        let confined = self.confined(spawn)?;
+        let enclosed = confined.as_ref().is_some_and(|confined| confined.layers.namespaces);
+        let program = resolve(spawn, enclosed)?;
+        let Some(shim) = &self.shim else {
+            let mut command = tokio::process::Command::new("/bin/sh");
+            command.arg("-c").arg(GATE).arg(program).args(&spawn.args);
+            command.env_clear().envs(spawn.env.iter().map(|(k, v)| (k, v))).current_dir(&spawn.cwd);
+            let (gate, opener) = io::pipe()?;
+            command.stdin(gate);
+            return Ok((command, Wire::Gate(opener)));
         };
-        command.env_clear().envs(spawn.env.iter().map(|(k, v)| (k, v)));
-        command.current_dir(&spawn.cwd).process_group(0).kill_on_drop(true);
-        Ok(command)
+        let plan = Plan {
+            program,
+            args: spawn.args.clone(),
+            env: spawn.env.clone(),
+            cwd: spawn.cwd.clone(),
+            scratch: spawn.scratch.clone(),
+            limits: spawn.limits,
+            parent: std::process::id(),
+            groups: group.iter().flat_map(|g| g.dirs()).map(Path::to_owned).collect(),
+            user: confined.as_ref().and_then(|_| probe::user(self.started.fetch_add(1, Ordering::Relaxed))),
+            confinement: confined,
+            probe: false,
+        };
+        let (ours, theirs) = control::pair()?;
+        // The outer process reads one, the inner one the other.
+        (0..1 + usize::from(enclosed)).try_for_each(|_| ours.send(&plan, &[]))?;
+        let mut command = tokio::process::Command::new(shim);
+        command.arg(ARGUMENT).env_clear().current_dir("/").stdin(theirs);
+        Ok((command, Wire::Control(ours, plan.confinement.map(|confined| confined.layers))))
     }
 
-    fn start(&self, spawn: &Spawn, group: Option<Group>) -> io::Result<(RealChild, tokio::process::Child)> {
+    fn confined(&self, spawn: &Spawn) -> io::Result<Option<Confined>> {
+        let Some(confinement) = &spawn.confinement else { return Ok(None) };
+        let probed = self.probed().ok_or_else(|| io::Error::other("nothing can be confined without a shim"))?;
+        let mut layers = probed.layers;
+        layers.network &= confinement.reach != Reach::All;
+        Ok(Some(Confined { confinement: confinement.clone(), layers }))
+    }
+
+    fn start(&self, spawn: &Spawn, group: Option<Group>) -> io::Result<(RealChild, Report, tokio::process::Child)> {
         let (reader, writer) = io::pipe()?;
         let output = PipeLines::new(reader.into())?;
-        let mut command = self.command(spawn, group.as_ref())?;
-        let (gate, opener) = io::pipe()?;
-        command.stdin(gate).stdout(writer.try_clone()?).stderr(writer);
+        let (mut command, wire) = self.command(spawn, group.as_ref())?;
+        command.stdout(writer.try_clone()?).stderr(writer).process_group(0).kill_on_drop(true);
         let runtime = tokio::runtime::Handle::current();
         let child = self.on_spawner(move || {
             let _inside = runtime.enter();
             command.spawn()
         })??;
         let pid = child.id().ok_or_else(|| io::Error::other("the child ended before it was watched"))?;
-        if self.shim.is_none() {
-            set_rlimits(Pid::from_raw(pid as i32), &spawn.limits, group.is_some());
-            match group.as_ref().map_or(Ok(()), |g| g.add(pid)) {
-                // It may have ended already, which is not an error of starting it.
-                Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
-                    return Err(error);
-                }
-                _ => {}
+        let (control, layers) = match wire {
+            Wire::Control(control, layers) => (layers.is_some().then_some(control), layers),
+            Wire::Gate(opener) => {
+                hold_to_limits(pid, &spawn.limits, group.as_ref())?;
+                drop(opener);
+                (None, None)
             }
+        };
+        let shared = Shared::new(pid, group, spawn.limits, layers.map(|layers| (layers.namespaces, layers.network)));
+        if !shared.apart {
+            let mut near = self.near.lock().expect("no panic holds this lock");
+            near.retain(|known| known.strong_count() > 0);
+            near.push(Arc::downgrade(&shared));
         }
-        drop(opener);
-        let shared = Arc::new(Shared {
-            pid,
-            group,
-            memory: spawn.limits.memory,
-            over_memory: AtomicBool::new(false),
-            peak: AtomicU64::new(0),
-            exit: watch::Sender::new(None),
-            caller: Mutex::new(None),
-        });
-        Ok((RealChild { shared, output: Some(output) }, child))
+        let report = Report::of(control)?;
+        let started = layers.map(|_| report.ready());
+        Ok((RealChild { shared, output: Some(output), started }, report, child))
+    }
+}
+
+/// What a child that has just been started waits for, or who tells of it.
+enum Wire {
+    Gate(io::PipeWriter),
+    Control(Control, Option<Layers>),
+}
+
+/// Limits that are set from outside, while a shell waits in the program's place.
+fn hold_to_limits(pid: u32, limits: &Limits, group: Option<&Group>) -> io::Result<()> {
+    set_rlimits(Pid::from_raw(pid as i32), limits, group.is_some());
+    match group.map_or(Ok(()), |g| g.add(pid)) {
+        // It may have ended already, which is not an error of starting it.
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => Err(error),
+        _ => Ok(()),
     }
 }
 
 /// Finds the program as `exec` would, so that a missing one is an error here and not the exit code of a shim.
-fn resolve(program: &Path, env: &[(String, String)]) -> io::Result<PathBuf> {
+/// `enclosed`: in a root of its own, where other things lie at its paths.
+fn resolve(spawn: &Spawn, enclosed: bool) -> io::Result<PathBuf> {
+    let (program, env) = (&spawn.program, &spawn.env);
+    let here = |path: &Path| -> PathBuf {
+        let sees = spawn.confinement.iter().filter(|_| enclosed).flat_map(|confinement| &confinement.sees);
+        let mut known = sees.filter_map(|(here, there)| Some(here.join(path.strip_prefix(there).ok()?)));
+        known.next().unwrap_or_else(|| path.to_owned())
+    };
     let missing = || io::Error::new(io::ErrorKind::NotFound, format!("{}: no such program", program.display()));
     if program.components().count() > 1 {
-        return if program.exists() { Ok(program.to_owned()) } else { Err(missing()) };
+        return if here(program).exists() { Ok(program.to_owned()) } else { Err(missing()) };
     }
     let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or("/usr/local/bin:/usr/bin:/bin", |(_, v)| v);
-    path.split(':').map(|dir| Path::new(dir).join(program)).find(|file| file.is_file()).ok_or_else(missing)
+    path.split(':').map(|dir| Path::new(dir).join(program)).find(|file| here(file).is_file()).ok_or_else(missing)
 }
 
 impl Processes for RealProcesses {
     #[allow(clippy::disallowed_methods)] // this is the port: one watching task per child, which ends with it
     fn spawn(&self, spawn: Spawn) -> io::Result<Box<dyn Child>> {
-        let group = self.hierarchy().map(|hierarchy| hierarchy.group(&spawn.limits)).transpose()?;
+        let rooted = spawn.confinement.as_ref().filter(|_| self.probed().is_some_and(|p| p.layers.namespaces));
+        let tmp = rooted.map_or(0, |confinement| confinement.tmp);
+        let group = self.hierarchy().map(|hierarchy| hierarchy.group(&spawn.limits, tmp)).transpose()?;
         if let Some(scratch) = &spawn.scratch {
             std::fs::create_dir_all(scratch)?;
         }
-        let (child, process) = self.start(&spawn, group).inspect_err(|_| {
+        let (child, report, process) = self.start(&spawn, group).inspect_err(|_| {
             spawn.scratch.as_ref().map(std::fs::remove_dir_all);
         })?;
-        tokio::spawn(supervise(process, child.shared.clone(), spawn.scratch));
+        tokio::spawn(supervise(process, child.shared.clone(), report, spawn.scratch));
         Ok(Box::new(child))
     }
 
@@ -164,149 +209,31 @@ impl Processes for RealProcesses {
             ),
         }
     }
-}
 
-struct Shared {
-    pid: u32,
-    group: Option<Group>,
-    memory: Option<u64>,
-    over_memory: AtomicBool,
-    peak: AtomicU64,
-    exit: watch::Sender<Option<Exit>>,
-    /// The last connection found to be the group's own, with its socket: while the group holds that socket, nobody else
-    /// can have that connection.
-    caller: Mutex<Option<(SocketAddr, SocketAddr, u64)>>,
-}
-
-impl Shared {
-    fn members(&self) -> Vec<u32> {
-        match &self.group {
-            Some(group) => group.members(),
-            None => procfs::group_members(self.pid),
+    fn offers(&self) -> Offered {
+        let mut offered = match self.probed() {
+            Some(probed) => probed.offered(),
+            None => {
+                let why = "sandbox: functions are not confined, for they are started without this program's help";
+                Offered { missing: vec![why.to_owned()], ..Offered::default() }
+            }
+        };
+        match self.hierarchy().map(|hierarchy| (hierarchy, hierarchy.missing())) {
+            Some((_, missing)) if missing.is_empty() => offered.held.push("control groups".to_owned()),
+            Some((_, missing)) => {
+                let missing = missing.join(" and ");
+                offered.missing.push(format!("control groups: {missing} cannot be limited for a function as a whole"));
+            }
+            None => offered.missing.push(format!("control groups: {}", self.enforcement())),
         }
+        offered
     }
 
-    fn kill(&self) {
-        if self.exit.borrow().is_some() {
-            return;
-        }
-        if let Some(pid) = Pid::from_raw(self.pid as i32) {
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
-        if let Some(group) = &self.group {
-            group.kill();
-        }
-    }
-
-    fn watch_memory(&self) {
-        let used = procfs::resident(&self.members());
-        self.peak.fetch_max(used, Ordering::Relaxed);
-        if self.memory.is_some_and(|limit| used > limit) {
-            self.over_memory.store(true, Ordering::Relaxed);
-            self.kill();
-        }
-    }
-
-    fn exit_of(&self, status: ExitStatus) -> Exit {
-        let killed = status.signal() == Some(Signal::KILL.as_raw());
-        let over =
-            self.over_memory.load(Ordering::Relaxed) || self.group.as_ref().is_some_and(Group::ran_out_of_memory);
-        match (status.code(), status.signal()) {
-            _ if killed && over => Exit::OutOfMemory,
-            (Some(code), _) => Exit::Code(code),
-            (None, signal) => Exit::Signal(signal.unwrap_or(0)),
-        }
-    }
-}
-
-/// Waits for the child, then sees its whole group off.
-#[allow(clippy::disallowed_methods)] // this is the port
-async fn supervise(mut child: tokio::process::Child, shared: Arc<Shared>, scratch: Option<PathBuf>) {
-    let status = loop {
-        tokio::select! {
-            biased;
-            status = child.wait() => break status,
-            () = tokio::time::sleep(WATCH), if shared.group.is_none() && shared.memory.is_some() => shared.watch_memory(),
-        }
-    };
-    let exit = status.map_or(Exit::Signal(0), |status| shared.exit_of(status));
-    if exit == Exit::OutOfMemory {
-        shared.peak.fetch_max(shared.memory.unwrap_or(0), Ordering::Relaxed);
-    }
-    let pause = Duration::from_millis(2);
-    let mut waited = Duration::ZERO;
-    while waited < LAST_BREATH {
-        shared.kill();
-        reap(shared.pid);
-        let gone = shared.members().is_empty();
-        if gone && shared.group.as_ref().is_none_or(Group::remove) {
-            break;
-        }
-        tokio::time::sleep(pause).await;
-        waited += pause;
-    }
-    if let Some(scratch) = scratch {
-        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(scratch)).await;
-        if let Ok(Err(error)) = removed {
-            tracing::warn!(%error, "cannot remove the scratch directory of a child");
-        }
-    }
-    shared.exit.send_replace(Some(exit));
-}
-
-/// Takes the exit codes of orphans that fell to this process, as they do where it is the first of a container.
-fn reap(group: u32) {
-    let Some(group) = Pid::from_raw(group as i32) else { return };
-    while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
-}
-
-struct RealChild {
-    shared: Arc<Shared>,
-    output: Option<PipeLines>,
-}
-
-impl Child for RealChild {
-    fn pid(&self) -> u32 {
-        self.shared.pid
-    }
-
-    fn output(&mut self) -> Box<dyn Output> {
-        Box::new(self.output.take().expect("the output of a child is taken once"))
-    }
-
-    fn wait(&mut self) -> BoxFuture<'_, io::Result<Exit>> {
-        let mut exit = self.shared.exit.subscribe();
-        Box::pin(async move {
-            let seen = exit.wait_for(Option::is_some).await.map_err(io::Error::other)?;
-            Ok(seen.expect("waited for it"))
-        })
-    }
-
-    fn kill(&self) {
-        self.shared.kill();
-    }
-
-    fn peak_memory(&self) -> u64 {
-        let now = procfs::peak(&self.shared.members());
-        let seen = self.shared.peak.fetch_max(now, Ordering::Relaxed).max(now);
-        self.shared.memory.map_or(seen, |limit| seen.min(limit))
-    }
-
-    fn owns_connection(&self, peer: SocketAddr, local: SocketAddr) -> bool {
-        let mut known = self.shared.caller.lock().expect("no panic holds this lock");
-        let members = self.shared.members();
-        let same = known.filter(|(p, l, _)| (*p, *l) == (peer, local));
-        if same.is_some_and(|(.., inode)| procfs::holds_socket(&members, inode)) {
-            return true;
-        }
-        let found = procfs::socket_inode(peer, local).filter(|inode| procfs::holds_socket(&members, *inode));
-        *known = found.map(|inode| (peer, local, inode)).or(*known);
-        found.is_some()
-    }
-}
-
-impl Drop for RealChild {
-    fn drop(&mut self) {
-        self.shared.kill();
+    fn is_child(&self, peer: SocketAddr) -> bool {
+        let near: Vec<_> =
+            self.near.lock().expect("no panic holds this lock").iter().filter_map(Weak::upgrade).collect();
+        let members: Vec<u32> = near.iter().flat_map(|shared| shared.members()).collect();
+        !members.is_empty()
+            && procfs::socket_inodes(peer).into_iter().any(|inode| procfs::holds_socket(&members, inode))
     }
 }
