@@ -19,7 +19,7 @@ use std::time::Duration;
 use store::{Store, StoreOptions, Writer};
 use tokio::sync::watch;
 use wire::{ApiError, Call, Place, Protocol, Request};
-use world::net::{Asked, HttpService, Listen, Net, SendError};
+use world::net::{Asked, Connection, HttpService, Listen, Net, SendError};
 use world::processes::{Child, Exit, Output, Processes, Spawn};
 use world::{BoxFuture, Stage, Stop, World};
 
@@ -65,6 +65,18 @@ impl Net for Machine {
         Ok((SocketAddr::from(([127, 0, 0, 1], port)), Box::pin(std::future::pending())))
     }
     fn send(&self, _: http::Request<Bytes>, _: Duration) -> BoxFuture<'_, Result<http::Response<Bytes>, SendError>> {
+        Box::pin(async { Err(SendError::Connect("nobody".to_owned())) })
+    }
+    fn connect<'a>(&'a self, _: &'a str, _: u16, _: Duration) -> BoxFuture<'a, Result<Connection, SendError>> {
+        Box::pin(async { Err(SendError::Connect("nobody".to_owned())) })
+    }
+    fn secure<'a>(
+        &'a self,
+        _: Connection,
+        _: &'a str,
+        _: Option<&'a [u8]>,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Connection, SendError>> {
         Box::pin(async { Err(SendError::Connect("nobody".to_owned())) })
     }
 }
