@@ -164,6 +164,6 @@ async fn settle(world: &World, client: &Client, stream: &str) -> Result<()> {
             return Ok(());
         }
         ensure!(world.clock.monotonic() < end, "{stream} is not ACTIVE after {} s", RESHARD.as_secs());
-        world.clock.sleep(Duration::from_millis(50)).await;
+        world.clock.sleep(Duration::from_millis(200)).await;
     }
 }
