@@ -13,7 +13,7 @@ use world::World;
 use world::disk::SimDisk;
 use world::net::SimNet;
 
-/// One life of a simulated server: streams, queues, rules and delivery on one store.
+/// One life of a simulated server: streams, queues, topics, rules and delivery on one store.
 pub struct House {
     /// The simulated world of this life.
     pub world: World,
@@ -46,18 +46,22 @@ impl House {
         let streams = streams::Streams::open(world.clone(), home.clone(), store.clone(), options).await?;
         let queues = queues::Queues::open(world.clone(), home.clone(), store.clone()).await?;
         let dir = Path::new("/data");
+        let options = topics::TopicsOptions { data_dir: dir.to_owned(), ..topics::TopicsOptions::default() };
+        let topics =
+            topics::Topics::open(world.clone(), home.clone(), store.clone(), delivery.clone(), options).await?;
         let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone(), dir).await?;
         delivery.register("kinesis", "stream/", streams.target());
         delivery.register("sqs", "", queues.target());
-        for (service, prefix, target) in rules.targets() {
+        for (service, prefix, target) in rules.targets().into_iter().chain(topics.targets()) {
             delivery.register(service, prefix, target);
         }
         delivery.register("lambda", "function:", flaky);
         delivery.start();
         streams.start();
         queues.start();
+        topics.start();
         rules.start();
-        let all = [streams.service(), queues.service(), rules.service()];
+        let all = [streams.service(), queues.service(), topics.service(), rules.service()];
         let services = all.into_iter().map(|s| (s.model().name, s)).collect();
         Ok(House { world, store, net, streams, services, home })
     }
