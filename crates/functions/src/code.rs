@@ -317,7 +317,7 @@ fn directories(root: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Takes the write permission from all directories and makes their names durable.
-fn seal(root: &Path) -> io::Result<()> {
+pub(crate) fn seal(root: &Path) -> io::Result<()> {
     for dir in directories(root)?.into_iter().rev() {
         fs::OpenOptions::new().read(true).open(&dir)?.sync_all()?;
         // The root itself is renamed yet, which needs write permission on it where its parent changes.

@@ -42,7 +42,7 @@ struct Tenancy {
     neighbours: Arc<dyn Neighbours>,
     role: Arn,
     session: String,
-    _code: Arc<Lease>,
+    _code: Vec<Arc<Lease>>,
 }
 
 impl Credentials for Tenancy {
@@ -161,8 +161,8 @@ impl Functions {
 
     /// The asked door.
     pub fn service(self: &Arc<Self>) -> Service {
-        use api::{aliases, concurrency, configure, event_invoke, invoke};
-        use api::{mappings, permissions, read, recursion, tags, versions};
+        use api::{aliases, concurrency, configure, event_invoke, invoke, layer_policy, layers};
+        use api::{mappings, permissions, provisioned, read, recursion, tags, urls, versions};
         Service::new(&shape::SERVICE)
             .body_limit(limits::BODY)
             .on::<shape::CreateFunctionOp, _, _, _>(self, configure::create_function)
@@ -199,6 +199,24 @@ impl Functions {
             .on::<shape::GetAccountSettingsOp, _, _, _>(self, concurrency::get_account_settings)
             .on::<shape::PutFunctionRecursionConfigOp, _, _, _>(self, recursion::put_recursion_config)
             .on::<shape::GetFunctionRecursionConfigOp, _, _, _>(self, recursion::get_recursion_config)
+            .on::<shape::PublishLayerVersionOp, _, _, _>(self, layers::publish)
+            .on::<shape::GetLayerVersionOp, _, _, _>(self, layers::get)
+            .on::<shape::GetLayerVersionByArnOp, _, _, _>(self, layers::get_by_arn)
+            .on::<shape::ListLayersOp, _, _, _>(self, layers::list_layers)
+            .on::<shape::ListLayerVersionsOp, _, _, _>(self, layers::list_versions)
+            .on::<shape::DeleteLayerVersionOp, _, _, _>(self, layers::delete)
+            .on::<shape::AddLayerVersionPermissionOp, _, _, _>(self, layer_policy::add)
+            .on::<shape::RemoveLayerVersionPermissionOp, _, _, _>(self, layer_policy::remove)
+            .on::<shape::GetLayerVersionPolicyOp, _, _, _>(self, layer_policy::get)
+            .on::<shape::CreateFunctionUrlConfigOp, _, _, _>(self, urls::create)
+            .on::<shape::UpdateFunctionUrlConfigOp, _, _, _>(self, urls::update)
+            .on::<shape::GetFunctionUrlConfigOp, _, _, _>(self, urls::get)
+            .on::<shape::ListFunctionUrlConfigsOp, _, _, _>(self, urls::list)
+            .on::<shape::DeleteFunctionUrlConfigOp, _, _, _>(self, urls::delete)
+            .on::<shape::PutProvisionedConcurrencyConfigOp, _, _, _>(self, provisioned::put_config)
+            .on::<shape::GetProvisionedConcurrencyConfigOp, _, _, _>(self, provisioned::get_config)
+            .on::<shape::ListProvisionedConcurrencyConfigsOp, _, _, _>(self, provisioned::list_configs)
+            .on::<shape::DeleteProvisionedConcurrencyConfigOp, _, _, _>(self, provisioned::delete_config)
             .on::<shape::TagResourceOp, _, _, _>(self, tags::tag_resource)
             .on::<shape::UntagResourceOp, _, _, _>(self, tags::untag_resource)
             .on::<shape::ListTagsOp, _, _, _>(self, tags::list_tags)
@@ -209,6 +227,7 @@ impl Functions {
         let _ = self.endpoint.set(endpoint.to_owned());
         self.shelf.start(&self.world, &self.catalog);
         self.listen();
+        self.keep_provisioned();
         let (functions, mappings) = self.catalog.read(|state| {
             let functions: Vec<Function> = state.all_versions().cloned().collect();
             let mappings = state.mappings.values().map(|mapping| (mapping.uuid.clone(), mapping.enabled));
@@ -265,6 +284,11 @@ impl Functions {
         self.shelf.look();
     }
 
+    /// Where the house is, once that is known.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        self.endpoint.get().map(String::as_str)
+    }
+
     pub(crate) fn executor(&self) -> &Executor {
         &self.executor
     }
@@ -281,7 +305,7 @@ impl Functions {
             neighbours: self.neighbours.clone(),
             role: function.role.clone(),
             session: function.name.clone(),
-            _code: self.shelf.lease(&function.code_id),
+            _code: function.layers_id.iter().chain([&function.code_id]).map(|id| self.shelf.lease(id)).collect(),
         };
         let reserved = self.catalog.read(|state| state.family(&function.name).and_then(|family| family.reserved));
         Ok(Arc::new(FunctionSpec {
@@ -294,7 +318,7 @@ impl Functions {
             timeout: Duration::from_secs(u64::from(function.timeout_s)),
             env: function.environment.clone().into_iter().collect(),
             code_dir: self.shelf.path(&function.code_id),
-            layers_dir: None,
+            layers_dir: function.layers_id.as_ref().map(|id| self.shelf.path(id)),
             code_sha: function.code_sha256.clone(),
             credentials: Arc::new(tenancy),
             endpoint: self.endpoint.get().cloned().unwrap_or_default(),

@@ -61,6 +61,13 @@ impl Functions {
         if spec.reserved_concurrency.is_none() {
             self.world.meter.record(&UNRESERVED, &[], self.executor().unreserved() as u64 + 1);
         }
+        let kept = self.executor().kept(&spec.name, &spec.version);
+        if kept.wanted > 0 {
+            let busy = kept.started.saturating_sub(kept.free);
+            let spills = busy >= kept.wanted;
+            meters.record(if spills { Metric::Spillover } else { Metric::Provisioned }, 1);
+            meters.record(Metric::ProvisionedNow, (busy + 1).min(kept.wanted) as u64);
+        }
         match self.executor().invoke(&spec, invocation).await {
             Ok(outcome) => {
                 meters.record(Metric::Invocations, 1);

@@ -5,7 +5,7 @@
 //! here: what cannot run now is refused with [`runtime::InvokeError::TooManyRequests`]. A mapping invokes in order and
 //! blocks its own shard only; where it goes on is on disk.
 //! What it is not: a reader of streams (mappings go through `consume`) and a retry loop (`delivery`).
-//! Entry points: [`Functions::open`], [`Functions::service`], [`Functions::target`]; below them [`runtime::Executor`]
+//! Entry points: [`Functions::open`], [`Functions::service`], [`Functions::target`], [`Functions::answer_url`]; below them [`runtime::Executor`]
 //! and [`code::Package`], which know nothing of the API.
 
 mod api;
@@ -15,11 +15,13 @@ pub mod code;
 mod event;
 mod functions;
 mod invocation;
+mod layers;
 mod limits;
 mod lineage;
 mod logs;
 mod mailbox;
 mod mapping;
+mod provision;
 pub mod runtime;
 mod runtimes;
 mod shelf;
@@ -27,6 +29,9 @@ mod shown;
 mod signals;
 mod state;
 mod target;
+mod url;
+mod url_door;
 
 pub use functions::{Functions, Hold, Neighbours, Options, group};
 pub use logs::{LogLine, Logs};
+pub use url_door::UrlRequest;

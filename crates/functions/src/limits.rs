@@ -78,6 +78,10 @@ pub(crate) const CODE_STORAGE: u64 = 75 << 30;
 /// Versions an alias may divide invocations between, beside its own.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html>
 pub(crate) const ALIAS_WEIGHTS: usize = 1;
+/// Between two looks at what is provisioned: a process that ends at once is not started again at once.
+pub(crate) const PROVISION_PAUSE: Duration = Duration::from_secs(1);
+/// Layers of a function.
+pub(crate) const LAYERS: usize = 5;
 /// Tags of a function. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html>
 pub(crate) const TAGS: usize = 50;
 /// Functions and mappings a page lists.

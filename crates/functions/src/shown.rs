@@ -3,9 +3,14 @@
 use crate::functions::group;
 use crate::functions::{ARCHITECTURE, Functions};
 use crate::runtimes::Readiness;
-use crate::state::{Function, LATEST};
+use crate::state::{Function, LATEST, UsedLayer};
 use names::Arn;
 use shapes::lambda as shape;
+
+fn layer(used: &UsedLayer) -> shape::Layer {
+    let (arn, code_size) = (Some(used.arn.to_string()), Some(used.code_size as i64));
+    shape::Layer { arn, code_size, ..Default::default() }
+}
 
 impl Functions {
     /// A function as it is shown, by the ARN it was asked by or by its own. Its state follows its runtime: Pending while
@@ -47,6 +52,7 @@ impl Functions {
             package_type: Some(shape::PackageType::Zip),
             architectures: ARCHITECTURE.parse().ok().map(|a| vec![a]),
             ephemeral_storage: Some(shape::EphemeralStorage { size: function.ephemeral_mb as i32 }),
+            layers: (!function.layers.is_empty()).then(|| function.layers.iter().map(layer).collect()),
             snap_start: Some(shape::SnapStartResponse {
                 apply_on: Some(shape::SnapStartApplyOn::None),
                 optimization_status: Some(shape::SnapStartOptimizationStatus::Off),

@@ -33,6 +33,9 @@ metrics! {
     AsyncEventsDropped "AsyncEventsDropped" Count "Events given up.",
     DeadLetterErrors "DeadLetterErrors" Count "An event could not be sent to the dead-letter target.",
     DestinationDeliveryFailures "DestinationDeliveryFailures" Count "A record could not be sent to its destination.",
+    Provisioned "ProvisionedConcurrencyInvocations" Count "The code was run on provisioned concurrency.",
+    Spillover "ProvisionedConcurrencySpilloverInvocations" Count "The code was run beyond what is provisioned.",
+    ProvisionedNow "ProvisionedConcurrentExecutions" Count "Provisioned processes at work.",
     LoopsDropped "RecursiveInvocationsDropped" Count "The function invoked itself too often.",
 }
 

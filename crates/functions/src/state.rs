@@ -2,6 +2,8 @@
 
 use crate::asynchronous::AsyncSettings;
 use crate::mapping::settings::Mapping;
+use crate::provision::Provisioned;
+use crate::url::Url;
 use names::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,6 +51,12 @@ pub(crate) struct Function {
     pub(crate) dead_letter: Option<Arn>,
     /// Tags.
     pub(crate) tags: BTreeMap<String, String>,
+    /// Its layers, the first at the bottom.
+    #[serde(default)]
+    pub(crate) layers: Vec<UsedLayer>,
+    /// The name of the directory where they lie merged, below the code directory.
+    #[serde(default)]
+    pub(crate) layers_id: Option<String>,
     /// The resource policy: statement id to statement (JSON text). Those of versions and aliases are in their [`Door`]s.
     pub(crate) permissions: BTreeMap<String, String>,
 }
@@ -62,6 +70,55 @@ impl Function {
     pub(crate) fn is_latest(&self) -> bool {
         self.version == LATEST
     }
+}
+
+/// A layer version as a function uses it; it stays in use though the version is deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UsedLayer {
+    /// The version's ARN.
+    pub(crate) arn: Arn,
+    /// The package's size in bytes.
+    pub(crate) code_size: u64,
+    /// The unpacked package's name under the code directory.
+    pub(crate) code_id: String,
+}
+
+/// One version of a layer. It never changes but for its policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LayerVersion {
+    /// Its ARN.
+    pub(crate) arn: Arn,
+    /// Its number.
+    pub(crate) number: u64,
+    /// Free text.
+    pub(crate) description: String,
+    /// The licence, as free text.
+    pub(crate) license: Option<String>,
+    /// The runtimes it is said to be for.
+    pub(crate) runtimes: Vec<String>,
+    /// The architectures it is said to be for.
+    pub(crate) architectures: Vec<String>,
+    /// SHA-256 of the package, base64.
+    pub(crate) code_sha256: String,
+    /// The unpacked package's name under the code directory.
+    pub(crate) code_id: String,
+    /// The package's size in bytes.
+    pub(crate) code_size: u64,
+    /// When it was published.
+    pub(crate) created: Timestamp,
+    /// The resource policy: statement id to statement (JSON text).
+    pub(crate) permissions: BTreeMap<String, String>,
+    /// Changes with the policy.
+    pub(crate) revision: String,
+}
+
+/// All versions of a layer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Layer {
+    /// By number.
+    pub(crate) versions: BTreeMap<u64, LayerVersion>,
+    /// The last number given out; none is given out twice.
+    pub(crate) last_version: u64,
 }
 
 /// A name for a version, or for two of them by weight.
@@ -87,6 +144,10 @@ pub(crate) struct Door {
     pub(crate) permissions: BTreeMap<String, String>,
     /// How asynchronous invocations are dealt with.
     pub(crate) asynchronous: Option<AsyncSettings>,
+    /// The URL that leads here.
+    pub(crate) url: Option<Url>,
+    /// Processes that are always there.
+    pub(crate) provisioned: Option<Provisioned>,
 }
 
 /// What belongs to a function beside its changeable version.
@@ -117,6 +178,9 @@ pub(crate) struct State {
     /// By the function's name.
     #[serde(default)]
     pub(crate) families: BTreeMap<String, Family>,
+    /// By name.
+    #[serde(default)]
+    pub(crate) layers: BTreeMap<String, Layer>,
 }
 
 impl State {
@@ -147,6 +211,20 @@ impl State {
     pub(crate) fn configuration(&self, called: &str) -> Option<&Function> {
         let (name, qualifier) = called.split_once(':').unwrap_or((called, LATEST));
         self.version(name, self.alias(name, qualifier).map_or(qualifier, |alias| &alias.version))
+    }
+
+    /// A version of a layer.
+    pub(crate) fn layer_version(&self, layer: &str, number: u64) -> Option<&LayerVersion> {
+        self.layers.get(layer)?.versions.get(&number)
+    }
+
+    /// The names of all directories of code that are in use.
+    pub(crate) fn code_in_use(&self) -> impl Iterator<Item = &String> {
+        let own = self.all_versions().flat_map(|function| {
+            let layers = function.layers.iter().map(|layer| &layer.code_id);
+            layers.chain(&function.layers_id).chain([&function.code_id])
+        });
+        own.chain(self.layers.values().flat_map(|layer| layer.versions.values().map(|version| &version.code_id)))
     }
 
     /// All configurations of all functions.
@@ -202,6 +280,20 @@ pub(crate) enum Change {
         qualifier: String,
         /// What is set.
         door: Box<Door>,
+    },
+    /// A layer version is published, or its policy changed.
+    PutLayerVersion {
+        /// Of this layer.
+        layer: String,
+        /// The version.
+        version: Box<LayerVersion>,
+    },
+    /// A layer version is gone.
+    DeleteLayerVersion {
+        /// Of this layer.
+        layer: String,
+        /// Its number.
+        version: u64,
     },
     /// Concurrency is reserved, or no longer.
     Reserve {
@@ -260,6 +352,14 @@ impl store::State for State {
             Change::PutDoor { function, qualifier, door } => {
                 let family = self.families.entry(function.clone()).or_default();
                 family.doors.insert(qualifier.clone(), (**door).clone());
+            }
+            Change::PutLayerVersion { layer, version } => {
+                let layer = self.layers.entry(layer.clone()).or_default();
+                layer.versions.insert(version.number, (**version).clone());
+                layer.last_version = layer.last_version.max(version.number);
+            }
+            Change::DeleteLayerVersion { layer, version } => {
+                self.layers.entry(layer.clone()).or_default().versions.remove(version);
             }
             Change::Reserve { function, reserved } => {
                 self.families.entry(function.clone()).or_default().reserved = *reserved;

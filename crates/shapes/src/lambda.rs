@@ -26,7 +26,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "AddLayerVersionPermission",
         method: "POST",
         uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
-        model: None,
+        model: Some(&operations::ADD_LAYER_VERSION_PERMISSION),
     },
     OperationEntry {
         name: "AddPermission",
@@ -74,7 +74,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "CreateFunctionUrlConfig",
         method: "POST",
         uri: "/2021-10-31/functions/{FunctionName}/url",
-        model: None,
+        model: Some(&operations::CREATE_FUNCTION_URL_CONFIG),
     },
     OperationEntry {
         name: "DeleteAlias",
@@ -134,19 +134,19 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "DeleteFunctionUrlConfig",
         method: "DELETE",
         uri: "/2021-10-31/functions/{FunctionName}/url",
-        model: None,
+        model: Some(&operations::DELETE_FUNCTION_URL_CONFIG),
     },
     OperationEntry {
         name: "DeleteLayerVersion",
         method: "DELETE",
         uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
-        model: None,
+        model: Some(&operations::DELETE_LAYER_VERSION),
     },
     OperationEntry {
         name: "DeleteProvisionedConcurrencyConfig",
         method: "DELETE",
         uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
-        model: None,
+        model: Some(&operations::DELETE_PROVISIONED_CONCURRENCY_CONFIG),
     },
     OperationEntry {
         name: "DeleteResourcePolicy",
@@ -248,25 +248,25 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "GetFunctionUrlConfig",
         method: "GET",
         uri: "/2021-10-31/functions/{FunctionName}/url",
-        model: None,
+        model: Some(&operations::GET_FUNCTION_URL_CONFIG),
     },
     OperationEntry {
         name: "GetLayerVersion",
         method: "GET",
         uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
-        model: None,
+        model: Some(&operations::GET_LAYER_VERSION),
     },
     OperationEntry {
         name: "GetLayerVersionByArn",
         method: "GET",
         uri: "/2018-10-31/layers?find=LayerVersion",
-        model: None,
+        model: Some(&operations::GET_LAYER_VERSION_BY_ARN),
     },
     OperationEntry {
         name: "GetLayerVersionPolicy",
         method: "GET",
         uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
-        model: None,
+        model: Some(&operations::GET_LAYER_VERSION_POLICY),
     },
     OperationEntry {
         name: "GetPolicy",
@@ -278,7 +278,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "GetProvisionedConcurrencyConfig",
         method: "GET",
         uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
-        model: None,
+        model: Some(&operations::GET_PROVISIONED_CONCURRENCY_CONFIG),
     },
     OperationEntry {
         name: "GetResourcePolicy",
@@ -345,7 +345,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "ListFunctionUrlConfigs",
         method: "GET",
         uri: "/2021-10-31/functions/{FunctionName}/urls",
-        model: None,
+        model: Some(&operations::LIST_FUNCTION_URL_CONFIGS),
     },
     OperationEntry {
         name: "ListFunctionVersionsByCapacityProvider",
@@ -369,14 +369,19 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "ListLayerVersions",
         method: "GET",
         uri: "/2018-10-31/layers/{LayerName}/versions",
-        model: None,
+        model: Some(&operations::LIST_LAYER_VERSIONS),
     },
-    OperationEntry { name: "ListLayers", method: "GET", uri: "/2018-10-31/layers", model: None },
+    OperationEntry {
+        name: "ListLayers",
+        method: "GET",
+        uri: "/2018-10-31/layers",
+        model: Some(&operations::LIST_LAYERS),
+    },
     OperationEntry {
         name: "ListProvisionedConcurrencyConfigs",
         method: "GET",
         uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL",
-        model: None,
+        model: Some(&operations::LIST_PROVISIONED_CONCURRENCY_CONFIGS),
     },
     OperationEntry {
         name: "ListTags",
@@ -400,7 +405,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "PublishLayerVersion",
         method: "POST",
         uri: "/2018-10-31/layers/{LayerName}/versions",
-        model: None,
+        model: Some(&operations::PUBLISH_LAYER_VERSION),
     },
     OperationEntry {
         name: "PublishVersion",
@@ -442,7 +447,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "PutProvisionedConcurrencyConfig",
         method: "PUT",
         uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
-        model: None,
+        model: Some(&operations::PUT_PROVISIONED_CONCURRENCY_CONFIG),
     },
     OperationEntry {
         name: "PutResourcePolicy",
@@ -460,7 +465,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "RemoveLayerVersionPermission",
         method: "DELETE",
         uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}",
-        model: None,
+        model: Some(&operations::REMOVE_LAYER_VERSION_PERMISSION),
     },
     OperationEntry {
         name: "RemovePermission",
@@ -556,13 +561,31 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "UpdateFunctionUrlConfig",
         method: "PUT",
         uri: "/2021-10-31/functions/{FunctionName}/url",
-        model: None,
+        model: Some(&operations::UPDATE_FUNCTION_URL_CONFIG),
     },
 ];
 
 /// The models of the served operations.
 pub mod operations {
     use super::*;
+    pub static ADD_LAYER_VERSION_PERMISSION: OperationModel = OperationModel {
+        name: "AddLayerVersionPermission",
+        method: "POST",
+        uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
+        status: 201,
+        input: &schema::ADD_LAYER_VERSION_PERMISSION_REQUEST,
+        output: &schema::ADD_LAYER_VERSION_PERMISSION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::POLICY_LENGTH_EXCEEDED_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::PRECONDITION_FAILED_EXCEPTION,
+        ],
+    };
     pub static ADD_PERMISSION: OperationModel = OperationModel {
         name: "AddPermission",
         method: "POST",
@@ -636,6 +659,22 @@ pub mod operations {
             &errors::FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION,
         ],
     };
+    pub static CREATE_FUNCTION_URL_CONFIG: OperationModel = OperationModel {
+        name: "CreateFunctionUrlConfig",
+        method: "POST",
+        uri: "/2021-10-31/functions/{FunctionName}/url",
+        status: 201,
+        input: &schema::CREATE_FUNCTION_URL_CONFIG_REQUEST,
+        output: &schema::CREATE_FUNCTION_URL_CONFIG_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
     pub static DELETE_ALIAS: OperationModel = OperationModel {
         name: "DeleteAlias",
         method: "DELETE",
@@ -707,6 +746,53 @@ pub mod operations {
         uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
         status: 204,
         input: &schema::DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static DELETE_FUNCTION_URL_CONFIG: OperationModel = OperationModel {
+        name: "DeleteFunctionUrlConfig",
+        method: "DELETE",
+        uri: "/2021-10-31/functions/{FunctionName}/url",
+        status: 204,
+        input: &schema::DELETE_FUNCTION_URL_CONFIG_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static DELETE_LAYER_VERSION: OperationModel = OperationModel {
+        name: "DeleteLayerVersion",
+        method: "DELETE",
+        uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
+        status: 204,
+        input: &schema::DELETE_LAYER_VERSION_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static DELETE_PROVISIONED_CONCURRENCY_CONFIG: OperationModel = OperationModel {
+        name: "DeleteProvisionedConcurrencyConfig",
+        method: "DELETE",
+        uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+        status: 204,
+        input: &schema::DELETE_PROVISIONED_CONCURRENCY_CONFIG_REQUEST,
         output: &NOTHING,
         result_wrapper: None,
         errors: &[
@@ -832,6 +918,66 @@ pub mod operations {
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
     };
+    pub static GET_FUNCTION_URL_CONFIG: OperationModel = OperationModel {
+        name: "GetFunctionUrlConfig",
+        method: "GET",
+        uri: "/2021-10-31/functions/{FunctionName}/url",
+        status: 200,
+        input: &schema::GET_FUNCTION_URL_CONFIG_REQUEST,
+        output: &schema::GET_FUNCTION_URL_CONFIG_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static GET_LAYER_VERSION: OperationModel = OperationModel {
+        name: "GetLayerVersion",
+        method: "GET",
+        uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
+        status: 200,
+        input: &schema::GET_LAYER_VERSION_REQUEST,
+        output: &schema::GET_LAYER_VERSION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static GET_LAYER_VERSION_BY_ARN: OperationModel = OperationModel {
+        name: "GetLayerVersionByArn",
+        method: "GET",
+        uri: "/2018-10-31/layers?find=LayerVersion",
+        status: 200,
+        input: &schema::GET_LAYER_VERSION_BY_ARN_REQUEST,
+        output: &schema::GET_LAYER_VERSION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static GET_LAYER_VERSION_POLICY: OperationModel = OperationModel {
+        name: "GetLayerVersionPolicy",
+        method: "GET",
+        uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
+        status: 200,
+        input: &schema::GET_LAYER_VERSION_POLICY_REQUEST,
+        output: &schema::GET_LAYER_VERSION_POLICY_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
     pub static GET_POLICY: OperationModel = OperationModel {
         name: "GetPolicy",
         method: "GET",
@@ -842,6 +988,22 @@ pub mod operations {
         result_wrapper: None,
         errors: &[
             &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static GET_PROVISIONED_CONCURRENCY_CONFIG: OperationModel = OperationModel {
+        name: "GetProvisionedConcurrencyConfig",
+        method: "GET",
+        uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+        status: 200,
+        input: &schema::GET_PROVISIONED_CONCURRENCY_CONFIG_REQUEST,
+        output: &schema::GET_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION,
             &errors::SERVICE_EXCEPTION,
             &errors::TOO_MANY_REQUESTS_EXCEPTION,
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
@@ -948,6 +1110,21 @@ pub mod operations {
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
     };
+    pub static LIST_FUNCTION_URL_CONFIGS: OperationModel = OperationModel {
+        name: "ListFunctionUrlConfigs",
+        method: "GET",
+        uri: "/2021-10-31/functions/{FunctionName}/urls",
+        status: 200,
+        input: &schema::LIST_FUNCTION_URL_CONFIGS_REQUEST,
+        output: &schema::LIST_FUNCTION_URL_CONFIGS_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
     pub static LIST_FUNCTIONS: OperationModel = OperationModel {
         name: "ListFunctions",
         method: "GET",
@@ -960,6 +1137,50 @@ pub mod operations {
             &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
             &errors::SERVICE_EXCEPTION,
             &errors::TOO_MANY_REQUESTS_EXCEPTION,
+        ],
+    };
+    pub static LIST_LAYER_VERSIONS: OperationModel = OperationModel {
+        name: "ListLayerVersions",
+        method: "GET",
+        uri: "/2018-10-31/layers/{LayerName}/versions",
+        status: 200,
+        input: &schema::LIST_LAYER_VERSIONS_REQUEST,
+        output: &schema::LIST_LAYER_VERSIONS_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static LIST_LAYERS: OperationModel = OperationModel {
+        name: "ListLayers",
+        method: "GET",
+        uri: "/2018-10-31/layers",
+        status: 200,
+        input: &schema::LIST_LAYERS_REQUEST,
+        output: &schema::LIST_LAYERS_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+        ],
+    };
+    pub static LIST_PROVISIONED_CONCURRENCY_CONFIGS: OperationModel = OperationModel {
+        name: "ListProvisionedConcurrencyConfigs",
+        method: "GET",
+        uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL",
+        status: 200,
+        input: &schema::LIST_PROVISIONED_CONCURRENCY_CONFIGS_REQUEST,
+        output: &schema::LIST_PROVISIONED_CONCURRENCY_CONFIGS_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
     };
     pub static LIST_TAGS: OperationModel = OperationModel {
@@ -990,6 +1211,22 @@ pub mod operations {
             &errors::SERVICE_EXCEPTION,
             &errors::TOO_MANY_REQUESTS_EXCEPTION,
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static PUBLISH_LAYER_VERSION: OperationModel = OperationModel {
+        name: "PublishLayerVersion",
+        method: "POST",
+        uri: "/2018-10-31/layers/{LayerName}/versions",
+        status: 201,
+        input: &schema::PUBLISH_LAYER_VERSION_REQUEST,
+        output: &schema::PUBLISH_LAYER_VERSION_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::CODE_STORAGE_EXCEEDED_EXCEPTION,
         ],
     };
     pub static PUBLISH_VERSION: OperationModel = OperationModel {
@@ -1057,6 +1294,39 @@ pub mod operations {
             &errors::SERVICE_EXCEPTION,
             &errors::TOO_MANY_REQUESTS_EXCEPTION,
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static PUT_PROVISIONED_CONCURRENCY_CONFIG: OperationModel = OperationModel {
+        name: "PutProvisionedConcurrencyConfig",
+        method: "PUT",
+        uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+        status: 202,
+        input: &schema::PUT_PROVISIONED_CONCURRENCY_CONFIG_REQUEST,
+        output: &schema::PUT_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
+    pub static REMOVE_LAYER_VERSION_PERMISSION: OperationModel = OperationModel {
+        name: "RemoveLayerVersionPermission",
+        method: "DELETE",
+        uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}",
+        status: 204,
+        input: &schema::REMOVE_LAYER_VERSION_PERMISSION_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::PRECONDITION_FAILED_EXCEPTION,
         ],
     };
     pub static REMOVE_PERMISSION: OperationModel = OperationModel {
@@ -1199,8 +1469,31 @@ pub mod operations {
             &errors::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
     };
+    pub static UPDATE_FUNCTION_URL_CONFIG: OperationModel = OperationModel {
+        name: "UpdateFunctionUrlConfig",
+        method: "PUT",
+        uri: "/2021-10-31/functions/{FunctionName}/url",
+        status: 200,
+        input: &schema::UPDATE_FUNCTION_URL_CONFIG_REQUEST,
+        output: &schema::UPDATE_FUNCTION_URL_CONFIG_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+    };
 }
 
+/// The operation AddLayerVersionPermission.
+pub struct AddLayerVersionPermissionOp;
+impl wire::Operation for AddLayerVersionPermissionOp {
+    type Input = AddLayerVersionPermissionRequest;
+    type Output = AddLayerVersionPermissionResponse;
+    const MODEL: &'static OperationModel = &operations::ADD_LAYER_VERSION_PERMISSION;
+}
 /// The operation AddPermission.
 pub struct AddPermissionOp;
 impl wire::Operation for AddPermissionOp {
@@ -1228,6 +1521,13 @@ impl wire::Operation for CreateFunctionOp {
     type Input = CreateFunctionRequest;
     type Output = FunctionConfiguration;
     const MODEL: &'static OperationModel = &operations::CREATE_FUNCTION;
+}
+/// The operation CreateFunctionUrlConfig.
+pub struct CreateFunctionUrlConfigOp;
+impl wire::Operation for CreateFunctionUrlConfigOp {
+    type Input = CreateFunctionUrlConfigRequest;
+    type Output = CreateFunctionUrlConfigResponse;
+    const MODEL: &'static OperationModel = &operations::CREATE_FUNCTION_URL_CONFIG;
 }
 /// The operation DeleteAlias.
 pub struct DeleteAliasOp;
@@ -1263,6 +1563,27 @@ impl wire::Operation for DeleteFunctionEventInvokeConfigOp {
     type Input = DeleteFunctionEventInvokeConfigRequest;
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::DELETE_FUNCTION_EVENT_INVOKE_CONFIG;
+}
+/// The operation DeleteFunctionUrlConfig.
+pub struct DeleteFunctionUrlConfigOp;
+impl wire::Operation for DeleteFunctionUrlConfigOp {
+    type Input = DeleteFunctionUrlConfigRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::DELETE_FUNCTION_URL_CONFIG;
+}
+/// The operation DeleteLayerVersion.
+pub struct DeleteLayerVersionOp;
+impl wire::Operation for DeleteLayerVersionOp {
+    type Input = DeleteLayerVersionRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::DELETE_LAYER_VERSION;
+}
+/// The operation DeleteProvisionedConcurrencyConfig.
+pub struct DeleteProvisionedConcurrencyConfigOp;
+impl wire::Operation for DeleteProvisionedConcurrencyConfigOp {
+    type Input = DeleteProvisionedConcurrencyConfigRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::DELETE_PROVISIONED_CONCURRENCY_CONFIG;
 }
 /// The operation GetAccountSettings.
 pub struct GetAccountSettingsOp;
@@ -1320,12 +1641,47 @@ impl wire::Operation for GetFunctionRecursionConfigOp {
     type Output = GetFunctionRecursionConfigResponse;
     const MODEL: &'static OperationModel = &operations::GET_FUNCTION_RECURSION_CONFIG;
 }
+/// The operation GetFunctionUrlConfig.
+pub struct GetFunctionUrlConfigOp;
+impl wire::Operation for GetFunctionUrlConfigOp {
+    type Input = GetFunctionUrlConfigRequest;
+    type Output = GetFunctionUrlConfigResponse;
+    const MODEL: &'static OperationModel = &operations::GET_FUNCTION_URL_CONFIG;
+}
+/// The operation GetLayerVersion.
+pub struct GetLayerVersionOp;
+impl wire::Operation for GetLayerVersionOp {
+    type Input = GetLayerVersionRequest;
+    type Output = GetLayerVersionResponse;
+    const MODEL: &'static OperationModel = &operations::GET_LAYER_VERSION;
+}
+/// The operation GetLayerVersionByArn.
+pub struct GetLayerVersionByArnOp;
+impl wire::Operation for GetLayerVersionByArnOp {
+    type Input = GetLayerVersionByArnRequest;
+    type Output = GetLayerVersionResponse;
+    const MODEL: &'static OperationModel = &operations::GET_LAYER_VERSION_BY_ARN;
+}
+/// The operation GetLayerVersionPolicy.
+pub struct GetLayerVersionPolicyOp;
+impl wire::Operation for GetLayerVersionPolicyOp {
+    type Input = GetLayerVersionPolicyRequest;
+    type Output = GetLayerVersionPolicyResponse;
+    const MODEL: &'static OperationModel = &operations::GET_LAYER_VERSION_POLICY;
+}
 /// The operation GetPolicy.
 pub struct GetPolicyOp;
 impl wire::Operation for GetPolicyOp {
     type Input = GetPolicyRequest;
     type Output = GetPolicyResponse;
     const MODEL: &'static OperationModel = &operations::GET_POLICY;
+}
+/// The operation GetProvisionedConcurrencyConfig.
+pub struct GetProvisionedConcurrencyConfigOp;
+impl wire::Operation for GetProvisionedConcurrencyConfigOp {
+    type Input = GetProvisionedConcurrencyConfigRequest;
+    type Output = GetProvisionedConcurrencyConfigResponse;
+    const MODEL: &'static OperationModel = &operations::GET_PROVISIONED_CONCURRENCY_CONFIG;
 }
 /// The operation Invoke.
 pub struct InvokeOp;
@@ -1355,12 +1711,40 @@ impl wire::Operation for ListFunctionEventInvokeConfigsOp {
     type Output = ListFunctionEventInvokeConfigsResponse;
     const MODEL: &'static OperationModel = &operations::LIST_FUNCTION_EVENT_INVOKE_CONFIGS;
 }
+/// The operation ListFunctionUrlConfigs.
+pub struct ListFunctionUrlConfigsOp;
+impl wire::Operation for ListFunctionUrlConfigsOp {
+    type Input = ListFunctionUrlConfigsRequest;
+    type Output = ListFunctionUrlConfigsResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_FUNCTION_URL_CONFIGS;
+}
 /// The operation ListFunctions.
 pub struct ListFunctionsOp;
 impl wire::Operation for ListFunctionsOp {
     type Input = ListFunctionsRequest;
     type Output = ListFunctionsResponse;
     const MODEL: &'static OperationModel = &operations::LIST_FUNCTIONS;
+}
+/// The operation ListLayerVersions.
+pub struct ListLayerVersionsOp;
+impl wire::Operation for ListLayerVersionsOp {
+    type Input = ListLayerVersionsRequest;
+    type Output = ListLayerVersionsResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_LAYER_VERSIONS;
+}
+/// The operation ListLayers.
+pub struct ListLayersOp;
+impl wire::Operation for ListLayersOp {
+    type Input = ListLayersRequest;
+    type Output = ListLayersResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_LAYERS;
+}
+/// The operation ListProvisionedConcurrencyConfigs.
+pub struct ListProvisionedConcurrencyConfigsOp;
+impl wire::Operation for ListProvisionedConcurrencyConfigsOp {
+    type Input = ListProvisionedConcurrencyConfigsRequest;
+    type Output = ListProvisionedConcurrencyConfigsResponse;
+    const MODEL: &'static OperationModel = &operations::LIST_PROVISIONED_CONCURRENCY_CONFIGS;
 }
 /// The operation ListTags.
 pub struct ListTagsOp;
@@ -1375,6 +1759,13 @@ impl wire::Operation for ListVersionsByFunctionOp {
     type Input = ListVersionsByFunctionRequest;
     type Output = ListVersionsByFunctionResponse;
     const MODEL: &'static OperationModel = &operations::LIST_VERSIONS_BY_FUNCTION;
+}
+/// The operation PublishLayerVersion.
+pub struct PublishLayerVersionOp;
+impl wire::Operation for PublishLayerVersionOp {
+    type Input = PublishLayerVersionRequest;
+    type Output = PublishLayerVersionResponse;
+    const MODEL: &'static OperationModel = &operations::PUBLISH_LAYER_VERSION;
 }
 /// The operation PublishVersion.
 pub struct PublishVersionOp;
@@ -1403,6 +1794,20 @@ impl wire::Operation for PutFunctionRecursionConfigOp {
     type Input = PutFunctionRecursionConfigRequest;
     type Output = PutFunctionRecursionConfigResponse;
     const MODEL: &'static OperationModel = &operations::PUT_FUNCTION_RECURSION_CONFIG;
+}
+/// The operation PutProvisionedConcurrencyConfig.
+pub struct PutProvisionedConcurrencyConfigOp;
+impl wire::Operation for PutProvisionedConcurrencyConfigOp {
+    type Input = PutProvisionedConcurrencyConfigRequest;
+    type Output = PutProvisionedConcurrencyConfigResponse;
+    const MODEL: &'static OperationModel = &operations::PUT_PROVISIONED_CONCURRENCY_CONFIG;
+}
+/// The operation RemoveLayerVersionPermission.
+pub struct RemoveLayerVersionPermissionOp;
+impl wire::Operation for RemoveLayerVersionPermissionOp {
+    type Input = RemoveLayerVersionPermissionRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::REMOVE_LAYER_VERSION_PERMISSION;
 }
 /// The operation RemovePermission.
 pub struct RemovePermissionOp;
@@ -1460,6 +1865,13 @@ impl wire::Operation for UpdateFunctionEventInvokeConfigOp {
     type Output = FunctionEventInvokeConfig;
     const MODEL: &'static OperationModel = &operations::UPDATE_FUNCTION_EVENT_INVOKE_CONFIG;
 }
+/// The operation UpdateFunctionUrlConfig.
+pub struct UpdateFunctionUrlConfigOp;
+impl wire::Operation for UpdateFunctionUrlConfigOp {
+    type Input = UpdateFunctionUrlConfigRequest;
+    type Output = UpdateFunctionUrlConfigResponse;
+    const MODEL: &'static OperationModel = &operations::UPDATE_FUNCTION_URL_CONFIG;
+}
 wire::shape! {
     /// `AcceleratorConfig`
     AcceleratorConfig: schema::ACCELERATOR_CONFIG {
@@ -1481,6 +1893,25 @@ wire::shape! {
     AccountUsage: schema::ACCOUNT_USAGE {
         total_code_size "TotalCodeSize": Option<i64>,
         function_count "FunctionCount": Option<i64>,
+    }
+}
+wire::shape! {
+    /// `AddLayerVersionPermissionRequest`
+    AddLayerVersionPermissionRequest: schema::ADD_LAYER_VERSION_PERMISSION_REQUEST {
+        layer_name "LayerName": String,
+        version_number "VersionNumber": i64,
+        statement_id "StatementId": String,
+        action "Action": String,
+        principal "Principal": String,
+        organization_id "OrganizationId": Option<String>,
+        revision_id "RevisionId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `AddLayerVersionPermissionResponse`
+    AddLayerVersionPermissionResponse: schema::ADD_LAYER_VERSION_PERMISSION_RESPONSE {
+        statement "Statement": Option<String>,
+        revision_id "RevisionId": Option<String>,
     }
 }
 wire::shape! {
@@ -1558,6 +1989,17 @@ wire::shape! {
     /// `Concurrency`
     Concurrency: schema::CONCURRENCY {
         reserved_concurrent_executions "ReservedConcurrentExecutions": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `Cors`
+    Cors: schema::CORS {
+        allow_credentials "AllowCredentials": Option<bool>,
+        allow_headers "AllowHeaders": Option<Vec<String>>,
+        allow_methods "AllowMethods": Option<Vec<String>>,
+        allow_origins "AllowOrigins": Option<Vec<String>>,
+        expose_headers "ExposeHeaders": Option<Vec<String>>,
+        max_age "MaxAge": Option<i32>,
     }
 }
 wire::shape! {
@@ -1639,6 +2081,27 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `CreateFunctionUrlConfigRequest`
+    CreateFunctionUrlConfigRequest: schema::CREATE_FUNCTION_URL_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": Option<String>,
+        auth_type "AuthType": FunctionUrlAuthType,
+        cors "Cors": Option<Cors>,
+        invoke_mode "InvokeMode": Option<InvokeMode>,
+    }
+}
+wire::shape! {
+    /// `CreateFunctionUrlConfigResponse`
+    CreateFunctionUrlConfigResponse: schema::CREATE_FUNCTION_URL_CONFIG_RESPONSE {
+        function_url "FunctionUrl": String,
+        function_arn "FunctionArn": String,
+        auth_type "AuthType": FunctionUrlAuthType,
+        cors "Cors": Option<Cors>,
+        creation_time "CreationTime": String,
+        invoke_mode "InvokeMode": Option<InvokeMode>,
+    }
+}
+wire::shape! {
     /// `DeadLetterConfig`
     DeadLetterConfig: schema::DEAD_LETTER_CONFIG {
         target_arn "TargetArn": Option<String>,
@@ -1681,6 +2144,27 @@ wire::shape! {
     /// `DeleteFunctionResponse`
     DeleteFunctionResponse: schema::DELETE_FUNCTION_RESPONSE {
         status_code "StatusCode": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `DeleteFunctionUrlConfigRequest`
+    DeleteFunctionUrlConfigRequest: schema::DELETE_FUNCTION_URL_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": Option<String>,
+    }
+}
+wire::shape! {
+    /// `DeleteLayerVersionRequest`
+    DeleteLayerVersionRequest: schema::DELETE_LAYER_VERSION_REQUEST {
+        layer_name "LayerName": String,
+        version_number "VersionNumber": i64,
+    }
+}
+wire::shape! {
+    /// `DeleteProvisionedConcurrencyConfigRequest`
+    DeleteProvisionedConcurrencyConfigRequest: schema::DELETE_PROVISIONED_CONCURRENCY_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": String,
     }
 }
 wire::shape! {
@@ -1962,6 +2446,18 @@ wire::string_enum! {
         AwsIam "AWS_IAM",
     }
 }
+wire::shape! {
+    /// `FunctionUrlConfig`
+    FunctionUrlConfig: schema::FUNCTION_URL_CONFIG {
+        function_url "FunctionUrl": String,
+        function_arn "FunctionArn": String,
+        creation_time "CreationTime": String,
+        last_modified_time "LastModifiedTime": String,
+        cors "Cors": Option<Cors>,
+        auth_type "AuthType": FunctionUrlAuthType,
+        invoke_mode "InvokeMode": Option<InvokeMode>,
+    }
+}
 wire::string_enum! {
     /// `FunctionVersion`
     FunctionVersion {
@@ -2055,6 +2551,66 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `GetFunctionUrlConfigRequest`
+    GetFunctionUrlConfigRequest: schema::GET_FUNCTION_URL_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": Option<String>,
+    }
+}
+wire::shape! {
+    /// `GetFunctionUrlConfigResponse`
+    GetFunctionUrlConfigResponse: schema::GET_FUNCTION_URL_CONFIG_RESPONSE {
+        function_url "FunctionUrl": String,
+        function_arn "FunctionArn": String,
+        auth_type "AuthType": FunctionUrlAuthType,
+        cors "Cors": Option<Cors>,
+        creation_time "CreationTime": String,
+        last_modified_time "LastModifiedTime": String,
+        invoke_mode "InvokeMode": Option<InvokeMode>,
+    }
+}
+wire::shape! {
+    /// `GetLayerVersionByArnRequest`
+    GetLayerVersionByArnRequest: schema::GET_LAYER_VERSION_BY_ARN_REQUEST {
+        arn "Arn": String,
+    }
+}
+wire::shape! {
+    /// `GetLayerVersionPolicyRequest`
+    GetLayerVersionPolicyRequest: schema::GET_LAYER_VERSION_POLICY_REQUEST {
+        layer_name "LayerName": String,
+        version_number "VersionNumber": i64,
+    }
+}
+wire::shape! {
+    /// `GetLayerVersionPolicyResponse`
+    GetLayerVersionPolicyResponse: schema::GET_LAYER_VERSION_POLICY_RESPONSE {
+        policy "Policy": Option<String>,
+        revision_id "RevisionId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `GetLayerVersionRequest`
+    GetLayerVersionRequest: schema::GET_LAYER_VERSION_REQUEST {
+        layer_name "LayerName": String,
+        version_number "VersionNumber": i64,
+    }
+}
+wire::shape! {
+    /// `GetLayerVersionResponse`
+    GetLayerVersionResponse: schema::GET_LAYER_VERSION_RESPONSE {
+        content "Content": Option<LayerVersionContentOutput>,
+        layer_arn "LayerArn": Option<String>,
+        layer_version_arn "LayerVersionArn": Option<String>,
+        description "Description": Option<String>,
+        created_date "CreatedDate": Option<String>,
+        version "Version": Option<i64>,
+        compatible_architectures "CompatibleArchitectures": Option<Vec<Architecture>>,
+        compatible_runtimes "CompatibleRuntimes": Option<Vec<Runtime>>,
+        license_info "LicenseInfo": Option<String>,
+    }
+}
+wire::shape! {
     /// `GetPolicyRequest`
     GetPolicyRequest: schema::GET_POLICY_REQUEST {
         function_name "FunctionName": String,
@@ -2066,6 +2622,24 @@ wire::shape! {
     GetPolicyResponse: schema::GET_POLICY_RESPONSE {
         policy "Policy": Option<String>,
         revision_id "RevisionId": Option<String>,
+    }
+}
+wire::shape! {
+    /// `GetProvisionedConcurrencyConfigRequest`
+    GetProvisionedConcurrencyConfigRequest: schema::GET_PROVISIONED_CONCURRENCY_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": String,
+    }
+}
+wire::shape! {
+    /// `GetProvisionedConcurrencyConfigResponse`
+    GetProvisionedConcurrencyConfigResponse: schema::GET_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE {
+        requested_provisioned_concurrent_executions "RequestedProvisionedConcurrentExecutions": Option<i32>,
+        available_provisioned_concurrent_executions "AvailableProvisionedConcurrentExecutions": Option<i32>,
+        allocated_provisioned_concurrent_executions "AllocatedProvisionedConcurrentExecutions": Option<i32>,
+        status "Status": Option<ProvisionedConcurrencyStatusEnum>,
+        status_reason "StatusReason": Option<String>,
+        last_modified "LastModified": Option<String>,
     }
 }
 wire::shape! {
@@ -2120,6 +2694,13 @@ wire::string_enum! {
         Event "Event",
         RequestResponse "RequestResponse",
         DryRun "DryRun",
+    }
+}
+wire::string_enum! {
+    /// `InvokeMode`
+    InvokeMode {
+        Buffered "BUFFERED",
+        ResponseStream "RESPONSE_STREAM",
     }
 }
 wire::string_enum! {
@@ -2235,6 +2816,47 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `LayerVersionContentInput`
+    LayerVersionContentInput: schema::LAYER_VERSION_CONTENT_INPUT {
+        s3_bucket "S3Bucket": Option<String>,
+        s3_key "S3Key": Option<String>,
+        s3_object_version "S3ObjectVersion": Option<String>,
+        s3_object_storage_mode "S3ObjectStorageMode": Option<S3ObjectStorageMode>,
+        zip_file "ZipFile": Option<Bytes>,
+    }
+}
+wire::shape! {
+    /// `LayerVersionContentOutput`
+    LayerVersionContentOutput: schema::LAYER_VERSION_CONTENT_OUTPUT {
+        location "Location": Option<String>,
+        code_sha256 "CodeSha256": Option<String>,
+        code_size "CodeSize": Option<i64>,
+        signing_profile_version_arn "SigningProfileVersionArn": Option<String>,
+        signing_job_arn "SigningJobArn": Option<String>,
+        resolved_s3_object "ResolvedS3Object": Option<ResolvedS3Object>,
+    }
+}
+wire::shape! {
+    /// `LayerVersionsListItem`
+    LayerVersionsListItem: schema::LAYER_VERSIONS_LIST_ITEM {
+        layer_version_arn "LayerVersionArn": Option<String>,
+        version "Version": Option<i64>,
+        description "Description": Option<String>,
+        created_date "CreatedDate": Option<String>,
+        compatible_architectures "CompatibleArchitectures": Option<Vec<Architecture>>,
+        compatible_runtimes "CompatibleRuntimes": Option<Vec<Runtime>>,
+        license_info "LicenseInfo": Option<String>,
+    }
+}
+wire::shape! {
+    /// `LayersListItem`
+    LayersListItem: schema::LAYERS_LIST_ITEM {
+        layer_name "LayerName": Option<String>,
+        layer_arn "LayerArn": Option<String>,
+        latest_matching_version "LatestMatchingVersion": Option<LayerVersionsListItem>,
+    }
+}
+wire::shape! {
     /// `ListAliasesRequest`
     ListAliasesRequest: schema::LIST_ALIASES_REQUEST {
         function_name "FunctionName": String,
@@ -2282,6 +2904,21 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `ListFunctionUrlConfigsRequest`
+    ListFunctionUrlConfigsRequest: schema::LIST_FUNCTION_URL_CONFIGS_REQUEST {
+        function_name "FunctionName": String,
+        marker "Marker": Option<String>,
+        max_items "MaxItems": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListFunctionUrlConfigsResponse`
+    ListFunctionUrlConfigsResponse: schema::LIST_FUNCTION_URL_CONFIGS_RESPONSE {
+        function_url_configs "FunctionUrlConfigs": Vec<FunctionUrlConfig>,
+        next_marker "NextMarker": Option<String>,
+    }
+}
+wire::shape! {
     /// `ListFunctionsRequest`
     ListFunctionsRequest: schema::LIST_FUNCTIONS_REQUEST {
         master_region "MasterRegion": Option<String>,
@@ -2295,6 +2932,54 @@ wire::shape! {
     ListFunctionsResponse: schema::LIST_FUNCTIONS_RESPONSE {
         next_marker "NextMarker": Option<String>,
         functions "Functions": Option<Vec<FunctionConfiguration>>,
+    }
+}
+wire::shape! {
+    /// `ListLayerVersionsRequest`
+    ListLayerVersionsRequest: schema::LIST_LAYER_VERSIONS_REQUEST {
+        compatible_architecture "CompatibleArchitecture": Option<Architecture>,
+        compatible_runtime "CompatibleRuntime": Option<Runtime>,
+        layer_name "LayerName": String,
+        marker "Marker": Option<String>,
+        max_items "MaxItems": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListLayerVersionsResponse`
+    ListLayerVersionsResponse: schema::LIST_LAYER_VERSIONS_RESPONSE {
+        next_marker "NextMarker": Option<String>,
+        layer_versions "LayerVersions": Option<Vec<LayerVersionsListItem>>,
+    }
+}
+wire::shape! {
+    /// `ListLayersRequest`
+    ListLayersRequest: schema::LIST_LAYERS_REQUEST {
+        compatible_architecture "CompatibleArchitecture": Option<Architecture>,
+        compatible_runtime "CompatibleRuntime": Option<Runtime>,
+        marker "Marker": Option<String>,
+        max_items "MaxItems": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListLayersResponse`
+    ListLayersResponse: schema::LIST_LAYERS_RESPONSE {
+        next_marker "NextMarker": Option<String>,
+        layers "Layers": Option<Vec<LayersListItem>>,
+    }
+}
+wire::shape! {
+    /// `ListProvisionedConcurrencyConfigsRequest`
+    ListProvisionedConcurrencyConfigsRequest: schema::LIST_PROVISIONED_CONCURRENCY_CONFIGS_REQUEST {
+        function_name "FunctionName": String,
+        marker "Marker": Option<String>,
+        max_items "MaxItems": Option<i32>,
+    }
+}
+wire::shape! {
+    /// `ListProvisionedConcurrencyConfigsResponse`
+    ListProvisionedConcurrencyConfigsResponse: schema::LIST_PROVISIONED_CONCURRENCY_CONFIGS_RESPONSE {
+        provisioned_concurrency_configs "ProvisionedConcurrencyConfigs": Option<Vec<ProvisionedConcurrencyConfigListItem>>,
+        next_marker "NextMarker": Option<String>,
     }
 }
 wire::shape! {
@@ -2367,11 +3052,56 @@ wire::string_enum! {
     }
 }
 wire::shape! {
+    /// `ProvisionedConcurrencyConfigListItem`
+    ProvisionedConcurrencyConfigListItem: schema::PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEM {
+        function_arn "FunctionArn": Option<String>,
+        requested_provisioned_concurrent_executions "RequestedProvisionedConcurrentExecutions": Option<i32>,
+        available_provisioned_concurrent_executions "AvailableProvisionedConcurrentExecutions": Option<i32>,
+        allocated_provisioned_concurrent_executions "AllocatedProvisionedConcurrentExecutions": Option<i32>,
+        status "Status": Option<ProvisionedConcurrencyStatusEnum>,
+        status_reason "StatusReason": Option<String>,
+        last_modified "LastModified": Option<String>,
+    }
+}
+wire::string_enum! {
+    /// `ProvisionedConcurrencyStatusEnum`
+    ProvisionedConcurrencyStatusEnum {
+        InProgress "IN_PROGRESS",
+        Ready "READY",
+        Failed "FAILED",
+    }
+}
+wire::shape! {
     /// `ProvisionedPollerConfig`
     ProvisionedPollerConfig: schema::PROVISIONED_POLLER_CONFIG {
         minimum_pollers "MinimumPollers": Option<i32>,
         maximum_pollers "MaximumPollers": Option<i32>,
         poller_group_name "PollerGroupName": Option<String>,
+    }
+}
+wire::shape! {
+    /// `PublishLayerVersionRequest`
+    PublishLayerVersionRequest: schema::PUBLISH_LAYER_VERSION_REQUEST {
+        layer_name "LayerName": String,
+        description "Description": Option<String>,
+        content "Content": LayerVersionContentInput,
+        compatible_architectures "CompatibleArchitectures": Option<Vec<Architecture>>,
+        compatible_runtimes "CompatibleRuntimes": Option<Vec<Runtime>>,
+        license_info "LicenseInfo": Option<String>,
+    }
+}
+wire::shape! {
+    /// `PublishLayerVersionResponse`
+    PublishLayerVersionResponse: schema::PUBLISH_LAYER_VERSION_RESPONSE {
+        content "Content": Option<LayerVersionContentOutput>,
+        layer_arn "LayerArn": Option<String>,
+        layer_version_arn "LayerVersionArn": Option<String>,
+        description "Description": Option<String>,
+        created_date "CreatedDate": Option<String>,
+        version "Version": Option<i64>,
+        compatible_architectures "CompatibleArchitectures": Option<Vec<Architecture>>,
+        compatible_runtimes "CompatibleRuntimes": Option<Vec<Runtime>>,
+        license_info "LicenseInfo": Option<String>,
     }
 }
 wire::shape! {
@@ -2414,11 +3144,39 @@ wire::shape! {
         recursive_loop "RecursiveLoop": Option<RecursiveLoop>,
     }
 }
+wire::shape! {
+    /// `PutProvisionedConcurrencyConfigRequest`
+    PutProvisionedConcurrencyConfigRequest: schema::PUT_PROVISIONED_CONCURRENCY_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": String,
+        provisioned_concurrent_executions "ProvisionedConcurrentExecutions": i32,
+    }
+}
+wire::shape! {
+    /// `PutProvisionedConcurrencyConfigResponse`
+    PutProvisionedConcurrencyConfigResponse: schema::PUT_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE {
+        requested_provisioned_concurrent_executions "RequestedProvisionedConcurrentExecutions": Option<i32>,
+        allocated_provisioned_concurrent_executions "AllocatedProvisionedConcurrentExecutions": Option<i32>,
+        available_provisioned_concurrent_executions "AvailableProvisionedConcurrentExecutions": Option<i32>,
+        status "Status": Option<ProvisionedConcurrencyStatusEnum>,
+        status_reason "StatusReason": Option<String>,
+        last_modified "LastModified": Option<String>,
+    }
+}
 wire::string_enum! {
     /// `RecursiveLoop`
     RecursiveLoop {
         Allow "Allow",
         Terminate "Terminate",
+    }
+}
+wire::shape! {
+    /// `RemoveLayerVersionPermissionRequest`
+    RemoveLayerVersionPermissionRequest: schema::REMOVE_LAYER_VERSION_PERMISSION_REQUEST {
+        layer_name "LayerName": String,
+        version_number "VersionNumber": i64,
+        statement_id "StatementId": String,
+        revision_id "RevisionId": Option<String>,
     }
 }
 wire::shape! {
@@ -2817,6 +3575,28 @@ wire::shape! {
     }
 }
 wire::shape! {
+    /// `UpdateFunctionUrlConfigRequest`
+    UpdateFunctionUrlConfigRequest: schema::UPDATE_FUNCTION_URL_CONFIG_REQUEST {
+        function_name "FunctionName": String,
+        qualifier "Qualifier": Option<String>,
+        auth_type "AuthType": Option<FunctionUrlAuthType>,
+        cors "Cors": Option<Cors>,
+        invoke_mode "InvokeMode": Option<InvokeMode>,
+    }
+}
+wire::shape! {
+    /// `UpdateFunctionUrlConfigResponse`
+    UpdateFunctionUrlConfigResponse: schema::UPDATE_FUNCTION_URL_CONFIG_RESPONSE {
+        function_url "FunctionUrl": String,
+        function_arn "FunctionArn": String,
+        auth_type "AuthType": FunctionUrlAuthType,
+        cors "Cors": Option<Cors>,
+        creation_time "CreationTime": String,
+        last_modified_time "LastModifiedTime": String,
+        invoke_mode "InvokeMode": Option<InvokeMode>,
+    }
+}
+wire::shape! {
     /// `VpcConfig`
     VpcConfig: schema::VPC_CONFIG {
         subnet_ids "SubnetIds": Option<Vec<String>>,
@@ -3013,6 +3793,12 @@ pub mod errors {
         name: "PreconditionFailedException",
         code: "PreconditionFailedException",
         status: 412,
+        fault: Fault::Client,
+    };
+    pub static PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION: ErrorModel = ErrorModel {
+        name: "ProvisionedConcurrencyConfigNotFoundException",
+        code: "ProvisionedConcurrencyConfigNotFoundException",
+        status: 404,
         fault: Fault::Client,
     };
     pub static PUBLIC_POLICY_EXCEPTION: ErrorModel =
@@ -3245,6 +4031,98 @@ pub mod schema {
         },
         sensitive: false,
     };
+    pub static ADD_LAYER_VERSION_PERMISSION_REQUEST: Schema = Schema {
+        name: "AddLayerVersionPermissionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    wire: "LayerName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "VersionNumber",
+                    wire: "VersionNumber",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_VERSION_NUMBER,
+                },
+                Member {
+                    name: "StatementId",
+                    wire: "StatementId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &STATEMENT_ID,
+                },
+                Member {
+                    name: "Action",
+                    wire: "Action",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &LAYER_PERMISSION_ALLOWED_ACTION,
+                },
+                Member {
+                    name: "Principal",
+                    wire: "Principal",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &LAYER_PERMISSION_ALLOWED_PRINCIPAL,
+                },
+                Member {
+                    name: "OrganizationId",
+                    wire: "OrganizationId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ORGANIZATION_ID,
+                },
+                Member {
+                    name: "RevisionId",
+                    wire: "RevisionId",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static ADD_LAYER_VERSION_PERMISSION_RESPONSE: Schema = Schema {
+        name: "AddLayerVersionPermissionResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Statement",
+                    wire: "Statement",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "RevisionId",
+                    wire: "RevisionId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static ADD_PERMISSION_REQUEST: Schema = Schema {
         name: "AddPermissionRequest",
         kind: Kind::Structure {
@@ -3471,6 +4349,20 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static ALLOW_CREDENTIALS: Schema =
+        Schema { name: "AllowCredentials", kind: Kind::Boolean, limits: Limits::NONE, sensitive: false };
+    pub static ALLOW_METHODS_LIST: Schema = Schema {
+        name: "AllowMethodsList",
+        kind: Kind::List { member: &METHOD, member_name: None, flattened: false },
+        limits: Limits { min: Some(0), max: Some(6), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static ALLOW_ORIGINS_LIST: Schema = Schema {
+        name: "AllowOriginsList",
+        kind: Kind::List { member: &ORIGIN, member_name: None, flattened: false },
+        limits: Limits { min: Some(0), max: Some(100), pattern: None, values: &[] },
+        sensitive: false,
+    };
     pub static AMAZON_MANAGED_KAFKA_EVENT_SOURCE_CONFIG: Schema = Schema {
         name: "AmazonManagedKafkaEventSourceConfig",
         kind: Kind::Structure {
@@ -3597,6 +4489,18 @@ pub mod schema {
         },
         sensitive: false,
     };
+    pub static COMPATIBLE_ARCHITECTURES: Schema = Schema {
+        name: "CompatibleArchitectures",
+        kind: Kind::List { member: &ARCHITECTURE, member_name: None, flattened: false },
+        limits: Limits { min: Some(0), max: Some(2), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static COMPATIBLE_RUNTIMES: Schema = Schema {
+        name: "CompatibleRuntimes",
+        kind: Kind::List { member: &RUNTIME, member_name: None, flattened: false },
+        limits: Limits { min: Some(0), max: Some(15), pattern: None, values: &[] },
+        sensitive: false,
+    };
     pub static CONCURRENCY: Schema = Schema {
         name: "Concurrency",
         kind: Kind::Structure {
@@ -3608,6 +4512,64 @@ pub mod schema {
                 required: false,
                 schema: &RESERVED_CONCURRENT_EXECUTIONS,
             }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CORS: Schema = Schema {
+        name: "Cors",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "AllowCredentials",
+                    wire: "AllowCredentials",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ALLOW_CREDENTIALS,
+                },
+                Member {
+                    name: "AllowHeaders",
+                    wire: "AllowHeaders",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &HEADERS_LIST,
+                },
+                Member {
+                    name: "AllowMethods",
+                    wire: "AllowMethods",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ALLOW_METHODS_LIST,
+                },
+                Member {
+                    name: "AllowOrigins",
+                    wire: "AllowOrigins",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ALLOW_ORIGINS_LIST,
+                },
+                Member {
+                    name: "ExposeHeaders",
+                    wire: "ExposeHeaders",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &HEADERS_LIST,
+                },
+                Member {
+                    name: "MaxAge",
+                    wire: "MaxAge",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &MAX_AGE,
+                },
+            ],
             payload: None,
         },
         limits: Limits::NONE,
@@ -4147,6 +5109,114 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static CREATE_FUNCTION_URL_CONFIG_REQUEST: Schema = Schema {
+        name: "CreateFunctionUrlConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_URL_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &FUNCTION_URL_QUALIFIER,
+                },
+                Member {
+                    name: "AuthType",
+                    wire: "AuthType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_URL_AUTH_TYPE,
+                },
+                Member {
+                    name: "Cors",
+                    wire: "Cors",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CORS,
+                },
+                Member {
+                    name: "InvokeMode",
+                    wire: "InvokeMode",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &INVOKE_MODE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static CREATE_FUNCTION_URL_CONFIG_RESPONSE: Schema = Schema {
+        name: "CreateFunctionUrlConfigResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionUrl",
+                    wire: "FunctionUrl",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_URL,
+                },
+                Member {
+                    name: "FunctionArn",
+                    wire: "FunctionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_ARN,
+                },
+                Member {
+                    name: "AuthType",
+                    wire: "AuthType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_URL_AUTH_TYPE,
+                },
+                Member {
+                    name: "Cors",
+                    wire: "Cors",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CORS,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "InvokeMode",
+                    wire: "InvokeMode",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &INVOKE_MODE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static DATABASE_NAME: Schema = Schema {
         name: "DatabaseName",
         kind: Kind::String,
@@ -4292,6 +5362,84 @@ pub mod schema {
                 required: false,
                 schema: &INTEGER,
             }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_FUNCTION_URL_CONFIG_REQUEST: Schema = Schema {
+        name: "DeleteFunctionUrlConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_URL_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &FUNCTION_URL_QUALIFIER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_LAYER_VERSION_REQUEST: Schema = Schema {
+        name: "DeleteLayerVersionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    wire: "LayerName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "VersionNumber",
+                    wire: "VersionNumber",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_VERSION_NUMBER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static DELETE_PROVISIONED_CONCURRENCY_CONFIG_REQUEST: Schema = Schema {
+        name: "DeleteProvisionedConcurrencyConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: true,
+                    schema: &QUALIFIER,
+                },
+            ],
             payload: None,
         },
         limits: Limits::NONE,
@@ -5733,10 +6881,107 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static FUNCTION_URL: Schema = Schema {
+        name: "FunctionUrl",
+        kind: Kind::String,
+        limits: Limits { min: Some(40), max: Some(100), pattern: None, values: &[] },
+        sensitive: false,
+    };
     pub static FUNCTION_URL_AUTH_TYPE: Schema = Schema {
         name: "FunctionUrlAuthType",
         kind: Kind::String,
         limits: Limits { min: None, max: None, pattern: None, values: &["NONE", "AWS_IAM"] },
+        sensitive: false,
+    };
+    pub static FUNCTION_URL_CONFIG: Schema = Schema {
+        name: "FunctionUrlConfig",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionUrl",
+                    wire: "FunctionUrl",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_URL,
+                },
+                Member {
+                    name: "FunctionArn",
+                    wire: "FunctionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_ARN,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "Cors",
+                    wire: "Cors",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CORS,
+                },
+                Member {
+                    name: "AuthType",
+                    wire: "AuthType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_URL_AUTH_TYPE,
+                },
+                Member {
+                    name: "InvokeMode",
+                    wire: "InvokeMode",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &INVOKE_MODE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static FUNCTION_URL_CONFIG_LIST: Schema = Schema {
+        name: "FunctionUrlConfigList",
+        kind: Kind::List { member: &FUNCTION_URL_CONFIG, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static FUNCTION_URL_FUNCTION_NAME: Schema = Schema {
+        name: "FunctionUrlFunctionName",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(140),
+            pattern: Some(
+                "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:((?!\\d+$)[0-9a-zA-Z-_]+))?",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static FUNCTION_URL_QUALIFIER: Schema = Schema {
+        name: "FunctionUrlQualifier",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(128), pattern: Some("((?!^\\d+$)^[0-9a-zA-Z-_]+$)"), values: &[] },
         sensitive: false,
     };
     pub static FUNCTION_VERSION: Schema = Schema {
@@ -6017,6 +7262,274 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static GET_FUNCTION_URL_CONFIG_REQUEST: Schema = Schema {
+        name: "GetFunctionUrlConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_URL_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &FUNCTION_URL_QUALIFIER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_FUNCTION_URL_CONFIG_RESPONSE: Schema = Schema {
+        name: "GetFunctionUrlConfigResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionUrl",
+                    wire: "FunctionUrl",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_URL,
+                },
+                Member {
+                    name: "FunctionArn",
+                    wire: "FunctionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_ARN,
+                },
+                Member {
+                    name: "AuthType",
+                    wire: "AuthType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_URL_AUTH_TYPE,
+                },
+                Member {
+                    name: "Cors",
+                    wire: "Cors",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CORS,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "InvokeMode",
+                    wire: "InvokeMode",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &INVOKE_MODE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_LAYER_VERSION_BY_ARN_REQUEST: Schema = Schema {
+        name: "GetLayerVersionByArnRequest",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Arn",
+                wire: "Arn",
+                query_name: None,
+                place: Place::Query,
+                required: true,
+                schema: &LAYER_VERSION_ARN,
+            }],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_LAYER_VERSION_POLICY_REQUEST: Schema = Schema {
+        name: "GetLayerVersionPolicyRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    wire: "LayerName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "VersionNumber",
+                    wire: "VersionNumber",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_VERSION_NUMBER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_LAYER_VERSION_POLICY_RESPONSE: Schema = Schema {
+        name: "GetLayerVersionPolicyResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Policy",
+                    wire: "Policy",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "RevisionId",
+                    wire: "RevisionId",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_LAYER_VERSION_REQUEST: Schema = Schema {
+        name: "GetLayerVersionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    wire: "LayerName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "VersionNumber",
+                    wire: "VersionNumber",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_VERSION_NUMBER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_LAYER_VERSION_RESPONSE: Schema = Schema {
+        name: "GetLayerVersionResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Content",
+                    wire: "Content",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_VERSION_CONTENT_OUTPUT,
+                },
+                Member {
+                    name: "LayerArn",
+                    wire: "LayerArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_ARN,
+                },
+                Member {
+                    name: "LayerVersionArn",
+                    wire: "LayerVersionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_VERSION_ARN,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESCRIPTION,
+                },
+                Member {
+                    name: "CreatedDate",
+                    wire: "CreatedDate",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "Version",
+                    wire: "Version",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_VERSION_NUMBER,
+                },
+                Member {
+                    name: "CompatibleArchitectures",
+                    wire: "CompatibleArchitectures",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &COMPATIBLE_ARCHITECTURES,
+                },
+                Member {
+                    name: "CompatibleRuntimes",
+                    wire: "CompatibleRuntimes",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &COMPATIBLE_RUNTIMES,
+                },
+                Member {
+                    name: "LicenseInfo",
+                    wire: "LicenseInfo",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LICENSE_INFO,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static GET_POLICY_REQUEST: Schema = Schema {
         name: "GetPolicyRequest",
         kind: Kind::Structure {
@@ -6069,10 +7582,106 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static GET_PROVISIONED_CONCURRENCY_CONFIG_REQUEST: Schema = Schema {
+        name: "GetProvisionedConcurrencyConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: true,
+                    schema: &QUALIFIER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static GET_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE: Schema = Schema {
+        name: "GetProvisionedConcurrencyConfigResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "RequestedProvisionedConcurrentExecutions",
+                    wire: "RequestedProvisionedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &POSITIVE_INTEGER,
+                },
+                Member {
+                    name: "AvailableProvisionedConcurrentExecutions",
+                    wire: "AvailableProvisionedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NON_NEGATIVE_INTEGER,
+                },
+                Member {
+                    name: "AllocatedProvisionedConcurrentExecutions",
+                    wire: "AllocatedProvisionedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NON_NEGATIVE_INTEGER,
+                },
+                Member {
+                    name: "Status",
+                    wire: "Status",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &PROVISIONED_CONCURRENCY_STATUS_ENUM,
+                },
+                Member {
+                    name: "StatusReason",
+                    wire: "StatusReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "LastModified",
+                    wire: "LastModified",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static HANDLER: Schema = Schema {
         name: "Handler",
         kind: Kind::String,
         limits: Limits { min: Some(0), max: Some(128), pattern: Some("[^\\s]+"), values: &[] },
+        sensitive: false,
+    };
+    pub static HEADER: Schema = Schema {
+        name: "Header",
+        kind: Kind::String,
+        limits: Limits { min: Some(0), max: Some(1024), pattern: Some(".*"), values: &[] },
+        sensitive: false,
+    };
+    pub static HEADERS_LIST: Schema = Schema {
+        name: "HeadersList",
+        kind: Kind::List { member: &HEADER, member_name: None, flattened: false },
+        limits: Limits { min: Some(0), max: Some(100), pattern: None, values: &[] },
         sensitive: false,
     };
     pub static IMAGE_CONFIG: Schema = Schema {
@@ -6299,6 +7908,12 @@ pub mod schema {
         name: "InvocationType",
         kind: Kind::String,
         limits: Limits { min: None, max: None, pattern: None, values: &["Event", "RequestResponse", "DryRun"] },
+        sensitive: false,
+    };
+    pub static INVOKE_MODE: Schema = Schema {
+        name: "InvokeMode",
+        kind: Kind::String,
+        limits: Limits { min: None, max: None, pattern: None, values: &["BUFFERED", "RESPONSE_STREAM"] },
         sensitive: false,
     };
     pub static INVOKED_VIA_FUNCTION_URL: Schema =
@@ -6566,10 +8181,66 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static LAYER_ARN: Schema = Schema {
+        name: "LayerArn",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(2048),
+            pattern: Some(
+                "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
     pub static LAYER_LIST: Schema = Schema {
         name: "LayerList",
         kind: Kind::List { member: &LAYER_VERSION_ARN, member_name: None, flattened: false },
         limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LAYER_NAME: Schema = Schema {
+        name: "LayerName",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(140),
+            pattern: Some(
+                "(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static LAYER_NAME_OR_ARN: Schema = Schema {
+        name: "LayerNameOrArn",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(1),
+            max: Some(2048),
+            pattern: Some(
+                "(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]{1,140}|[a-zA-Z0-9-_]{1,140})",
+            ),
+            values: &[],
+        },
+        sensitive: false,
+    };
+    pub static LAYER_PERMISSION_ALLOWED_ACTION: Schema = Schema {
+        name: "LayerPermissionAllowedAction",
+        kind: Kind::String,
+        limits: Limits { min: Some(0), max: Some(22), pattern: Some("lambda:GetLayerVersion"), values: &[] },
+        sensitive: false,
+    };
+    pub static LAYER_PERMISSION_ALLOWED_PRINCIPAL: Schema = Schema {
+        name: "LayerPermissionAllowedPrincipal",
+        kind: Kind::String,
+        limits: Limits {
+            min: Some(0),
+            max: Some(10000),
+            pattern: Some("\\d{12}|\\*|arn:(aws[a-zA-Z-]*):iam::\\d{12}:root"),
+            values: &[],
+        },
         sensitive: false,
     };
     pub static LAYER_VERSION_ARN: Schema = Schema {
@@ -6585,10 +8256,238 @@ pub mod schema {
         },
         sensitive: false,
     };
+    pub static LAYER_VERSION_CONTENT_INPUT: Schema = Schema {
+        name: "LayerVersionContentInput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "S3Bucket",
+                    wire: "S3Bucket",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &S3_BUCKET,
+                },
+                Member {
+                    name: "S3Key",
+                    wire: "S3Key",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &S3_KEY,
+                },
+                Member {
+                    name: "S3ObjectVersion",
+                    wire: "S3ObjectVersion",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &S3_OBJECT_VERSION,
+                },
+                Member {
+                    name: "S3ObjectStorageMode",
+                    wire: "S3ObjectStorageMode",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &S3_OBJECT_STORAGE_MODE,
+                },
+                Member {
+                    name: "ZipFile",
+                    wire: "ZipFile",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &BLOB,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LAYER_VERSION_CONTENT_OUTPUT: Schema = Schema {
+        name: "LayerVersionContentOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Location",
+                    wire: "Location",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &SENSITIVE_STRING_ON_SERVER_ONLY,
+                },
+                Member {
+                    name: "CodeSha256",
+                    wire: "CodeSha256",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "CodeSize",
+                    wire: "CodeSize",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LONG,
+                },
+                Member {
+                    name: "SigningProfileVersionArn",
+                    wire: "SigningProfileVersionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARN,
+                },
+                Member {
+                    name: "SigningJobArn",
+                    wire: "SigningJobArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &ARN,
+                },
+                Member {
+                    name: "ResolvedS3Object",
+                    wire: "ResolvedS3Object",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &RESOLVED_S3_OBJECT,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LAYER_VERSION_NUMBER: Schema =
+        Schema { name: "LayerVersionNumber", kind: Kind::Long, limits: Limits::NONE, sensitive: false };
+    pub static LAYER_VERSIONS_LIST: Schema = Schema {
+        name: "LayerVersionsList",
+        kind: Kind::List { member: &LAYER_VERSIONS_LIST_ITEM, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LAYER_VERSIONS_LIST_ITEM: Schema = Schema {
+        name: "LayerVersionsListItem",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerVersionArn",
+                    wire: "LayerVersionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_VERSION_ARN,
+                },
+                Member {
+                    name: "Version",
+                    wire: "Version",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_VERSION_NUMBER,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESCRIPTION,
+                },
+                Member {
+                    name: "CreatedDate",
+                    wire: "CreatedDate",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "CompatibleArchitectures",
+                    wire: "CompatibleArchitectures",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &COMPATIBLE_ARCHITECTURES,
+                },
+                Member {
+                    name: "CompatibleRuntimes",
+                    wire: "CompatibleRuntimes",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &COMPATIBLE_RUNTIMES,
+                },
+                Member {
+                    name: "LicenseInfo",
+                    wire: "LicenseInfo",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LICENSE_INFO,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LAYERS_LIST: Schema = Schema {
+        name: "LayersList",
+        kind: Kind::List { member: &LAYERS_LIST_ITEM, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LAYERS_LIST_ITEM: Schema = Schema {
+        name: "LayersListItem",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    wire: "LayerName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_NAME,
+                },
+                Member {
+                    name: "LayerArn",
+                    wire: "LayerArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_ARN,
+                },
+                Member {
+                    name: "LatestMatchingVersion",
+                    wire: "LatestMatchingVersion",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_VERSIONS_LIST_ITEM,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static LAYERS_REFERENCE_LIST: Schema = Schema {
         name: "LayersReferenceList",
         kind: Kind::List { member: &LAYER, member_name: None, flattened: false },
         limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LICENSE_INFO: Schema = Schema {
+        name: "LicenseInfo",
+        kind: Kind::String,
+        limits: Limits { min: Some(0), max: Some(512), pattern: Some(".*"), values: &[] },
         sensitive: false,
     };
     pub static LIST_ALIASES_REQUEST: Schema = Schema {
@@ -6787,6 +8686,66 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static LIST_FUNCTION_URL_CONFIGS_REQUEST: Schema = Schema {
+        name: "ListFunctionUrlConfigsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_URL_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Marker",
+                    wire: "Marker",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    wire: "MaxItems",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &MAX_ITEMS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_FUNCTION_URL_CONFIGS_RESPONSE: Schema = Schema {
+        name: "ListFunctionUrlConfigsResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionUrlConfigs",
+                    wire: "FunctionUrlConfigs",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_URL_CONFIG_LIST,
+                },
+                Member {
+                    name: "NextMarker",
+                    wire: "NextMarker",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static LIST_FUNCTIONS_REQUEST: Schema = Schema {
         name: "ListFunctionsRequest",
         kind: Kind::Structure {
@@ -6848,6 +8807,210 @@ pub mod schema {
                     place: Place::Body,
                     required: false,
                     schema: &FUNCTION_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_LAYER_VERSIONS_REQUEST: Schema = Schema {
+        name: "ListLayerVersionsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CompatibleArchitecture",
+                    wire: "CompatibleArchitecture",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &ARCHITECTURE,
+                },
+                Member {
+                    name: "CompatibleRuntime",
+                    wire: "CompatibleRuntime",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &RUNTIME,
+                },
+                Member {
+                    name: "LayerName",
+                    wire: "LayerName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "Marker",
+                    wire: "Marker",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    wire: "MaxItems",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &MAX_LAYER_LIST_ITEMS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_LAYER_VERSIONS_RESPONSE: Schema = Schema {
+        name: "ListLayerVersionsResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "NextMarker",
+                    wire: "NextMarker",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "LayerVersions",
+                    wire: "LayerVersions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_VERSIONS_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_LAYERS_REQUEST: Schema = Schema {
+        name: "ListLayersRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "CompatibleArchitecture",
+                    wire: "CompatibleArchitecture",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &ARCHITECTURE,
+                },
+                Member {
+                    name: "CompatibleRuntime",
+                    wire: "CompatibleRuntime",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &RUNTIME,
+                },
+                Member {
+                    name: "Marker",
+                    wire: "Marker",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    wire: "MaxItems",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &MAX_LAYER_LIST_ITEMS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_LAYERS_RESPONSE: Schema = Schema {
+        name: "ListLayersResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "NextMarker",
+                    wire: "NextMarker",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Layers",
+                    wire: "Layers",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYERS_LIST,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_PROVISIONED_CONCURRENCY_CONFIGS_REQUEST: Schema = Schema {
+        name: "ListProvisionedConcurrencyConfigsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Marker",
+                    wire: "Marker",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "MaxItems",
+                    wire: "MaxItems",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &MAX_PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEMS,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static LIST_PROVISIONED_CONCURRENCY_CONFIGS_RESPONSE: Schema = Schema {
+        name: "ListProvisionedConcurrencyConfigsResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ProvisionedConcurrencyConfigs",
+                    wire: "ProvisionedConcurrencyConfigs",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &PROVISIONED_CONCURRENCY_CONFIG_LIST,
+                },
+                Member {
+                    name: "NextMarker",
+                    wire: "NextMarker",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
                 },
             ],
             payload: None,
@@ -7025,8 +9188,26 @@ pub mod schema {
         },
         sensitive: false,
     };
+    pub static MAX_AGE: Schema = Schema {
+        name: "MaxAge",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(0), max: Some(86400), pattern: None, values: &[] },
+        sensitive: false,
+    };
     pub static MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS: Schema = Schema {
         name: "MaxFunctionEventInvokeConfigListItems",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(1), max: Some(50), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static MAX_ITEMS: Schema = Schema {
+        name: "MaxItems",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(1), max: Some(50), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static MAX_LAYER_LIST_ITEMS: Schema = Schema {
+        name: "MaxLayerListItems",
         kind: Kind::Integer,
         limits: Limits { min: Some(1), max: Some(50), pattern: None, values: &[] },
         sensitive: false,
@@ -7035,6 +9216,12 @@ pub mod schema {
         name: "MaxListItems",
         kind: Kind::Integer,
         limits: Limits { min: Some(1), max: Some(10000), pattern: None, values: &[] },
+        sensitive: false,
+    };
+    pub static MAX_PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEMS: Schema = Schema {
+        name: "MaxProvisionedConcurrencyConfigListItems",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(1), max: Some(50), pattern: None, values: &[] },
         sensitive: false,
     };
     pub static MAXIMUM_BATCHING_WINDOW_IN_SECONDS: Schema = Schema {
@@ -7085,6 +9272,12 @@ pub mod schema {
         limits: Limits { min: Some(128), max: Some(32768), pattern: None, values: &[] },
         sensitive: false,
     };
+    pub static METHOD: Schema = Schema {
+        name: "Method",
+        kind: Kind::String,
+        limits: Limits { min: Some(0), max: Some(6), pattern: Some(".*"), values: &[] },
+        sensitive: false,
+    };
     pub static MINIMUM_NUMBER_OF_POLLERS: Schema = Schema {
         name: "MinimumNumberOfPollers",
         kind: Kind::Integer,
@@ -7121,6 +9314,12 @@ pub mod schema {
         name: "NamespacedStatementId",
         kind: Kind::String,
         limits: Limits { min: Some(1), max: Some(100), pattern: Some("([a-zA-Z0-9-_.]+)"), values: &[] },
+        sensitive: false,
+    };
+    pub static NON_NEGATIVE_INTEGER: Schema = Schema {
+        name: "NonNegativeInteger",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(0), max: None, pattern: None, values: &[] },
         sensitive: false,
     };
     pub static NULLABLE_BOOLEAN: Schema =
@@ -7168,6 +9367,18 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static ORGANIZATION_ID: Schema = Schema {
+        name: "OrganizationId",
+        kind: Kind::String,
+        limits: Limits { min: Some(0), max: Some(34), pattern: Some("o-[a-z0-9]{10,32}"), values: &[] },
+        sensitive: false,
+    };
+    pub static ORIGIN: Schema = Schema {
+        name: "Origin",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(253), pattern: Some(".*"), values: &[] },
+        sensitive: false,
+    };
     pub static PACKAGE_TYPE: Schema = Schema {
         name: "PackageType",
         kind: Kind::String,
@@ -7192,6 +9403,12 @@ pub mod schema {
         limits: Limits { min: Some(1), max: Some(1600), pattern: None, values: &[] },
         sensitive: false,
     };
+    pub static POSITIVE_INTEGER: Schema = Schema {
+        name: "PositiveInteger",
+        kind: Kind::Integer,
+        limits: Limits { min: Some(1), max: None, pattern: None, values: &[] },
+        sensitive: false,
+    };
     pub static PRINCIPAL: Schema = Schema {
         name: "Principal",
         kind: Kind::String,
@@ -7202,6 +9419,84 @@ pub mod schema {
         name: "PrincipalOrgID",
         kind: Kind::String,
         limits: Limits { min: Some(12), max: Some(34), pattern: Some("o-[a-z0-9]{10,32}"), values: &[] },
+        sensitive: false,
+    };
+    pub static PROVISIONED_CONCURRENCY_CONFIG_LIST: Schema = Schema {
+        name: "ProvisionedConcurrencyConfigList",
+        kind: Kind::List { member: &PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEM, member_name: None, flattened: false },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEM: Schema = Schema {
+        name: "ProvisionedConcurrencyConfigListItem",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionArn",
+                    wire: "FunctionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &FUNCTION_ARN,
+                },
+                Member {
+                    name: "RequestedProvisionedConcurrentExecutions",
+                    wire: "RequestedProvisionedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &POSITIVE_INTEGER,
+                },
+                Member {
+                    name: "AvailableProvisionedConcurrentExecutions",
+                    wire: "AvailableProvisionedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NON_NEGATIVE_INTEGER,
+                },
+                Member {
+                    name: "AllocatedProvisionedConcurrentExecutions",
+                    wire: "AllocatedProvisionedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NON_NEGATIVE_INTEGER,
+                },
+                Member {
+                    name: "Status",
+                    wire: "Status",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &PROVISIONED_CONCURRENCY_STATUS_ENUM,
+                },
+                Member {
+                    name: "StatusReason",
+                    wire: "StatusReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "LastModified",
+                    wire: "LastModified",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PROVISIONED_CONCURRENCY_STATUS_ENUM: Schema = Schema {
+        name: "ProvisionedConcurrencyStatusEnum",
+        kind: Kind::String,
+        limits: Limits { min: None, max: None, pattern: None, values: &["IN_PROGRESS", "READY", "FAILED"] },
         sensitive: false,
     };
     pub static PROVISIONED_POLLER_CONFIG: Schema = Schema {
@@ -7242,6 +9537,146 @@ pub mod schema {
         name: "ProvisionedPollerGroupName",
         kind: Kind::String,
         limits: Limits { min: Some(0), max: Some(128), pattern: Some("[a-zA-Z0-9-_]*"), values: &[] },
+        sensitive: false,
+    };
+    pub static PUBLISH_LAYER_VERSION_REQUEST: Schema = Schema {
+        name: "PublishLayerVersionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    wire: "LayerName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESCRIPTION,
+                },
+                Member {
+                    name: "Content",
+                    wire: "Content",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &LAYER_VERSION_CONTENT_INPUT,
+                },
+                Member {
+                    name: "CompatibleArchitectures",
+                    wire: "CompatibleArchitectures",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &COMPATIBLE_ARCHITECTURES,
+                },
+                Member {
+                    name: "CompatibleRuntimes",
+                    wire: "CompatibleRuntimes",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &COMPATIBLE_RUNTIMES,
+                },
+                Member {
+                    name: "LicenseInfo",
+                    wire: "LicenseInfo",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LICENSE_INFO,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUBLISH_LAYER_VERSION_RESPONSE: Schema = Schema {
+        name: "PublishLayerVersionResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "Content",
+                    wire: "Content",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_VERSION_CONTENT_OUTPUT,
+                },
+                Member {
+                    name: "LayerArn",
+                    wire: "LayerArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_ARN,
+                },
+                Member {
+                    name: "LayerVersionArn",
+                    wire: "LayerVersionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_VERSION_ARN,
+                },
+                Member {
+                    name: "Description",
+                    wire: "Description",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &DESCRIPTION,
+                },
+                Member {
+                    name: "CreatedDate",
+                    wire: "CreatedDate",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "Version",
+                    wire: "Version",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LAYER_VERSION_NUMBER,
+                },
+                Member {
+                    name: "CompatibleArchitectures",
+                    wire: "CompatibleArchitectures",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &COMPATIBLE_ARCHITECTURES,
+                },
+                Member {
+                    name: "CompatibleRuntimes",
+                    wire: "CompatibleRuntimes",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &COMPATIBLE_RUNTIMES,
+                },
+                Member {
+                    name: "LicenseInfo",
+                    wire: "LicenseInfo",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &LICENSE_INFO,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
         sensitive: false,
     };
     pub static PUBLISH_VERSION_REQUEST: Schema = Schema {
@@ -7412,6 +9847,104 @@ pub mod schema {
         limits: Limits::NONE,
         sensitive: false,
     };
+    pub static PUT_PROVISIONED_CONCURRENCY_CONFIG_REQUEST: Schema = Schema {
+        name: "PutProvisionedConcurrencyConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: true,
+                    schema: &QUALIFIER,
+                },
+                Member {
+                    name: "ProvisionedConcurrentExecutions",
+                    wire: "ProvisionedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &POSITIVE_INTEGER,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static PUT_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE: Schema = Schema {
+        name: "PutProvisionedConcurrencyConfigResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "RequestedProvisionedConcurrentExecutions",
+                    wire: "RequestedProvisionedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &POSITIVE_INTEGER,
+                },
+                Member {
+                    name: "AllocatedProvisionedConcurrentExecutions",
+                    wire: "AllocatedProvisionedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NON_NEGATIVE_INTEGER,
+                },
+                Member {
+                    name: "AvailableProvisionedConcurrentExecutions",
+                    wire: "AvailableProvisionedConcurrentExecutions",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &NON_NEGATIVE_INTEGER,
+                },
+                Member {
+                    name: "Status",
+                    wire: "Status",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &PROVISIONED_CONCURRENCY_STATUS_ENUM,
+                },
+                Member {
+                    name: "StatusReason",
+                    wire: "StatusReason",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "LastModified",
+                    wire: "LastModified",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &TIMESTAMP,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static QUALIFIER: Schema = Schema {
+        name: "Qualifier",
+        kind: Kind::String,
+        limits: Limits { min: Some(1), max: Some(128), pattern: Some("(|[a-zA-Z0-9$_-]+)"), values: &[] },
+        sensitive: false,
+    };
     pub static QUEUE: Schema = Schema {
         name: "Queue",
         kind: Kind::String,
@@ -7428,6 +9961,48 @@ pub mod schema {
         name: "RecursiveLoop",
         kind: Kind::String,
         limits: Limits { min: None, max: None, pattern: None, values: &["Allow", "Terminate"] },
+        sensitive: false,
+    };
+    pub static REMOVE_LAYER_VERSION_PERMISSION_REQUEST: Schema = Schema {
+        name: "RemoveLayerVersionPermissionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "LayerName",
+                    wire: "LayerName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_NAME_OR_ARN,
+                },
+                Member {
+                    name: "VersionNumber",
+                    wire: "VersionNumber",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &LAYER_VERSION_NUMBER,
+                },
+                Member {
+                    name: "StatementId",
+                    wire: "StatementId",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &STATEMENT_ID,
+                },
+                Member {
+                    name: "RevisionId",
+                    wire: "RevisionId",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
         sensitive: false,
     };
     pub static REMOVE_PERMISSION_REQUEST: Schema = Schema {
@@ -8891,6 +11466,122 @@ pub mod schema {
                     place: Place::Body,
                     required: false,
                     schema: &DESTINATION_CONFIG,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_FUNCTION_URL_CONFIG_REQUEST: Schema = Schema {
+        name: "UpdateFunctionUrlConfigRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &FUNCTION_URL_FUNCTION_NAME,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &FUNCTION_URL_QUALIFIER,
+                },
+                Member {
+                    name: "AuthType",
+                    wire: "AuthType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &FUNCTION_URL_AUTH_TYPE,
+                },
+                Member {
+                    name: "Cors",
+                    wire: "Cors",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CORS,
+                },
+                Member {
+                    name: "InvokeMode",
+                    wire: "InvokeMode",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &INVOKE_MODE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_FUNCTION_URL_CONFIG_RESPONSE: Schema = Schema {
+        name: "UpdateFunctionUrlConfigResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionUrl",
+                    wire: "FunctionUrl",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_URL,
+                },
+                Member {
+                    name: "FunctionArn",
+                    wire: "FunctionArn",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_ARN,
+                },
+                Member {
+                    name: "AuthType",
+                    wire: "AuthType",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &FUNCTION_URL_AUTH_TYPE,
+                },
+                Member {
+                    name: "Cors",
+                    wire: "Cors",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &CORS,
+                },
+                Member {
+                    name: "CreationTime",
+                    wire: "CreationTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "LastModifiedTime",
+                    wire: "LastModifiedTime",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &TIMESTAMP,
+                },
+                Member {
+                    name: "InvokeMode",
+                    wire: "InvokeMode",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &INVOKE_MODE,
                 },
             ],
             payload: None,

@@ -189,6 +189,21 @@ impl Front {
         done.unwrap_or_else(|| Err(ApiError::fault("a call was not finished")))
     }
 
+    /// Who signed a request that is none of an operation, as requests to functions' URLs are: for this service, if at all.
+    pub fn signer(&self, asked: &Asked, service: &str) -> Result<Caller, ApiError> {
+        let home = self.home.region.as_str();
+        let rules = self.services.iter().find(|s| s.model().name == service).map(Service::signing_rules);
+        let signed = Signed {
+            head: &asked.head,
+            body: &asked.body,
+            service,
+            regions: &[home],
+            rules: rules.unwrap_or_default(),
+            now: self.world.now(),
+        };
+        self.verifier.verify(&signed, &*self.authenticator)
+    }
+
     fn authenticate(&self, asked: &Asked, routed: &Routed, now: Timestamp) -> Result<Caller, ApiError> {
         let service = &self.services[routed.service];
         if service.unsigned_operations().contains(&routed.entry.name) && !is_signed(&asked.head) {

@@ -70,6 +70,8 @@ pub(crate) async fn update_alias(
             Ok::<_, ApiError>((vec![change], alias))
         })
         .await?;
+    // What is provisioned for it moves with it.
+    functions.executor().look_at_kept();
     Ok(shown(home, &name, alias))
 }
 

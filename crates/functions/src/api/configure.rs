@@ -2,14 +2,14 @@
 
 use super::invoke::{CANNOT_ASSUME, PRINCIPAL};
 use super::versions::published;
-use super::{check_revision, find, invalid, refuse, tags};
+use super::{check_revision, find, invalid, layers, refuse, tags};
 use crate::called::{Called, not_found};
-use crate::code::CodeError;
+use crate::code::{CodeError, MAX_UNZIPPED};
 use crate::functions::{Functions, group};
 use crate::limits;
 use crate::runtime::environment;
-use crate::shelf::Unpacked;
-use crate::state::{Change, Function, LATEST, State};
+use crate::shelf::{Held, Merged, Unpacked};
+use crate::state::{Change, Function, LATEST, State, UsedLayer};
 use bytes::Bytes;
 use names::Arn;
 use shapes::lambda::{
@@ -46,8 +46,13 @@ pub(crate) async fn create_function(
     }
     let role = role(&functions, &input.role)?;
     let package = input.code.zip_file.ok_or_else(|| missing("Code.ZipFile"))?;
-    let code = unpack(&functions, &package).await?;
+    let used = used_layers(&functions, input.layers.as_deref().unwrap_or_default())?;
+    let held = functions.shelf.hold().await;
+    let code = unpack(&functions, &held, &package).await?;
+    let merged = merge(&functions, &held, &used, &code.id).await?;
     let function = Function {
+        layers: used,
+        layers_id: merged.id.clone(),
         arn,
         runtime: runtime.as_str().to_owned(),
         role,
@@ -104,7 +109,6 @@ fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), ApiError> {
         ("VpcConfig", input.vpc_config.as_ref().is_some_and(|v| v.subnet_ids.as_ref().is_some_and(|s| !s.is_empty()))),
         ("KMSKeyArn", input.kms_key_arn.as_ref().is_some_and(|k| !k.is_empty())),
         ("TracingConfig Active", active(&input.tracing_config)),
-        ("Layers", input.layers.as_ref().is_some_and(|l| !l.is_empty())),
         ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|f| !f.is_empty())),
         ("CodeSigningConfigArn", input.code_signing_config_arn.is_some()),
         ("ImageConfig", input.image_config.is_some()),
@@ -190,11 +194,46 @@ fn role(functions: &Functions, text: &str) -> Result<Arn, ApiError> {
     Ok(arn)
 }
 
-async fn unpack(functions: &Arc<Functions>, package: &Bytes) -> Result<Unpacked, ApiError> {
-    functions.shelf.unpack(package.clone()).await.map_err(|error| match error {
+async fn unpack(functions: &Functions, held: &Held, package: &Bytes) -> Result<Unpacked, ApiError> {
+    functions.shelf.unpack(held, package.clone()).await.map_err(|error| match error {
         CodeError::Disk(cause) => ApiError::fault(cause),
         refused => invalid(refused),
     })
+}
+
+/// The layer versions that a function names, which must be there now.
+fn used_layers(functions: &Functions, arns: &[String]) -> Result<Vec<UsedLayer>, ApiError> {
+    if arns.len() > limits::LAYERS {
+        return Err(invalid(format!("Cannot reference more than {} layers.", limits::LAYERS)));
+    }
+    let mut names = Vec::new();
+    let used = arns.iter().map(|arn| {
+        let gone = || invalid(format!("Layer version {arn} does not exist."));
+        let (name, number) = layers::numbered(&functions.home, arn).ok_or_else(gone)?;
+        if names.contains(&name) {
+            return Err(invalid(format!(
+                "Two different versions of the same layer are not allowed to be referenced in the same function: {name}"
+            )));
+        }
+        let version = functions.catalog.read(|state| state.layer_version(&name, number).cloned()).ok_or_else(gone)?;
+        names.push(name);
+        Ok(UsedLayer { arn: version.arn, code_size: version.code_size, code_id: version.code_id })
+    });
+    used.collect()
+}
+
+/// Merges layers for a function of some code, which together must not be too large.
+async fn merge(functions: &Functions, held: &Held, used: &[UsedLayer], code_id: &str) -> Result<Merged, ApiError> {
+    let ids = used.iter().map(|layer| layer.code_id.clone()).collect();
+    let merged = functions.shelf.merge(held, ids, code_id).await.map_err(ApiError::fault)?;
+    if merged.bytes > MAX_UNZIPPED {
+        return Err(invalid(format!(
+            "Function code combined with layers exceeds the maximum allowed size of {MAX_UNZIPPED} bytes. The actual size is \
+             {} bytes.",
+            merged.bytes
+        )));
+    }
+    Ok(merged)
 }
 
 /// Variables that the runtime sets itself cannot be set.
@@ -252,7 +291,10 @@ pub(crate) async fn update_function_code(
     let name = Called::whole(&functions.home, &input.function_name)?;
     functions.catalog.read(|state| find(state, &functions.home, &name).map(|_| ()))?;
     let package = input.zip_file.ok_or_else(|| missing("ZipFile"))?;
-    let code = unpack(&functions, &package).await?;
+    let held = functions.shelf.hold().await;
+    let code = unpack(&functions, &held, &package).await?;
+    let used = functions.catalog.read(|state| find(state, &functions.home, &name).map(|f| f.layers.clone()))?;
+    merge(&functions, &held, &used, &code.id).await?;
     let (revision, published_revision) = (functions.world.uuid(), functions.world.uuid());
     let dry = input.dry_run == Some(true);
     let shown = functions
@@ -285,7 +327,6 @@ pub(crate) async fn update_function_configuration(
         ("VpcConfig", input.vpc_config.as_ref().is_some_and(|v| v.subnet_ids.as_ref().is_some_and(|s| !s.is_empty()))),
         ("KMSKeyArn", input.kms_key_arn.as_ref().is_some_and(|k| !k.is_empty())),
         ("TracingConfig Active", active(&input.tracing_config)),
-        ("Layers", input.layers.as_ref().is_some_and(|l| !l.is_empty())),
         ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|f| !f.is_empty())),
         ("ImageConfig", input.image_config.is_some()),
         ("SnapStart", snaps(&input.snap_start)),
@@ -304,6 +345,13 @@ pub(crate) async fn update_function_configuration(
     let role = input.role.as_deref().map(|text| role(&functions, text)).transpose()?;
     let environment = variables(input.environment)?;
     let dead_letter = dead_letter(&functions, input.dead_letter_config)?;
+    let used = input.layers.as_deref().map(|arns| used_layers(&functions, arns)).transpose()?;
+    let held = functions.shelf.hold().await;
+    let code_id = functions.catalog.read(|state| find(state, &functions.home, &name).map(|f| f.code_id.clone()))?;
+    let merged = match &used {
+        Some(used) => Some(merge(&functions, &held, used, &code_id).await?),
+        None => None,
+    };
     let revision = functions.world.uuid();
     let shown = functions
         .catalog
@@ -320,6 +368,8 @@ pub(crate) async fn update_function_configuration(
             f.environment = environment.unwrap_or(f.environment);
             f.runtime = input.runtime.map_or(f.runtime, |r| r.as_str().to_owned());
             f.dead_letter = dead_letter.unwrap_or(f.dead_letter);
+            f.layers = used.unwrap_or(f.layers);
+            f.layers_id = merged.as_ref().map_or(f.layers_id, |merged| merged.id.clone());
             f.last_modified = call.at;
             f.revision = revision;
             Ok::<_, ApiError>((vec![Change::PutFunction(Box::new(f.clone()))], f))

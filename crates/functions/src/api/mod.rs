@@ -5,11 +5,15 @@ pub(crate) mod concurrency;
 pub(crate) mod configure;
 pub(crate) mod event_invoke;
 pub(crate) mod invoke;
+pub(crate) mod layer_policy;
+pub(crate) mod layers;
 pub(crate) mod mappings;
 pub(crate) mod permissions;
+pub(crate) mod provisioned;
 pub(crate) mod read;
 pub(crate) mod recursion;
 pub(crate) mod tags;
+pub(crate) mod urls;
 pub(crate) mod versions;
 
 use crate::called::not_found;

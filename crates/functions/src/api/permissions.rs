@@ -22,11 +22,7 @@ pub(crate) async fn add_permission(
     _: Arc<Call>,
     input: AddPermissionRequest,
 ) -> Result<AddPermissionResponse, ApiError> {
-    refuse(&[
-        ("FunctionUrlAuthType", input.function_url_auth_type.is_some()),
-        ("InvokedViaFunctionUrl", input.invoked_via_function_url.is_some()),
-        ("EventSourceToken", input.event_source_token.is_some()),
-    ])?;
+    refuse(&[("EventSourceToken", input.event_source_token.is_some())])?;
     let called = Called::parse(&functions.home, &input.function_name, input.qualifier.as_deref())?;
     let revision = functions.world.uuid();
     let text = functions
@@ -119,6 +115,12 @@ fn statement(input: &AddPermissionRequest, resource: &Arn) -> Value {
     }
     if let Some(organization) = &input.principal_org_id {
         equals.insert("aws:PrincipalOrgID".into(), json!(organization));
+    }
+    if let Some(auth) = &input.function_url_auth_type {
+        equals.insert("lambda:FunctionUrlAuthType".into(), json!(auth.as_str()));
+    }
+    if let Some(via) = input.invoked_via_function_url {
+        condition.insert("Bool".into(), json!({"lambda:InvokedViaFunctionUrl": via.to_string()}));
     }
     if !equals.is_empty() {
         condition.insert("StringEquals".into(), Value::Object(equals));

@@ -392,5 +392,7 @@ fn function() -> Change {
         tags: BTreeMap::new(),
         permissions: BTreeMap::new(),
         version: crate::state::LATEST.into(),
+        layers: vec![],
+        layers_id: None,
     }))
 }

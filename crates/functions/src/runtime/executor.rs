@@ -1,7 +1,9 @@
 use super::managed::Managed;
 use super::pool::{Place, Pool};
 use super::sandbox::{Gone, House, Order, run};
-use super::{FunctionSpec, IDLE, Invocation, InvokeError, InvokeOutcome, LogSink, MAX_CONCURRENCY, MAX_PROCESSES};
+use super::{
+    FunctionSpec, IDLE, Invocation, InvokeError, InvokeOutcome, Kept, LogSink, MAX_CONCURRENCY, MAX_PROCESSES,
+};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -145,6 +147,33 @@ impl Executor {
     /// The same of one version.
     pub fn retire_version(&self, name: &str, version: &str) {
         self.house.pool.retire_version(name, version);
+    }
+
+    /// Sets how many processes of which versions are always kept; [`Executor::fill`] starts what is missing.
+    pub fn keep(&self, all: impl Iterator<Item = (String, String, usize)>) {
+        self.house.pool.keep(all);
+    }
+
+    /// Starts processes until there are `want` of a version, as far as there is memory.
+    pub fn fill(&self, spec: &Arc<FunctionSpec>, want: usize) {
+        while let Some((id, inbox)) = self.house.pool.open_kept(spec, want) {
+            self.launch(id, spec, inbox);
+        }
+    }
+
+    /// What there is of a version.
+    pub fn kept(&self, name: &str, version: &str) -> Kept {
+        self.house.pool.kept(name, version)
+    }
+
+    /// Resolves when a process has ended where some are kept, or [`Executor::look_at_kept`] was called.
+    pub async fn kept_changed(&self) {
+        self.house.pool.changed.notified().await;
+    }
+
+    /// What is to be kept may have changed.
+    pub fn look_at_kept(&self) {
+        self.house.pool.changed.notify_one();
     }
 
     /// Sets how many invocations functions without a reservation may share.

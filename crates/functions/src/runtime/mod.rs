@@ -181,6 +181,19 @@ pub struct Report {
     pub init_ms: Option<f64>,
 }
 
+/// Processes of a version of which some are always kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How many are to be there.
+    pub wanted: usize,
+    /// How many are there.
+    pub started: usize,
+    /// Of these, how many have got through their start.
+    pub ready: usize,
+    /// Of these, how many run nothing.
+    pub free: usize,
+}
+
 /// Which limit is in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Throttle {

@@ -1,9 +1,10 @@
 //! Which processes there are, which of them are free, and whether one more may start. No I/O, no waiting.
 
-use super::{FunctionSpec, Throttle, limits};
+use super::{FunctionSpec, Kept, Throttle, limits};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use world::Timestamp;
 
@@ -14,11 +15,15 @@ pub(super) struct Pool<T> {
     max_unreserved: AtomicUsize,
     max_memory_mb: u64,
     inner: Mutex<Inner<T>>,
+    /// Told where a process has ended while some are kept.
+    pub(super) changed: Notify,
 }
 
 struct Inner<T> {
     next: u64,
     processes: BTreeMap<u64, Process<T>>,
+    /// By name and version, how many processes are always kept.
+    kept: BTreeMap<String, BTreeMap<String, usize>>,
 }
 
 struct Process<T> {
@@ -27,6 +32,8 @@ struct Process<T> {
     expires: Timestamp,
     busy: bool,
     outdated: bool,
+    /// It has got through its start.
+    ready: bool,
     /// Grows with every use: the smallest among the idle was used longest ago. Zero: it was started ahead.
     used: u64,
 }
@@ -46,8 +53,14 @@ const GROWTH: usize = 4;
 
 impl<T> Pool<T> {
     pub(super) fn new(max_running: usize, max_memory_mb: u64) -> Pool<T> {
-        let inner = Mutex::new(Inner { next: 1, processes: BTreeMap::new() });
-        Pool { max_running, max_unreserved: AtomicUsize::new(max_running), max_memory_mb, inner }
+        let inner = Mutex::new(Inner { next: 1, processes: BTreeMap::new(), kept: BTreeMap::new() });
+        Pool {
+            max_running,
+            max_unreserved: AtomicUsize::new(max_running),
+            max_memory_mb,
+            inner,
+            changed: Notify::new(),
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner<T>> {
@@ -61,6 +74,7 @@ impl<T> Pool<T> {
         inner.outdate(spec.key(), |process| {
             !process.spec.runs_like(spec) || process.expires.since(now) < limits::CREDENTIALS_LEFT
         });
+        self.lost(&inner);
         inner.next += 1;
         let id = inner.next;
         let free =
@@ -123,11 +137,12 @@ impl<T> Pool<T> {
         let mut inner = self.inner();
         match inner.processes.get_mut(&id) {
             Some(process) if !process.outdated => {
-                process.busy = false;
+                (process.busy, process.ready) = (false, true);
                 true
             }
             _ => {
                 inner.processes.remove(&id);
+                self.lost(&inner);
                 false
             }
         }
@@ -140,12 +155,72 @@ impl<T> Pool<T> {
             return false;
         }
         inner.processes.remove(&id);
+        self.lost(&inner);
         true
     }
 
     /// Forgets a process.
     pub(super) fn remove(&self, id: u64) {
-        self.inner().processes.remove(&id);
+        let mut inner = self.inner();
+        if inner.processes.remove(&id).is_some() {
+            self.lost(&inner);
+        }
+    }
+
+    /// A process is no more.
+    fn lost(&self, inner: &Inner<T>) {
+        if !inner.kept.is_empty() {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Replaces what is kept.
+    pub(super) fn keep(&self, all: impl Iterator<Item = (String, String, usize)>) {
+        let mut kept: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+        for (name, version, count) in all {
+            kept.entry(name).or_default().insert(version, count);
+        }
+        self.inner().kept = kept;
+    }
+
+    /// Room for a process that is to be kept, where fewer than `want` of its version are there; idle ones give way.
+    pub(super) fn open_kept(&self, spec: &Arc<FunctionSpec>, want: usize) -> Option<(u64, mpsc::Receiver<T>)> {
+        let mut inner = self.inner();
+        inner.outdate(spec.key(), |process| !process.spec.runs_like(spec));
+        let there = |p: &&Process<T>| !p.orders.is_closed() && !p.outdated && p.spec.key() == spec.key();
+        if inner.processes.values().filter(there).count() >= want {
+            return None;
+        }
+        inner.make_room(self.max_memory_mb.saturating_sub(spec.memory_mb)).ok()?;
+        inner.next += 1;
+        let id = inner.next;
+        let (_, inbox) = inner.add(id, spec, false);
+        Some((id, inbox))
+    }
+
+    /// A process has got through its start.
+    pub(super) fn ready(&self, id: u64) {
+        if let Some(process) = self.inner().processes.get_mut(&id) {
+            process.ready = true;
+        }
+    }
+
+    /// Whether a process is to stay though it has nothing to do.
+    pub(super) fn keeps(&self, id: u64) -> bool {
+        let inner = self.inner();
+        inner.processes.get(&id).is_some_and(|process| !process.outdated && inner.needs(process.spec.key()))
+    }
+
+    /// What there is of a version.
+    pub(super) fn kept(&self, name: &str, version: &str) -> Kept {
+        let inner = self.inner();
+        let mine = || inner.processes.values().filter(|p| p.spec.key() == (name, version) && !p.outdated);
+        Kept {
+            wanted: inner.wanted((name, version)),
+            started: mine().count(),
+            ready: mine().filter(|p| p.ready).count(),
+            free: mine().filter(|p| p.ready && !p.busy).count(),
+        }
     }
 
     /// Ends all processes of a function: idle ones now, the others after what they do.
@@ -156,6 +231,7 @@ impl<T> Pool<T> {
         for version in versions {
             inner.outdate((name, &version), |_| true);
         }
+        self.lost(&inner);
     }
 
     /// The same of one version.
@@ -190,10 +266,21 @@ impl<T> Inner<T> {
             expires: Timestamp(i64::MAX),
             busy,
             outdated: false,
+            ready: false,
             used: if busy { id } else { 0 },
         };
         self.processes.insert(id, process);
         (orders, inbox)
+    }
+
+    fn wanted(&self, (name, version): (&str, &str)) -> usize {
+        self.kept.get(name).and_then(|versions| versions.get(version)).copied().unwrap_or(0)
+    }
+
+    /// Whether all processes of a version are among those that are kept.
+    fn needs(&self, key: (&str, &str)) -> bool {
+        let wanted = self.wanted(key);
+        wanted > 0 && self.processes.values().filter(|p| p.spec.key() == key && !p.outdated).count() <= wanted
     }
 
     fn admit(&self, spec: &FunctionSpec, max_running: usize, max_unreserved: usize) -> Result<(), Throttle> {
@@ -233,9 +320,11 @@ impl<T> Inner<T> {
             return Err(Throttle::Memory);
         }
         while self.processes.values().map(|process| process.spec.memory_mb).sum::<u64>() > room {
-            let idle = self.processes.iter().filter(|(_, process)| !process.busy);
+            let idle = self.processes.iter().filter(|(_, process)| !process.busy && !self.needs(process.spec.key()));
             let oldest = idle.min_by_key(|(_, process)| process.used).map(|(id, _)| *id);
-            self.processes.remove(&oldest.expect("the busy ones alone fit"));
+            // What is left is at work or kept.
+            let Some(oldest) = oldest else { return Err(Throttle::Memory) };
+            self.processes.remove(&oldest);
         }
         Ok(())
     }

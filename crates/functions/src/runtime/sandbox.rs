@@ -297,13 +297,20 @@ impl Sandbox {
     async fn idle(&mut self, orders: &mut mpsc::Receiver<Order>, stop: &mut Stop) -> Option<Order> {
         let house = self.house.clone();
         let mut tired = house.world.clock.sleep(house.options.idle);
+        house.pool.ready(self.id);
         loop {
             let mut never = Box::pin(std::future::pending()) as BoxFuture<'static, ()>;
             let event = tokio::select! {
                 biased;
                 order = orders.recv() => return order,
                 () = stop.wait() => Event::Late,
-                () = &mut tired => Event::Late,
+                () = &mut tired => {
+                    if house.pool.keeps(self.id) {
+                        tired = house.world.clock.sleep(house.options.idle);
+                        continue;
+                    }
+                    Event::Late
+                }
                 event = self.event(&mut never) => event,
             };
             match event {

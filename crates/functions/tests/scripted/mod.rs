@@ -334,7 +334,8 @@ impl House {
             }
         }
         if !query.is_empty() {
-            uri = format!("{uri}?{}", query.join("&"));
+            let separator = if uri.contains('?') { '&' } else { '?' };
+            uri = format!("{uri}{separator}{}", query.join("&"));
         }
         let (head, ()) = head.uri(uri).body(()).unwrap().into_parts();
         let body = if body.is_empty() { raw } else { Value::Object(body).to_string().into() };

@@ -2,6 +2,7 @@
 
 mod routes;
 mod tail;
+mod urls;
 
 use crate::config::Settings;
 use crate::wiring::House;
@@ -84,6 +85,9 @@ enum Caller {
 
 impl App {
     async fn answer(&self, asked: Asked, caller: Caller) -> http::Response<Body> {
+        if let Some((id, path)) = urls::place(&asked.head) {
+            return self.answer_url(&id, &path, &asked).await.map(Body::from);
+        }
         match own(&asked.head).map(str::to_owned) {
             Some(route) => self.answer_own(&route, &asked, caller).await.map(Body::from),
             None => self.house.front.answer(asked).await,
@@ -120,6 +124,9 @@ impl HttpService for App {
         Box::pin(async move { self.answer(asked, Caller::Anybody).await })
     }
     fn body_limit(&self, head: &Parts) -> usize {
+        if urls::place(head).is_some() {
+            return self.house.functions.url_body_limit();
+        }
         if own(head).is_some() { OWN_BODY_LIMIT } else { self.house.front.body_limit(head) }
     }
     fn too_large(&self, head: &Parts) -> http::Response<Bytes> {

@@ -1,0 +1,142 @@
+//! The door that anybody may knock at: requests to the URLs of functions.
+
+use crate::called::Called;
+use crate::functions::Functions;
+use crate::invocation::NotRun;
+use crate::limits;
+use crate::runtime::{Invocation, InvokeError};
+use crate::state::{LATEST, State};
+use crate::url::{self, Asked, Url};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use names::{Caller, TraceContext};
+use serde_json::Value;
+use std::net::IpAddr;
+
+/// A request to a URL of a function.
+pub struct UrlRequest<'a> {
+    /// The URL's id: what its host begins with.
+    pub id: &'a str,
+    /// The path below the URL, with its slash.
+    pub path: &'a str,
+    /// Method, target and headers.
+    pub head: &'a Parts,
+    /// The body.
+    pub body: &'a Bytes,
+    /// From where it came.
+    pub peer: IpAddr,
+}
+
+impl Functions {
+    /// Whether requests to a URL have to be signed; `None` where there is no such URL.
+    pub fn url_is_signed(&self, id: &str) -> Option<bool> {
+        self.catalog.read(|state| find(state, id).map(|(_, url)| url.signed))
+    }
+
+    /// The largest body of a request to a URL.
+    pub fn url_body_limit(&self) -> usize {
+        limits::SYNC_PAYLOAD
+    }
+
+    /// A function's URL as its clients write it: on the port of the house, by a name that leads to this machine.
+    pub(crate) fn url_of(&self, url: &Url) -> String {
+        let endpoint = self.endpoint().unwrap_or("http://127.0.0.1");
+        let (scheme, authority) = endpoint.split_once("://").unwrap_or(("http", endpoint));
+        let port = authority.rsplit_once(':').map_or_else(String::new, |(_, port)| format!(":{port}"));
+        format!("{scheme}://{}{port}/", self.domain(url))
+    }
+
+    fn domain(&self, url: &Url) -> String {
+        format!("{}.lambda-url.{}.localhost", url.id, self.home.region)
+    }
+
+    /// Answers a request to a URL. `caller` is who signed it, where it is signed.
+    pub async fn answer_url(&self, request: UrlRequest<'_>, caller: Option<Caller>) -> Response<Bytes> {
+        let Some((called, url)) = self.catalog.read(|state| find(state, request.id)) else {
+            return url::refusal(StatusCode::FORBIDDEN, "Forbidden");
+        };
+        let cors = url.cors.as_ref();
+        if let Some(answer) = cors.and_then(|cors| cors.preflight(request.head)) {
+            return answer;
+        }
+        let mut answer = self.run_url(&called, &url, &request, caller).await;
+        if let Some(cors) = cors {
+            cors.apply(&request.head.headers, &mut answer);
+        }
+        answer
+    }
+
+    async fn run_url(
+        &self,
+        called: &Called,
+        url: &Url,
+        request: &UrlRequest<'_>,
+        caller: Option<Caller>,
+    ) -> Response<Bytes> {
+        let forbidden = || url::refusal(StatusCode::FORBIDDEN, "Forbidden");
+        let open = || self.catalog.read(|state| everybody_may(state, called));
+        if if url.signed { caller.is_none() } else { !open() } {
+            return forbidden();
+        }
+        let request_id = self.world.uuid();
+        let Ok(found) = self.catalog.read(|state| called.find(state, &self.home, &request_id)) else {
+            return forbidden();
+        };
+        let event = url::event(&Asked {
+            head: request.head,
+            body: request.body,
+            path: request.path,
+            domain: &self.domain(url),
+            url_id: &url.id,
+            peer: request.peer,
+            caller: caller.as_ref(),
+            request_id: &request_id,
+            at: self.world.now(),
+        });
+        let trace = request.head.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+        let trace = trace.and_then(TraceContext::from_header);
+        let payload = Bytes::from(event.to_string());
+        let invocation = Invocation { payload, request_id: request_id.clone(), trace, client_context: None };
+        let mut answer = match self.run(&found, invocation).await {
+            Ok(outcome) if outcome.error.is_none() => url::response(&outcome.payload),
+            Ok(_) => url::bad_gateway(),
+            Err(NotRun::Invoke(InvokeError::TooManyRequests(_))) => {
+                url::refusal(StatusCode::TOO_MANY_REQUESTS, "Rate Exceeded.")
+            }
+            Err(error) => {
+                tracing::warn!(function = %found.arn, %error, "a function was not run for its url");
+                url::bad_gateway()
+            }
+        };
+        if let Ok(id) = http::HeaderValue::from_str(&request_id) {
+            answer.headers_mut().insert("x-amzn-requestid", id);
+        }
+        answer
+    }
+}
+
+/// The function or alias behind a URL.
+fn find(state: &State, id: &str) -> Option<(Called, Url)> {
+    let doors = state.families.iter().flat_map(|(name, family)| family.doors.iter().map(move |door| (name, door)));
+    let mut urls = doors.filter_map(|(name, (qualifier, door))| Some((name, qualifier, door.url.as_ref()?)));
+    let (name, qualifier, url) = urls.find(|(_, _, url)| url.id == id)?;
+    let qualifier = Some(qualifier.clone()).filter(|qualifier| qualifier != LATEST);
+    Some((Called { name: name.clone(), qualifier }, url.clone()))
+}
+
+/// Whether the resource policy lets everybody ask the URL: without that AWS refuses even where nothing has to be signed.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html#urls-auth-none>
+fn everybody_may(state: &State, called: &Called) -> bool {
+    let door = state.door(&called.name, called.qualifier.as_deref()).map(|door| &door.permissions);
+    let own = state.functions.get(&called.name).map(|function| &function.permissions);
+    let statements = if called.qualifier.is_some() { door } else { own };
+    statements.into_iter().flat_map(|all| all.values()).any(|text| {
+        let Ok(statement) = serde_json::from_str::<Value>(text) else { return false };
+        let action = statement["Action"].as_str().unwrap_or_default();
+        let auth = &statement["Condition"]["StringEquals"]["lambda:FunctionUrlAuthType"];
+        statement["Principal"] == "*"
+            && matches!(action, "lambda:InvokeFunctionUrl" | "lambda:*" | "*")
+            && (auth.is_null() || auth == "NONE")
+    })
+}
