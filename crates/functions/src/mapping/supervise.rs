@@ -94,7 +94,10 @@ async fn disable(functions: &Functions, mapping: &Mapping, running: &Running) {
         .catalog
         .change(|state| {
             let same = state.mappings.get(&mapping.uuid).filter(|known| *known == mapping);
-            let reason = Some(format!("The event source {} was deleted", mapping.source));
+            let reason = Some(format!(
+                "The event source {} was deleted. To read one made anew under its name, enable the mapping.",
+                mapping.source
+            ));
             let change = same.map(|known| Mapping { enabled: false, reason, ..known.clone() });
             Ok::<_, StoreError>((change.map(|m| Change::PutMapping(Box::new(m))).into_iter().collect(), ()))
         })

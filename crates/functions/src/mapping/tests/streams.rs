@@ -301,7 +301,10 @@ async fn a_stream_that_is_deleted_disables_its_mapping_and_says_why() {
     assert!(!known.enabled);
     assert_eq!(
         known.reason.as_deref(),
-        Some("The event source arn:aws:kinesis:us-east-1:000000000000:stream/s was deleted")
+        Some(
+            "The event source arn:aws:kinesis:us-east-1:000000000000:stream/s was deleted. To read one made anew under its name, \
+             enable the mapping."
+        )
     );
     assert_eq!(
         (house.seen().phase, house.seen().result.as_str()),
