@@ -9,25 +9,40 @@ use world::World;
 
 /// One try: within the target's time limit, and whatever the target does, with a verdict.
 pub(crate) async fn attempt(world: &World, targets: &Targets, envelope: &Envelope) -> Verdict {
-    let to = &envelope.to;
+    let all = attempt_all(world, targets, std::slice::from_ref(envelope)).await;
+    all.into_iter().next().expect("there are as many verdicts as envelopes")
+}
+
+/// One try of each of several envelopes for one ARN; the verdicts are in their order.
+pub(crate) async fn attempt_all(world: &World, targets: &Targets, envelopes: &[Envelope]) -> Vec<Verdict> {
+    let Some(to) = envelopes.first().map(|envelope| &envelope.to) else { return Vec::new() };
+    let all = |verdict: Verdict| vec![verdict; envelopes.len()];
     let Some(target) = targets.find(to) else {
-        return Verdict::Refused {
-            code: code::NO_TARGET.into(),
-            why: format!("nothing here takes deliveries to {to}"),
-        };
+        let why = format!("nothing here takes deliveries to {to}");
+        return all(Verdict::Refused { code: code::NO_TARGET.into(), why });
     };
     let limit = target.time_limit(to);
+    let again = |code: &str, why: String| Verdict::Again { code: code.into(), why, after: None };
+    let deliver = async {
+        match envelopes {
+            [one] => vec![target.deliver(one).await],
+            many => target.deliver_all(many).await,
+        }
+    };
     tokio::select! {
         biased;
-        verdict = caught(async { target.deliver(envelope).await }) => verdict.unwrap_or_else(|panic| {
-            tracing::error!(%to, id = envelope.id, panic, "a target panicked");
-            Verdict::Again { code: code::INTERNAL_ERROR.into(), why: format!("panic: {panic}"), after: None }
-        }),
-        () = world.clock.sleep(limit) => Verdict::Again {
-            code: code::TIMEOUT.into(),
-            why: format!("no answer within {} s", limit.as_secs_f64()),
-            after: None,
+        verdicts = caught(deliver) => match verdicts {
+            Ok(mut verdicts) => {
+                // What a target says nothing of is not done.
+                verdicts.resize(envelopes.len(), again(code::INTERNAL_ERROR, "no verdict".to_owned()));
+                verdicts
+            }
+            Err(panic) => {
+                tracing::error!(%to, id = envelopes[0].id, panic, "a target panicked");
+                all(again(code::INTERNAL_ERROR, format!("panic: {panic}")))
+            }
         },
+        () = world.clock.sleep(limit) => all(again(code::TIMEOUT, format!("no answer within {} s", limit.as_secs_f64()))),
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::attempt::{attempt, caught};
+use crate::attempt::{attempt_all, caught};
 use crate::letter::{Failure, letter, shown};
 use crate::limits::{AHEAD, LANE_IDLE, MAX_CONCURRENCY, OUT_FOR, READ_AHEAD, STORE_PAUSE, UNREADABLE_PAUSE};
 use crate::retry::{Count, Next, next};
@@ -34,6 +34,8 @@ pub(crate) struct Lane {
     signals: LaneSignals,
     /// How many may be on their way. One until the first envelope tells whose lane it is.
     width: AtomicUsize,
+    /// How many go together.
+    batch: AtomicUsize,
     on_way: AtomicUsize,
     state: Mutex<State>,
 }
@@ -51,7 +53,15 @@ struct State {
 impl Lane {
     pub(crate) fn new(world: &World, name: String, queue: Queue) -> Lane {
         let signals = LaneSignals::new(world, &name);
-        Lane { name, queue, signals, width: AtomicUsize::new(1), on_way: AtomicUsize::new(0), state: Mutex::default() }
+        Lane {
+            name,
+            queue,
+            signals,
+            width: AtomicUsize::new(1),
+            batch: AtomicUsize::new(1),
+            on_way: AtomicUsize::new(0),
+            state: Mutex::default(),
+        }
     }
 
     /// Claims the right to start the lane's task.
@@ -116,9 +126,14 @@ impl Lane {
         count
     }
 
-    async fn done(&self, id: u64) -> Result<(), StoreError> {
+    /// Forgets what was counted of a message that is done.
+    fn forget(&self, id: u64) {
         self.state().busy.remove(&id);
-        self.queue.ack(id).await.map(|_| ())
+    }
+
+    /// Whether one more may be on its way.
+    fn has_room(&self) -> bool {
+        self.on_way.load(Relaxed) < self.width.load(Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -134,13 +149,15 @@ pub(crate) async fn run(delivery: Arc<Delivery>, lane: Arc<Lane>, mut stop: Stop
         if !stopping {
             work.set_out(&delivery, &lane).await;
         }
-        let room = work.on_way.len() < lane.width.load(Relaxed) && work.ahead.len() < AHEAD;
+        let room = lane.has_room() && work.ahead.len() < AHEAD;
         tokio::select! {
             biased;
             () = stop.wait(), if !stopping => stopping = true,
             Some(done) = work.on_way.join_next() => {
-                lane.on_way.fetch_sub(1, Relaxed);
-                work.end(&lane, done.expect("a carrier catches panics, and only dropping the set aborts it")).await;
+                for done in done.expect("a carrier catches panics, and only dropping the set aborts it") {
+                    lane.on_way.fetch_sub(1, Relaxed);
+                    work.end(&lane, done).await;
+                }
             }
             () = lane.queue.arrival(), if room && !stopping => {}
             () = delivery.world.clock.sleep(LANE_IDLE), if work.on_way.is_empty() => if lane.end() {
@@ -154,7 +171,7 @@ pub(crate) async fn run(delivery: Arc<Delivery>, lane: Arc<Lane>, mut stop: Stop
 #[derive(Default)]
 struct Work {
     /// The tries under way. The set is the task's: when that is aborted, so are they.
-    on_way: JoinSet<Done>,
+    on_way: JoinSet<Vec<Done>>,
     /// Received, and waiting for a place: the journal is read in blocks, so one message costs as much as many.
     ahead: VecDeque<Ready>,
     /// Of all these.
@@ -191,14 +208,28 @@ pub(crate) fn order(envelope: &Envelope) -> Option<u64> {
 impl Work {
     /// Starts what is due, as far as there are places.
     async fn set_out(&mut self, delivery: &Arc<Delivery>, lane: &Arc<Lane>) {
-        if self.next().is_none() && self.ahead.len() < AHEAD && self.on_way.len() < lane.width.load(Relaxed) {
+        if self.next().is_none() && self.ahead.len() < AHEAD && lane.has_room() {
             self.receive(delivery, lane).await;
         }
-        while self.on_way.len() < lane.width.load(Relaxed) {
+        while lane.has_room() {
             let Some(ready) = self.next().and_then(|at| self.ahead.remove(at)) else { return };
-            lane.on_way.fetch_add(1, Relaxed);
             self.orders.extend(ready.order);
-            self.on_way.spawn(carry(delivery.clone(), lane.clone(), ready));
+            let mut together = vec![ready];
+            self.join(lane, &mut together);
+            lane.on_way.fetch_add(together.len(), Relaxed);
+            self.on_way.spawn(carry(delivery.clone(), lane.clone(), together));
+        }
+    }
+
+    /// Adds what may go with an envelope: those at the front that are for the same ARN and ask for no order.
+    fn join(&mut self, lane: &Lane, together: &mut Vec<Ready>) {
+        let most = lane.batch.load(Relaxed).min(lane.width.load(Relaxed).saturating_sub(lane.on_way.load(Relaxed)));
+        while together.len() < most && together[0].order.is_none() {
+            let fits = |ready: &Ready| ready.order.is_none() && ready.envelope.to == together[0].envelope.to;
+            if !self.ahead.front().is_some_and(fits) {
+                return;
+            }
+            together.extend(self.ahead.pop_front());
         }
     }
 
@@ -223,7 +254,7 @@ impl Work {
     }
 
     async fn receive(&mut self, delivery: &Delivery, lane: &Lane) {
-        let received = match lane.queue.receive(READ_AHEAD, OUT_FOR).await {
+        let received = match lane.queue.receive(READ_AHEAD.max(lane.batch.load(Relaxed)), OUT_FOR).await {
             Ok(received) => received,
             Err(error) => {
                 tracing::error!(lane = lane.name, %error, "a lane cannot be read");
@@ -237,8 +268,11 @@ impl Work {
             }
             match codec::decode(body) {
                 Ok(envelope) => {
-                    let width = delivery.targets.find(&envelope.to).map_or(1, |t| t.concurrency(&envelope.to));
+                    let target = delivery.targets.find(&envelope.to);
+                    let (width, batch) =
+                        target.map_or((1, 1), |t| (t.concurrency(&envelope.to), t.batch(&envelope.to)));
                     lane.width.store(width.clamp(1, MAX_CONCURRENCY), Relaxed);
+                    lane.batch.store(batch.clamp(1, AHEAD), Relaxed);
                     self.ids.insert(id);
                     self.ahead.push_back(Ready { id, tries: receives, order: order(&envelope), envelope });
                 }
@@ -252,18 +286,55 @@ impl Work {
     }
 }
 
-/// Carries one envelope once, and settles what follows from it, whatever happens.
-async fn carry(delivery: Arc<Delivery>, lane: Arc<Lane>, ready: Ready) -> Done {
-    let Ready { id, tries, order, envelope } = ready;
-    let why = match caught(carry_once(&delivery, &lane, id, tries, envelope)).await {
-        Ok(Ok(again)) => return Done { id, order, again },
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => format!("panic: {panic}"),
-    };
+/// Carries each envelope once, and settles what follows from it, whatever happens.
+async fn carry(delivery: Arc<Delivery>, lane: Arc<Lane>, together: Vec<Ready>) -> Vec<Done> {
+    let mut tokens = Vec::with_capacity(together.len());
+    let mut envelopes = Vec::with_capacity(together.len());
+    for Ready { id, tries, order, mut envelope } in together {
+        set_off(&delivery, &lane, id, tries, &mut envelope);
+        tokens.push((id, tries, order));
+        envelopes.push(envelope);
+    }
+    let verdicts = attempt_all(&delivery.world, &delivery.targets, &envelopes).await;
+    let (mut all, mut accepted) = (Vec::with_capacity(tokens.len()), Vec::with_capacity(tokens.len()));
+    for ((&(id, tries, order), envelope), verdict) in tokens.iter().zip(envelopes).zip(verdicts) {
+        let why = match caught(settle(&delivery, &lane, id, tries, envelope, verdict)).await {
+            Ok(Ok(Outcome::Again(at))) => {
+                all.push(Done { id, order, again: Some(at) });
+                continue;
+            }
+            Ok(Ok(Outcome::Over)) => {
+                accepted.push(id);
+                all.push(Done { id, order, again: None });
+                continue;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => format!("panic: {panic}"),
+        };
+        all.push(Done { id, order, again: Some(unsettled(&delivery, &lane, id, &why).await) });
+    }
+    if let Err(error) = lane.queue.ack_all(&accepted).await {
+        for done in all.iter_mut().filter(|done| done.again.is_none()) {
+            done.again = Some(unsettled(&delivery, &lane, done.id, &error.to_string()).await);
+        }
+    }
+    all
+}
+
+/// An envelope that nothing is known of comes again.
+async fn unsettled(delivery: &Delivery, lane: &Lane, id: u64, why: &str) -> Timestamp {
     tracing::error!(lane = lane.name, id, why, "a delivery was not settled and comes again");
     let again = delivery.world.now().plus(STORE_PAUSE);
-    postpone(&lane, id, again).await;
-    Done { id, order, again: Some(again) }
+    postpone(lane, id, again).await;
+    again
+}
+
+/// What follows on a try.
+enum Outcome {
+    /// It is tried again then.
+    Again(Timestamp),
+    /// It may be acknowledged.
+    Over,
 }
 
 async fn postpone(lane: &Lane, id: u64, until: Timestamp) {
@@ -272,14 +343,8 @@ async fn postpone(lane: &Lane, id: u64, until: Timestamp) {
     }
 }
 
-/// Returns when it is tried again, if it is.
-async fn carry_once(
-    delivery: &Delivery,
-    lane: &Lane,
-    id: u64,
-    received: u32,
-    mut envelope: Envelope,
-) -> Result<Option<Timestamp>, StoreError> {
+/// Counts a try that begins.
+fn set_off(delivery: &Delivery, lane: &Lane, id: u64, received: u32, envelope: &mut Envelope) {
     lane.signals.invocations.record(1);
     if received > 1 {
         lane.signals.retries.record(1);
@@ -287,7 +352,17 @@ async fn carry_once(
     } else {
         lane.signals.start_ms.record(delivery.world.now().since(envelope.created).as_millis() as u64);
     }
-    let verdict = attempt(&delivery.world, &delivery.targets, &envelope).await;
+}
+
+/// Does what a verdict asks for, but for acknowledging.
+async fn settle(
+    delivery: &Delivery,
+    lane: &Lane,
+    id: u64,
+    received: u32,
+    mut envelope: Envelope,
+    verdict: Verdict,
+) -> Result<Outcome, StoreError> {
     envelope.attributes.remove(attribute::TRY);
     let now = delivery.world.now();
     let count = lane.count(id, received, &verdict);
@@ -296,9 +371,9 @@ async fn carry_once(
         Verdict::Accepted(answer) => {
             lane.signals.latency_ms.record(now.since(envelope.created).as_millis() as u64);
             lane.went_well();
-            lane.done(id).await?;
+            lane.forget(id);
             delivery.tell(&envelope, &Settled::Accepted { answer, tries });
-            return Ok(None);
+            return Ok(Outcome::Over);
         }
         Verdict::Refused { code, why } => Failure { code: code.clone(), why: why.clone(), tries, exhausted: None },
         Verdict::Again { code, why, .. } | Verdict::Busy { code, why, .. } => {
@@ -309,7 +384,7 @@ async fn carry_once(
                     let why = shown(why);
                     tracing::debug!(lane = lane.name, id = envelope.id, tries, code, why, ?pause, "a delivery waits");
                     lane.queue.postpone(id, again).await?;
-                    return Ok(Some(again));
+                    return Ok(Outcome::Again(again));
                 }
                 Next::Over(exhausted) => {
                     Failure { code: code.clone(), why: why.clone(), tries, exhausted: Some(exhausted) }
@@ -319,8 +394,8 @@ async fn carry_once(
     };
     lane.went_wrong(&failure.code, &failure.why, None);
     give_up(delivery, lane, envelope, failure).await?;
-    lane.done(id).await?;
-    Ok(None)
+    lane.forget(id);
+    Ok(Outcome::Over)
 }
 
 /// Moves an envelope on: durable elsewhere when it returns.

@@ -41,6 +41,21 @@ pub enum Verdict {
 pub trait Target: Send + Sync {
     /// Delivers one envelope, once. May be called again with the same envelope, also after it said `Accepted`.
     fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict>;
+    /// How many envelopes for the ARN it takes at once, by [`Target::deliver_all`].
+    fn batch(&self, to: &Arn) -> usize {
+        let _ = to;
+        1
+    }
+    /// Delivers several envelopes for one ARN, each as [`Target::deliver`] would; the verdicts are in their order.
+    fn deliver_all<'a>(&'a self, envelopes: &'a [Envelope]) -> BoxFuture<'a, Vec<Verdict>> {
+        Box::pin(async move {
+            let mut verdicts = Vec::with_capacity(envelopes.len());
+            for envelope in envelopes {
+                verdicts.push(self.deliver(envelope).await);
+            }
+            verdicts
+        })
+    }
     /// What shares a lane, and so a backlog and a limit of concurrency. Must not change for an ARN.
     fn lane(&self, to: &Arn) -> String {
         to.to_string()

@@ -14,6 +14,7 @@ use tokio::sync::OwnedRwLockReadGuard;
 use wire::ApiError;
 
 /// A record to be written.
+#[derive(Clone, Copy)]
 pub(crate) struct Put<'a> {
     /// Its partition key.
     pub(crate) key: &'a str,

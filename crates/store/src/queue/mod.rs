@@ -220,6 +220,15 @@ impl Queue {
         Ok(true)
     }
 
+    /// Acknowledges messages, as [`Queue::ack`] does one.
+    pub async fn ack_all(&self, ids: &[u64]) -> Result<(), StoreError> {
+        if let Some(batch) = self.take_acks(ids).1 {
+            self.0.store.append_lazy(vec![batch]).await?;
+            self.keep_up();
+        }
+        Ok(())
+    }
+
     /// Acknowledges messages, and whether each was news; durable when it returns. After an error the messages are not
     /// received again by this process, but may be after a restart.
     pub async fn ack_durable(&self, ids: &[u64]) -> Result<Vec<bool>, StoreError> {
