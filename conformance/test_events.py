@@ -15,6 +15,8 @@ import urllib.parse
 import pytest
 from botocore.exceptions import ClientError
 
+from conftest import BINARY
+
 
 def refused(call, **arguments):
     with pytest.raises(ClientError) as caught:
@@ -116,12 +118,11 @@ def test_bus_policy_and_quotas(server, name):
 
 
 def test_https_destination_with_its_own_certificate(fresh, tmp_path, until, name):
-    certificate = (str(tmp_path / 'cert.pem'), str(tmp_path / 'key.pem'))
-    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
-                    '-addext', 'subjectAltName=DNS:localhost', '-keyout', certificate[1], '-out', certificate[0]],
-                   check=True, capture_output=True)
+    authority = tmp_path / 'tls'
+    subprocess.run([BINARY, 'tls-init', '--dir', str(authority)], check=True, capture_output=True)
+    certificate = (str(authority / 'cert.pem'), str(authority / 'key.pem'))
     before = os.environ.get('SSL_CERT_FILE')
-    os.environ['SSL_CERT_FILE'] = certificate[0]
+    os.environ['SSL_CERT_FILE'] = str(authority / 'ca.pem')
     try:
         server = fresh()
     finally:
