@@ -47,6 +47,7 @@ pub async fn run(args: ServeArgs) -> Result<()> {
 
 /// The machine as it is; children go through our own binary, which sets their limits.
 pub fn world() -> Result<World> {
+    world::net::raise_handles();
     let own = std::env::current_exe().context("cannot find our own binary")?;
     Ok(World { processes: Arc::new(RealProcesses::with_shim(own)), ..World::real() })
 }

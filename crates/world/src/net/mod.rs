@@ -8,6 +8,7 @@ mod simulated;
 
 pub use body::Body;
 pub use client::RealNet;
+pub use server::raise_handles;
 pub use simulated::SimNet;
 
 use crate::{BoxFuture, Stop};

@@ -78,8 +78,9 @@ struct House {
     bodies: Arc<Semaphore>,
 }
 
-/// File handles this process may have; as many as it may give itself.
-fn handles() -> u64 {
+/// Lets this process have as many file handles as it may give itself; how many that is. To be called before a journal is
+/// opened, which holds two for each of its segments.
+pub fn raise_handles() -> u64 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     let soft = limit.current;
@@ -96,7 +97,7 @@ fn connections(handles: u64) -> usize {
 
 #[allow(clippy::disallowed_methods)] // this is the port: one task per connection
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<dyn HttpService>, mut stop: Stop) {
-    let most = connections(handles());
+    let most = connections(raise_handles());
     let room = Arc::new(Semaphore::new(most));
     let bodies = Arc::new(Semaphore::new(service.bodies_limit().div_ceil(1024)));
     loop {
