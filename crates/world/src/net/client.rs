@@ -26,7 +26,7 @@ impl RealNet {
             // Another part of the process may have installed the same provider already; that is fine.
             let _ = rustls::crypto::ring::default_provider().install_default();
             reqwest::Client::builder()
-                .user_agent("Amazon Simple Notification Service Agent")
+                .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .build()
                 .map_err(|error| error.to_string())
