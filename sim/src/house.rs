@@ -1,6 +1,6 @@
 use crate::Flaky;
 use anyhow::{Context, Result, anyhow};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use delivery::Delivery;
 use names::{Caller, CallerKind, Home};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use store::{MasterKey, MasterKeys, Store, StoreOptions, Writer};
 use wire::{Call, Protocol, Request, Service};
 use world::World;
 use world::disk::SimDisk;
-use world::net::SimNet;
+use world::net::{Body, SimNet};
 
 /// One life of a simulated server: streams, queues, topics, rules and delivery on one store.
 pub struct House {
@@ -68,6 +68,17 @@ impl House {
 
     /// Asks an operation of a JSON service, as its root.
     pub async fn ask(&self, service: &str, operation: &str, body: Value) -> Result<Value> {
+        let answer = self.answer(service, operation, body).await?;
+        let body = answer.whole().cloned().unwrap_or_default();
+        Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? })
+    }
+
+    /// Asks an operation that answers with a stream of events.
+    pub async fn subscribe(&self, service: &str, operation: &str, body: Value) -> Result<Events> {
+        Ok(Events(self.answer(service, operation, body).await?))
+    }
+
+    async fn answer(&self, service: &str, operation: &str, body: Value) -> Result<Body> {
         let service = self.services.get(service).context("a service of the simulated house")?;
         let model = service.model().operation(operation).and_then(|entry| entry.model).context("a served operation")?;
         let handler = service.handler(operation).context("a registered operation")?;
@@ -93,12 +104,32 @@ impl House {
         let protocol = if service.model().json_version == "1.0" { Protocol::AwsJson10 } else { Protocol::AwsJson11 };
         let request = Request { protocol, head: Arc::new(head), body: Bytes::from(body.to_string()), observed: false };
         let answer = handler.handle(Arc::new(call), request).await.result.map_err(|error| anyhow!("{error}"))?;
-        let body = answer.body().whole().cloned().unwrap_or_default();
-        Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? })
+        Ok(answer.into_body())
     }
 
     /// The process dies: its tasks end where they are. What the disk keeps is up to [`SimDisk::crash`].
     pub async fn die(self) {
         self.world.tasks.shut_down(std::time::Duration::ZERO).await;
+    }
+}
+
+/// The events of one answer, as a client takes them.
+pub struct Events(Body);
+
+impl Events {
+    /// The next event's payload, the opening one being passed over; `None` when the stream of events has ended.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            let mut frame = self.0.next().await?;
+            // Total length, length of the headers, checksum; headers; payload; checksum.
+            let total = frame.get_u32() as usize;
+            let headers = frame.get_u32() as usize;
+            frame.advance(4);
+            let headers = frame.split_to(headers.min(frame.len()));
+            let payload = frame.split_to(total.saturating_sub(16 + headers.len()).min(frame.len()));
+            if !String::from_utf8_lossy(&headers).contains("initial-response") {
+                return serde_json::from_slice(&payload).ok();
+            }
+        }
     }
 }

@@ -7,4 +7,4 @@ mod flaky;
 mod house;
 
 pub use flaky::Flaky;
-pub use house::House;
+pub use house::{Events, House};

@@ -172,8 +172,10 @@ pub(crate) enum PerCaller {
     Stream,
 }
 
-/// Calls per second of an operation, where AWS gives a number: each stands on the operation's own page.
+/// Calls per second of an operation, where AWS gives a number: each stands on the operation's own page, or in the table of
+/// control-plane calls. Others are not limited.
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Operations.html>
+/// <https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>
 pub(crate) fn calls_per_second(operation: &str) -> Option<(usize, PerCaller)> {
     use PerCaller::{Account, Stream};
     Some(match operation {
@@ -192,7 +194,12 @@ pub(crate) fn calls_per_second(operation: &str) -> Option<(usize, PerCaller)> {
         | "UpdateStreamWarmThroughput" => (5, Account),
         "DescribeStream" | "UpdateShardCount" => (10, Account),
         "DescribeStreamSummary" => (20, Account),
-        "DeregisterStreamConsumer" | "ListStreamConsumers" => (5, Stream),
+        "DecreaseStreamRetentionPeriod"
+        | "DeregisterStreamConsumer"
+        | "DisableEnhancedMonitoring"
+        | "EnableEnhancedMonitoring"
+        | "IncreaseStreamRetentionPeriod"
+        | "ListStreamConsumers" => (5, Stream),
         "DescribeStreamConsumer" => (20, Stream),
         "ListShards" => (1000, Stream),
         _ => return None,

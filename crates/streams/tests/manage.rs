@@ -298,6 +298,12 @@ async fn operations_have_rates_per_account_or_stream() {
     }
     assert_eq!(house.refused("ListStreamConsumers", list("s")).await.0, "LimitExceededException");
     house.ask("ListStreamConsumers", list("t")).await.unwrap();
+    let longer = |name: &str| json!({"StreamName": name, "RetentionPeriodHours": 48});
+    for _ in 0..5 {
+        house.ask("IncreaseStreamRetentionPeriod", longer("s")).await.unwrap();
+    }
+    assert_eq!(house.refused("IncreaseStreamRetentionPeriod", longer("s")).await.0, "LimitExceededException");
+    house.ask("IncreaseStreamRetentionPeriod", longer("t")).await.unwrap();
     let lift = json!({"StreamName": "s", "Tags": {"headwater:limits": "off"}});
     house.ask("AddTagsToStream", lift).await.unwrap();
     for _ in 0..30 {

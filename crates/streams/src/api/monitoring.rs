@@ -14,9 +14,10 @@ use wire::{ApiError, Call};
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_EnableEnhancedMonitoring.html>
 pub(crate) async fn enable_enhanced_monitoring(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: EnableEnhancedMonitoringInput,
 ) -> Result<EnhancedMonitoringOutput, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let asked = metrics(&input.shard_level_metrics);
     edit(&streams, asked!(input), move |current| current.union(&asked).copied().collect()).await
 }
@@ -24,9 +25,10 @@ pub(crate) async fn enable_enhanced_monitoring(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DisableEnhancedMonitoring.html>
 pub(crate) async fn disable_enhanced_monitoring(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DisableEnhancedMonitoringInput,
 ) -> Result<EnhancedMonitoringOutput, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let asked = metrics(&input.shard_level_metrics);
     edit(&streams, asked!(input), move |current| current.difference(&asked).copied().collect()).await
 }

@@ -13,9 +13,10 @@ use wire::{ApiError, Call, Nothing};
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_IncreaseStreamRetentionPeriod.html>
 pub(crate) async fn increase_stream_retention_period(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: IncreaseStreamRetentionPeriodInput,
 ) -> Result<Nothing, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     set(&streams, name, input.retention_period_hours, |now, wanted| wanted >= now, ("shorter", "Decrease")).await
 }
@@ -23,9 +24,10 @@ pub(crate) async fn increase_stream_retention_period(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DecreaseStreamRetentionPeriod.html>
 pub(crate) async fn decrease_stream_retention_period(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DecreaseStreamRetentionPeriodInput,
 ) -> Result<Nothing, ApiError> {
+    streams.throttle(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     set(&streams, name.clone(), input.retention_period_hours, |now, wanted| wanted <= now, ("longer", "Increase"))
         .await?;
