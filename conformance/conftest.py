@@ -3,9 +3,12 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -16,6 +19,9 @@ from botocore.config import Config
 
 BINARY = os.environ['HEADWATER_BINARY']
 RUNTIMES = os.environ['HEADWATER_RUNTIMES']
+# What is run by Node.js, and where it is kept between runs.
+CLIENTS = pathlib.Path(sys.prefix).parent / 'node-clients'
+JAVASCRIPT = ['@aws-sdk/client-kinesis@3.1143.0', 'sns-validator@0.3.5']
 
 
 def free_port():
@@ -27,10 +33,13 @@ def free_port():
 class Server:
     """A `headwater serve` on a data directory of its own."""
 
-    def __init__(self, data_dir, *extra, ready=True):
+    def __init__(self, data_dir, *extra, ready=True, authority=None):
         self.data_dir, self.extra = pathlib.Path(data_dir), extra
         self.port = free_port()
-        self.endpoint = 'http://127.0.0.1:{}'.format(self.port)
+        # Who vouches for the server's certificate, where it has one.
+        self.authority = authority
+        self.trust = ssl.create_default_context(cafile=authority) if authority else None
+        self.endpoint = '{}://127.0.0.1:{}'.format('https' if authority else 'http', self.port)
         self.log = self.data_dir.parent / '{}.log'.format(self.data_dir.name)
         self.process = None
         # What comes before the program, such as one that starts it as another user.
@@ -48,7 +57,7 @@ class Server:
             if self.process.poll() is not None:
                 raise RuntimeError('the server ended: ' + self.log.read_text()[-4000:])
             with contextlib.suppress(OSError):
-                with urllib.request.urlopen(self.endpoint + '/_headwater/health', timeout=5) as answer:
+                with urllib.request.urlopen(self.endpoint + '/_headwater/health', timeout=5, context=self.trust) as answer:
                     if answer.status == 200:
                         return
             time.sleep(0.01)
@@ -68,12 +77,12 @@ class Server:
     def client(self, service, key='test', secret='test', token=None, region='us-east-1', **config):
         return boto3.client(
             service, endpoint_url=self.endpoint, region_name=region, aws_access_key_id=key,
-            aws_secret_access_key=secret, aws_session_token=token,
+            aws_secret_access_key=secret, aws_session_token=token, verify=self.authority,
             config=Config(retries={'total_max_attempts': 1}, **config))
 
     def own(self, route):
         import json
-        with urllib.request.urlopen(self.endpoint + '/_headwater/' + route, timeout=30) as answer:
+        with urllib.request.urlopen(self.endpoint + '/_headwater/' + route, timeout=30, context=self.trust) as answer:
             return json.load(answer)
 
 
@@ -90,8 +99,8 @@ def fresh(tmp_path):
     """Makes servers on fresh data directories; all are stopped at the end."""
     made = []
 
-    def make(*extra, name='data'):
-        made.append(Server(tmp_path / name, *extra))
+    def make(*extra, name='data', **more):
+        made.append(Server(tmp_path / name, *extra, **more))
         return made[-1]
 
     yield make
@@ -99,6 +108,28 @@ def fresh(tmp_path):
         if running.process.poll() is None:
             running.process.kill()
             running.process.wait()
+
+
+@pytest.fixture(scope='session')
+def tls(tmp_path_factory):
+    """An authority, and a certificate for this machine: `ca.pem`, `cert.pem`, `key.pem`."""
+    folder = tmp_path_factory.mktemp('tls') / 'tls'
+    subprocess.run([BINARY, 'tls-init', '--dir', str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def javascript():
+    """Packages for Node.js, fetched once."""
+    if not shutil.which('npm'):
+        pytest.skip('there is no npm on this machine')
+    marker = CLIENTS / 'installed'
+    if not marker.exists() or marker.read_text() != ' '.join(JAVASCRIPT):
+        CLIENTS.mkdir(exist_ok=True)
+        subprocess.run(
+            ['npm', 'install', '--no-audit', '--no-fund', '--silent', '--prefix', str(CLIENTS), *JAVASCRIPT], check=True)
+        marker.write_text(' '.join(JAVASCRIPT))
+    return CLIENTS
 
 
 @pytest.fixture

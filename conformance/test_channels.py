@@ -5,7 +5,6 @@ import email
 import email.policy
 import json
 import ssl
-import subprocess
 import threading
 import urllib.request
 
@@ -14,7 +13,7 @@ import aiosmtpd.smtp
 import pytest
 import smpp34
 
-from conftest import BINARY, free_port
+from conftest import free_port
 from test_sns import Receiver, verify
 
 CALL = {
@@ -95,14 +94,12 @@ def check_teams(body):
     assert len(json.dumps(body).encode()) < 28 * 1024
 
 
-@pytest.fixture(scope='module')
-def tls(tmp_path_factory):
-    """An authority, and a certificate for this machine."""
-    folder = tmp_path_factory.mktemp('tls') / 'tls'
-    subprocess.run([BINARY, 'tls-init', '--dir', str(folder)], check=True, capture_output=True)
+@pytest.fixture(name='tls')
+def server_side(tls):
+    """An authority, and what a server of ours shows of it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / 'cert.pem', folder / 'key.pem')
-    return folder, context
+    context.load_cert_chain(tls / 'cert.pem', tls / 'key.pem')
+    return tls, context
 
 
 class Relay:

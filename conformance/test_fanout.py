@@ -2,10 +2,7 @@
 
 import base64
 import json
-import pathlib
-import shutil
 import subprocess
-import sys
 import threading
 import time
 
@@ -19,9 +16,6 @@ from botocore.eventstream import EventStreamBuffer
 
 from test_mappings import Stage
 from test_pipeline import make_stream
-
-CLIENTS = pathlib.Path(sys.prefix).parent / 'node-clients'
-JAVASCRIPT = '@aws-sdk/client-kinesis@3.1143.0'
 
 
 def make_consumer(kinesis, stream, name, until):
@@ -154,20 +148,6 @@ def test_a_mapping_reads_through_a_consumer(server, name, until):
     stage.put('a', 'b')
     heard = stage.heard(lambda told: len([text for batch in told for text in batch]) >= 2)
     assert [text for batch in heard for text in batch] == ['a', 'b']
-
-
-@pytest.fixture(scope='session')
-def javascript():
-    """The AWS SDK for JavaScript, fetched once."""
-    if not shutil.which('npm'):
-        pytest.skip('there is no npm on this machine')
-    marker = CLIENTS / 'installed'
-    if not marker.exists() or marker.read_text() != JAVASCRIPT:
-        CLIENTS.mkdir(exist_ok=True)
-        subprocess.run(['npm', 'install', '--no-audit', '--no-fund', '--silent', '--prefix', str(CLIENTS), JAVASCRIPT],
-                       check=True)
-        marker.write_text(JAVASCRIPT)
-    return CLIENTS
 
 
 READER = '''

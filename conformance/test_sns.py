@@ -3,7 +3,9 @@
 import base64
 import http.server
 import json
+import os
 import ssl
+import subprocess
 import threading
 import time
 import urllib.request
@@ -137,6 +139,40 @@ def test_signatures_hold_for_queues_and_functions(server, name):
         message = json.loads(drain(sqs, url, 1)[0]['Body'])
         assert message['SignatureVersion'] == version
         verify(message)
+
+
+VALIDATOR = '''
+const MessageValidator = require('sns-validator');
+const validator = new MessageValidator(new RegExp('^127\\.0\\.0\\.1:'));
+const messages = JSON.parse(process.argv[2]);
+let left = messages.length;
+for (const message of messages) {
+  validator.validate(message, (error) => {
+    console.log(error ? String(error) : 'valid');
+    if (--left === 0) process.exit(0);
+  });
+}
+'''
+
+
+def test_the_usual_validator_takes_what_is_signed_and_nothing_else(fresh, tls, javascript):
+    server = fresh('--tls-cert', str(tls / 'cert.pem'), '--tls-key', str(tls / 'key.pem'), authority=str(tls / 'ca.pem'))
+    sns, sqs = server.client('sns'), server.client('sqs')
+    url, arn = queue(sqs, 'signed')
+    topic = sns.create_topic(Name='signed')['TopicArn']
+    sns.subscribe(TopicArn=topic, Protocol='sqs', Endpoint=arn)
+    messages = []
+    for version in ('1', '2'):
+        sns.set_topic_attributes(TopicArn=topic, AttributeName='SignatureVersion', AttributeValue=version)
+        sns.publish(TopicArn=topic, Message='a "b" ü', Subject='S')
+        messages += [json.loads(message['Body']) for message in drain(sqs, url, 1)]
+    messages.append({**messages[1], 'Message': 'another'})
+    script = javascript / 'validate.cjs'
+    script.write_text(VALIDATOR)
+    said = subprocess.run(
+        ['node', str(script), json.dumps(messages)], capture_output=True, text=True, timeout=60, check=True,
+        env={**os.environ, 'NODE_EXTRA_CA_CERTS': str(tls / 'ca.pem')})
+    assert sorted(said.stdout.splitlines()) == ['Error: The message signature is invalid.', 'valid', 'valid'], said
 
 
 def test_a_web_server_confirms_is_notified_and_may_take_its_end_back(server, name, receiver, until):
