@@ -158,6 +158,7 @@ pub const SERVED: &[Served] = &[
             "GetPolicy",
             "GetProvisionedConcurrencyConfig",
             "Invoke",
+            "InvokeWithResponseStream",
             "ListAliases",
             "ListEventSourceMappings",
             "ListFunctionEventInvokeConfigs",

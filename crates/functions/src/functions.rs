@@ -161,7 +161,7 @@ impl Functions {
 
     /// The asked door.
     pub fn service(self: &Arc<Self>) -> Service {
-        use api::{aliases, concurrency, configure, event_invoke, invoke, layer_policy, layers};
+        use api::{aliases, concurrency, configure, event_invoke, invoke, invoke_stream, layer_policy, layers};
         use api::{mappings, permissions, provisioned, read, recursion, tags, urls, versions};
         Service::new(&shape::SERVICE)
             .body_limit(limits::BODY)
@@ -173,6 +173,7 @@ impl Functions {
             .on::<shape::GetFunctionConfigurationOp, _, _, _>(self, read::get_function_configuration)
             .on::<shape::ListFunctionsOp, _, _, _>(self, read::list_functions)
             .on::<shape::InvokeOp, _, _, _>(self, invoke::invoke)
+            .on_events::<shape::InvokeWithResponseStreamOp, _, _, _>(self, invoke_stream::invoke_with_response_stream)
             .on::<shape::AddPermissionOp, _, _, _>(self, permissions::add_permission)
             .on::<shape::RemovePermissionOp, _, _, _>(self, permissions::remove_permission)
             .on::<shape::GetPolicyOp, _, _, _>(self, permissions::get_policy)

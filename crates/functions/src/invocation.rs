@@ -3,10 +3,11 @@
 use crate::called::Found;
 use crate::functions::Functions;
 use crate::lineage::{self, Lineage};
-use crate::runtime::{Invocation, InvokeError, InvokeOutcome, UnknownRuntime};
+use crate::runtime::{Chunk, Invocation, InvokeError, InvokeOutcome, Teller, UnknownRuntime};
 use crate::signals::{Meters, Metric, UNRESERVED};
 use crate::{asynchronous, limits};
 use names::TraceContext;
+use tokio::sync::mpsc;
 
 /// Why a function was not run.
 #[derive(Debug)]
@@ -47,7 +48,17 @@ impl std::fmt::Display for NotRun {
 
 impl Functions {
     /// Runs a function once.
-    pub(crate) async fn run(&self, found: &Found, mut invocation: Invocation) -> Result<InvokeOutcome, NotRun> {
+    pub(crate) async fn run(&self, found: &Found, invocation: Invocation) -> Result<InvokeOutcome, NotRun> {
+        self.run_into(found, invocation, None).await
+    }
+
+    /// The same; a response that comes in pieces goes into `sink`, where there is one.
+    pub(crate) async fn run_into(
+        &self,
+        found: &Found,
+        mut invocation: Invocation,
+        sink: Option<mpsc::Sender<Chunk>>,
+    ) -> Result<InvokeOutcome, NotRun> {
         let meters = Meters::new(&self.world, found);
         let Lineage { trace, count } = self.lineage(found, invocation.trace.as_ref());
         if count > limits::LOOP && !self.loops_allowed(found) {
@@ -68,10 +79,11 @@ impl Functions {
             meters.record(if spills { Metric::Spillover } else { Metric::Provisioned }, 1);
             meters.record(Metric::ProvisionedNow, (busy + 1).min(kept.wanted) as u64);
         }
-        match self.executor().invoke(&spec, invocation).await {
+        match self.executor().invoke(&spec, invocation, sink).await {
             Ok(outcome) => {
                 meters.record(Metric::Invocations, 1);
-                meters.record(Metric::Errors, u64::from(outcome.error.is_some()));
+                let failed = outcome.error.as_ref().is_some_and(|error| error.teller != Teller::Midstream);
+                meters.record(Metric::Errors, u64::from(failed));
                 meters.record(Metric::Duration, outcome.report.duration_ms.round() as u64);
                 Ok(outcome)
             }

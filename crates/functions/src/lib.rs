@@ -28,9 +28,11 @@ mod shelf;
 mod shown;
 mod signals;
 mod state;
+mod streaming;
 mod target;
 mod url;
 mod url_door;
+mod url_stream;
 
 pub use functions::{Functions, Hold, Neighbours, Options, group};
 pub use logs::{LogLine, Logs};

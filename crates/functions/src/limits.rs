@@ -8,6 +8,12 @@ pub(crate) const BODY: usize = 70 << 20;
 pub(crate) const SYNC_PAYLOAD: usize = 6 << 20;
 /// The largest payload of an asynchronous invocation: 1 MB.
 pub(crate) const ASYNC_PAYLOAD: usize = 1 << 20;
+/// Bytes of a response in one event of `InvokeWithResponseStream`; a bound of ours.
+pub(crate) const STREAM_EVENT: usize = 1 << 20;
+/// Bytes that status and headers of a response in pieces may take; a bound of ours.
+pub(crate) const STREAM_PRELUDE: usize = 256 << 10;
+/// How long a house that closes lets a response in pieces go on.
+pub(crate) const STREAM_PATIENCE: Duration = Duration::from_secs(4);
 /// A function's timeout where none is given, and the longest.
 pub(crate) const TIMEOUT_S: (i32, i32) = (3, 900);
 /// A function's memory in MiB where none is given, and the most.

@@ -111,6 +111,7 @@ impl Invoker {
             request_id: mailbox::request_id(envelope).to_owned(),
             trace: envelope.trace.clone(),
             client_context: None,
+            tail: false,
         };
         self.0.run(found, invocation).await
     }

@@ -19,6 +19,9 @@ pub(crate) struct Url {
     pub(crate) id: String,
     /// Whether requests have to be signed.
     pub(crate) signed: bool,
+    /// Whether the function's response is passed on as it comes.
+    #[serde(default)]
+    pub(crate) streams: bool,
     /// What browsers of other sites may do.
     pub(crate) cors: Option<Cors>,
     /// When it was made.
@@ -195,8 +198,7 @@ pub(crate) fn response(answer: &Bytes) -> Response<Bytes> {
         let text = value.as_str().map_or_else(|| answer.clone(), |text| Bytes::from(text.to_owned()));
         return whole(StatusCode::OK, text);
     };
-    let status = status.as_u64().or_else(|| status.as_str()?.parse().ok()).and_then(|code| u16::try_from(code).ok());
-    let Some(status) = status.and_then(|code| StatusCode::from_u16(code).ok()) else { return bad_gateway() };
+    let Some(status) = status_code(status) else { return bad_gateway() };
     let body = match value.get("body") {
         None | Some(Value::Null) => Bytes::new(),
         Some(Value::String(text)) if value.get("isBase64Encoded") == Some(&Value::Bool(true)) => {
@@ -209,13 +211,24 @@ pub(crate) fn response(answer: &Bytes) -> Response<Bytes> {
         Some(other) => Bytes::from(other.to_string()),
     };
     let mut response = whole(status, body);
-    for (name, value) in value.get("headers").and_then(Value::as_object).into_iter().flatten() {
+    dress(&mut response, &value);
+    response
+}
+
+pub(crate) fn status_code(given: &Value) -> Option<StatusCode> {
+    let code = given.as_u64().or_else(|| given.as_str()?.parse().ok())?;
+    StatusCode::from_u16(u16::try_from(code).ok()?).ok()
+}
+
+/// Puts the headers and cookies on a response that the function asks for.
+pub(crate) fn dress<B>(response: &mut Response<B>, asked: &Value) {
+    for (name, value) in asked.get("headers").and_then(Value::as_object).into_iter().flatten() {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&text)) {
             response.headers_mut().insert(name, value);
         }
     }
-    for cookie in value.get("cookies").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for cookie in asked.get("cookies").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         if let Ok(value) = HeaderValue::from_str(cookie) {
             response.headers_mut().append(header::SET_COOKIE, value);
         }
@@ -224,7 +237,6 @@ pub(crate) fn response(answer: &Bytes) -> Response<Bytes> {
     for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
         response.headers_mut().remove(name);
     }
-    response
 }
 
 fn whole(status: StatusCode, body: Bytes) -> Response<Bytes> {
@@ -232,6 +244,11 @@ fn whole(status: StatusCode, body: Bytes) -> Response<Bytes> {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// The answer of a function that is passed on as it is.
+pub(crate) fn plain(body: Bytes) -> Response<Bytes> {
+    whole(StatusCode::OK, body)
 }
 
 /// What says why there is no answer of the function.
@@ -276,7 +293,7 @@ impl Cors {
     }
 
     /// Says on an answer what the browser may do with it. Whether the site is one that may anything.
-    pub(crate) fn apply(&self, asked: &HeaderMap, response: &mut Response<Bytes>) -> bool {
+    pub(crate) fn apply<B>(&self, asked: &HeaderMap, response: &mut Response<B>) -> bool {
         let Some(origin) = self.origin(asked) else { return false };
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         insert(response, header::ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed.as_ref().map(|list| list.join(",")));
@@ -286,7 +303,7 @@ impl Cors {
     }
 }
 
-fn insert(response: &mut Response<Bytes>, name: HeaderName, text: Option<String>) {
+fn insert<B>(response: &mut Response<B>, name: HeaderName, text: Option<String>) {
     let value = text.filter(|text| !text.is_empty()).and_then(|text| HeaderValue::from_str(&text).ok());
     if let Some(value) = value {
         response.headers_mut().insert(name, value);

@@ -6,6 +6,7 @@ use crate::invocation::NotRun;
 use crate::limits;
 use crate::runtime::{Invocation, InvokeError};
 use crate::state::{LATEST, State};
+use crate::streaming::Streaming;
 use crate::url::{self, Asked, Url};
 use bytes::Bytes;
 use http::request::Parts;
@@ -13,6 +14,8 @@ use http::{Response, StatusCode};
 use names::{Caller, TraceContext};
 use serde_json::Value;
 use std::net::IpAddr;
+use std::sync::Arc;
+use world::net::Body;
 
 /// A request to a URL of a function.
 pub struct UrlRequest<'a> {
@@ -52,13 +55,13 @@ impl Functions {
     }
 
     /// Answers a request to a URL. `caller` is who signed it, where it is signed.
-    pub async fn answer_url(&self, request: UrlRequest<'_>, caller: Option<Caller>) -> Response<Bytes> {
+    pub async fn answer_url(self: &Arc<Self>, request: UrlRequest<'_>, caller: Option<Caller>) -> Response<Body> {
         let Some((called, url)) = self.catalog.read(|state| find(state, request.id)) else {
-            return url::refusal(StatusCode::FORBIDDEN, "Forbidden");
+            return url::refusal(StatusCode::FORBIDDEN, "Forbidden").map(Body::from);
         };
         let cors = url.cors.as_ref();
         if let Some(answer) = cors.and_then(|cors| cors.preflight(request.head)) {
-            return answer;
+            return answer.map(Body::from);
         }
         let mut answer = self.run_url(&called, &url, &request, caller).await;
         if let Some(cors) = cors {
@@ -68,13 +71,13 @@ impl Functions {
     }
 
     async fn run_url(
-        &self,
+        self: &Arc<Self>,
         called: &Called,
         url: &Url,
         request: &UrlRequest<'_>,
         caller: Option<Caller>,
-    ) -> Response<Bytes> {
-        let forbidden = || url::refusal(StatusCode::FORBIDDEN, "Forbidden");
+    ) -> Response<Body> {
+        let forbidden = || url::refusal(StatusCode::FORBIDDEN, "Forbidden").map(Body::from);
         let open = || self.catalog.read(|state| everybody_may(state, called));
         if if url.signed { caller.is_none() } else { !open() } {
             return forbidden();
@@ -97,22 +100,35 @@ impl Functions {
         let trace = request.head.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
         let trace = trace.and_then(TraceContext::from_header);
         let payload = Bytes::from(event.to_string());
-        let invocation = Invocation { payload, request_id: request_id.clone(), trace, client_context: None };
-        let mut answer = match self.run(&found, invocation).await {
-            Ok(outcome) if outcome.error.is_none() => url::response(&outcome.payload),
-            Ok(_) => url::bad_gateway(),
-            Err(NotRun::Invoke(InvokeError::TooManyRequests(_))) => {
-                url::refusal(StatusCode::TOO_MANY_REQUESTS, "Rate Exceeded.")
-            }
-            Err(error) => {
-                tracing::warn!(function = %found.arn, %error, "a function was not run for its url");
-                url::bad_gateway()
-            }
+        let request_id_header = http::HeaderValue::from_str(&request_id);
+        let invocation = Invocation { payload, request_id, trace, client_context: None, tail: false };
+        let mut answer = if url.streams {
+            self.pass_on(Streaming::start(self.clone(), found, invocation)).await
+        } else {
+            let answer = match self.run(&found, invocation).await {
+                Ok(outcome) if outcome.error.is_none() => url::response(&outcome.payload),
+                Ok(_) => url::bad_gateway(),
+                Err(error) => not_run(&error),
+            };
+            answer.map(Body::from)
         };
-        if let Ok(id) = http::HeaderValue::from_str(&request_id) {
+        if let Ok(id) = request_id_header {
             answer.headers_mut().insert("x-amzn-requestid", id);
         }
         answer
+    }
+}
+
+/// The answer where it was not run.
+pub(crate) fn not_run(error: &NotRun) -> Response<Bytes> {
+    match error {
+        NotRun::Invoke(InvokeError::TooManyRequests(_)) => {
+            url::refusal(StatusCode::TOO_MANY_REQUESTS, "Rate Exceeded.")
+        }
+        error => {
+            tracing::warn!(%error, "a function was not run for its url");
+            url::bad_gateway()
+        }
     }
 }
 

@@ -14,7 +14,13 @@ async fn get(house: &House, id: &str, path: &str, caller: Option<Caller>) -> htt
     let request = http::Request::get(format!("{path}?q=1")).header("origin", "https://a.example").body(()).unwrap();
     let (head, ()) = request.into_parts();
     let peer = [127, 0, 0, 1].into();
-    house.functions.answer_url(UrlRequest { id, path, head: &head, body: &Bytes::new(), peer }, caller).await
+    let request = UrlRequest { id, path, head: &head, body: &Bytes::new(), peer };
+    let (head, mut body) = house.functions.answer_url(request, caller).await.into_parts();
+    let mut bytes = Vec::new();
+    while let Some(piece) = body.next().await {
+        bytes.extend_from_slice(&piece);
+    }
+    http::Response::from_parts(head, bytes.into())
 }
 
 fn id(made: &Value) -> String {
@@ -95,10 +101,14 @@ async fn a_signed_url_wants_to_know_who_asks() {
     let house = house.restart().await;
     let listed = house.ask("ListFunctionUrlConfigs", json!({"FunctionName": "f"})).await;
     assert_eq!(listed["FunctionUrlConfigs"][0]["FunctionUrl"], made["FunctionUrl"]);
-    for (qualifier, mode) in [("1", "BUFFERED"), ("live", "RESPONSE_STREAM")] {
-        let input = json!({"FunctionName": "f", "Qualifier": qualifier, "AuthType": "NONE", "InvokeMode": mode});
-        assert!(house.answer("CreateFunctionUrlConfig", input).await.is_err(), "{qualifier} {mode}");
-    }
+    let input = json!({"FunctionName": "f", "Qualifier": "1", "AuthType": "NONE"});
+    assert!(house.answer("CreateFunctionUrlConfig", input).await.is_err(), "a version has none");
+    assert_eq!(listed["FunctionUrlConfigs"][0]["InvokeMode"], "BUFFERED");
+    let input = json!({"FunctionName": "f", "Qualifier": "live", "InvokeMode": "RESPONSE_STREAM"});
+    assert_eq!(house.ask("UpdateFunctionUrlConfig", input).await["InvokeMode"], "RESPONSE_STREAM");
+    let house = house.restart().await;
+    let asked = house.ask("GetFunctionUrlConfig", json!({"FunctionName": "f", "Qualifier": "live"})).await;
+    assert_eq!(asked["InvokeMode"], "RESPONSE_STREAM");
     house.ask("DeleteFunctionUrlConfig", json!({"FunctionName": "f", "Qualifier": "live"})).await;
     assert_eq!(house.functions.url_is_signed(&id), None);
     assert_eq!(get(&house, &id, "/", Some(somebody())).await.status(), StatusCode::FORBIDDEN);

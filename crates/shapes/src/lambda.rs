@@ -308,7 +308,7 @@ static OPERATIONS: &[OperationEntry] = &[
         name: "InvokeWithResponseStream",
         method: "POST",
         uri: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations",
-        model: None,
+        model: Some(&operations::INVOKE_WITH_RESPONSE_STREAM),
     },
     OperationEntry {
         name: "ListAliases",
@@ -1065,6 +1065,59 @@ pub mod operations {
             &errors::EFS_MOUNT_FAILURE_EXCEPTION,
         ],
     };
+    pub static INVOKE_WITH_RESPONSE_STREAM: OperationModel = OperationModel {
+        name: "InvokeWithResponseStream",
+        method: "POST",
+        uri: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations",
+        status: 200,
+        input: &schema::INVOKE_WITH_RESPONSE_STREAM_REQUEST,
+        output: &schema::INVOKE_WITH_RESPONSE_STREAM_RESPONSE,
+        result_wrapper: None,
+        errors: &[
+            &errors::RUNTIME_ALIAS_DELETED_EXCEPTION,
+            &errors::CODE_ARTIFACT_USER_DELETED_EXCEPTION,
+            &errors::RESOURCE_NOT_READY_EXCEPTION,
+            &errors::SERVICE_QUOTA_EXCEEDED_EXCEPTION,
+            &errors::INVALID_SECURITY_GROUP_ID_EXCEPTION,
+            &errors::SNAP_START_TIMEOUT_EXCEPTION,
+            &errors::TOO_MANY_REQUESTS_EXCEPTION,
+            &errors::EC2_THROTTLED_EXCEPTION,
+            &errors::EFS_MOUNT_CONNECTIVITY_EXCEPTION,
+            &errors::SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION,
+            &errors::KMS_ACCESS_DENIED_EXCEPTION,
+            &errors::REQUEST_TOO_LARGE_EXCEPTION,
+            &errors::KMS_DISABLED_EXCEPTION,
+            &errors::UNSUPPORTED_MEDIA_TYPE_EXCEPTION,
+            &errors::S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION,
+            &errors::SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION,
+            &errors::INVALID_RUNTIME_EXCEPTION,
+            &errors::NO_PUBLISHED_VERSION_EXCEPTION,
+            &errors::EC2_UNEXPECTED_EXCEPTION,
+            &errors::INVALID_SUBNET_ID_EXCEPTION,
+            &errors::KMS_NOT_FOUND_EXCEPTION,
+            &errors::INVALID_PARAMETER_VALUE_EXCEPTION,
+            &errors::EC2_ACCESS_DENIED_EXCEPTION,
+            &errors::EFSIO_EXCEPTION,
+            &errors::KMS_INVALID_STATE_EXCEPTION,
+            &errors::RESOURCE_CONFLICT_EXCEPTION,
+            &errors::RUNTIME_VERSION_DELETED_EXCEPTION,
+            &errors::ENI_LIMIT_REACHED_EXCEPTION,
+            &errors::SNAP_START_NOT_READY_EXCEPTION,
+            &errors::SERVICE_EXCEPTION,
+            &errors::CODE_ARTIFACT_USER_PENDING_EXCEPTION,
+            &errors::SNAP_START_EXCEPTION,
+            &errors::RECURSIVE_INVOCATION_EXCEPTION,
+            &errors::S3_FILES_MOUNT_FAILURE_EXCEPTION,
+            &errors::EFS_MOUNT_TIMEOUT_EXCEPTION,
+            &errors::S3_FILES_MOUNT_TIMEOUT_EXCEPTION,
+            &errors::CODE_ARTIFACT_USER_FAILED_EXCEPTION,
+            &errors::RESOURCE_NOT_FOUND_EXCEPTION,
+            &errors::INVALID_REQUEST_CONTENT_EXCEPTION,
+            &errors::SNAP_START_REGENERATION_FAILURE_EXCEPTION,
+            &errors::INVALID_ZIP_FILE_EXCEPTION,
+            &errors::EFS_MOUNT_FAILURE_EXCEPTION,
+        ],
+    };
     pub static LIST_ALIASES: OperationModel = OperationModel {
         name: "ListAliases",
         method: "GET",
@@ -1689,6 +1742,16 @@ impl wire::Operation for InvokeOp {
     type Input = InvocationRequest;
     type Output = InvocationResponse;
     const MODEL: &'static OperationModel = &operations::INVOKE;
+}
+impl wire::EventOperation for InvokeWithResponseStreamOp {
+    type Event = InvokeWithResponseStreamResponseEvent;
+}
+/// The operation InvokeWithResponseStream.
+pub struct InvokeWithResponseStreamOp;
+impl wire::Operation for InvokeWithResponseStreamOp {
+    type Input = InvokeWithResponseStreamRequest;
+    type Output = InvokeWithResponseStreamResponse;
+    const MODEL: &'static OperationModel = &operations::INVOKE_WITH_RESPONSE_STREAM;
 }
 /// The operation ListAliases.
 pub struct ListAliasesOp;
@@ -2703,6 +2766,44 @@ wire::string_enum! {
         ResponseStream "RESPONSE_STREAM",
     }
 }
+wire::shape! {
+    /// `InvokeResponseStreamUpdate`
+    InvokeResponseStreamUpdate: schema::INVOKE_RESPONSE_STREAM_UPDATE {
+        payload "Payload": Option<Bytes>,
+    }
+}
+wire::shape! {
+    /// `InvokeWithResponseStreamCompleteEvent`
+    InvokeWithResponseStreamCompleteEvent: schema::INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT {
+        error_code "ErrorCode": Option<String>,
+        error_details "ErrorDetails": Option<String>,
+        log_result "LogResult": Option<String>,
+    }
+}
+wire::shape! {
+    /// `InvokeWithResponseStreamRequest`
+    InvokeWithResponseStreamRequest: schema::INVOKE_WITH_RESPONSE_STREAM_REQUEST {
+        function_name "FunctionName": String,
+        log_type "LogType": Option<LogType>,
+        client_context "ClientContext": Option<String>,
+        qualifier "Qualifier": Option<String>,
+        payload "Payload": Option<Bytes>,
+        tenant_id "TenantId": Option<String>,
+        invocation_type "InvocationType": Option<ResponseStreamingInvocationType>,
+    }
+}
+wire::shape! {
+    /// `InvokeWithResponseStreamResponse`
+    InvokeWithResponseStreamResponse: schema::INVOKE_WITH_RESPONSE_STREAM_RESPONSE {
+        status_code "StatusCode": Option<i32>,
+        executed_version "ExecutedVersion": Option<String>,
+        response_stream_content_type "ResponseStreamContentType": Option<String>,
+    }
+}
+wire::events! {
+    /// `InvokeWithResponseStreamResponseEvent`
+    InvokeWithResponseStreamResponseEvent { PayloadChunk: InvokeResponseStreamUpdate, InvokeComplete: InvokeWithResponseStreamCompleteEvent,  } except {  }
+}
 wire::string_enum! {
     /// `KafkaEventSourceMappingConsumptionMode`
     KafkaEventSourceMappingConsumptionMode {
@@ -3194,6 +3295,13 @@ wire::shape! {
         s3_bucket "S3Bucket": Option<String>,
         s3_key "S3Key": Option<String>,
         s3_object_version "S3ObjectVersion": Option<String>,
+    }
+}
+wire::string_enum! {
+    /// `ResponseStreamingInvocationType`
+    ResponseStreamingInvocationType {
+        RequestResponse "RequestResponse",
+        DryRun "DryRun",
     }
 }
 wire::string_enum! {
@@ -7916,6 +8024,156 @@ pub mod schema {
         limits: Limits { min: None, max: None, pattern: None, values: &["BUFFERED", "RESPONSE_STREAM"] },
         sensitive: false,
     };
+    pub static INVOKE_RESPONSE_STREAM_UPDATE: Schema = Schema {
+        name: "InvokeResponseStreamUpdate",
+        kind: Kind::Structure {
+            members: &[Member {
+                name: "Payload",
+                wire: "Payload",
+                query_name: None,
+                place: Place::Body,
+                required: false,
+                schema: &BLOB,
+            }],
+            payload: Some("Payload"),
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT: Schema = Schema {
+        name: "InvokeWithResponseStreamCompleteEvent",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "ErrorCode",
+                    wire: "ErrorCode",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "ErrorDetails",
+                    wire: "ErrorDetails",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "LogResult",
+                    wire: "LogResult",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static INVOKE_WITH_RESPONSE_STREAM_REQUEST: Schema = Schema {
+        name: "InvokeWithResponseStreamRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "FunctionName",
+                    wire: "FunctionName",
+                    query_name: None,
+                    place: Place::Uri,
+                    required: true,
+                    schema: &NAMESPACED_FUNCTION_NAME,
+                },
+                Member {
+                    name: "LogType",
+                    wire: "X-Amz-Log-Type",
+                    query_name: None,
+                    place: Place::Header,
+                    required: false,
+                    schema: &LOG_TYPE,
+                },
+                Member {
+                    name: "ClientContext",
+                    wire: "X-Amz-Client-Context",
+                    query_name: None,
+                    place: Place::Header,
+                    required: false,
+                    schema: &STRING,
+                },
+                Member {
+                    name: "Qualifier",
+                    wire: "Qualifier",
+                    query_name: None,
+                    place: Place::Query,
+                    required: false,
+                    schema: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+                },
+                Member {
+                    name: "Payload",
+                    wire: "Payload",
+                    query_name: None,
+                    place: Place::Body,
+                    required: false,
+                    schema: &BLOB,
+                },
+                Member {
+                    name: "TenantId",
+                    wire: "X-Amz-Tenant-Id",
+                    query_name: None,
+                    place: Place::Header,
+                    required: false,
+                    schema: &TENANT_ID,
+                },
+                Member {
+                    name: "InvocationType",
+                    wire: "X-Amz-Invocation-Type",
+                    query_name: None,
+                    place: Place::Header,
+                    required: false,
+                    schema: &RESPONSE_STREAMING_INVOCATION_TYPE,
+                },
+            ],
+            payload: Some("Payload"),
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static INVOKE_WITH_RESPONSE_STREAM_RESPONSE: Schema = Schema {
+        name: "InvokeWithResponseStreamResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "StatusCode",
+                    wire: "StatusCode",
+                    query_name: None,
+                    place: Place::Status,
+                    required: false,
+                    schema: &INTEGER,
+                },
+                Member {
+                    name: "ExecutedVersion",
+                    wire: "X-Amz-Executed-Version",
+                    query_name: None,
+                    place: Place::Header,
+                    required: false,
+                    schema: &VERSION,
+                },
+                Member {
+                    name: "ResponseStreamContentType",
+                    wire: "Content-Type",
+                    query_name: None,
+                    place: Place::Header,
+                    required: false,
+                    schema: &STRING,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
     pub static INVOKED_VIA_FUNCTION_URL: Schema =
         Schema { name: "InvokedViaFunctionUrl", kind: Kind::Boolean, limits: Limits::NONE, sensitive: false };
     pub static KMS_KEY_ARN: Schema = Schema {
@@ -10096,6 +10354,12 @@ pub mod schema {
             pattern: Some("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"),
             values: &[],
         },
+        sensitive: false,
+    };
+    pub static RESPONSE_STREAMING_INVOCATION_TYPE: Schema = Schema {
+        name: "ResponseStreamingInvocationType",
+        kind: Kind::String,
+        limits: Limits { min: None, max: None, pattern: None, values: &["RequestResponse", "DryRun"] },
         sensitive: false,
     };
     pub static RETENTION_PERIOD_IN_DAYS: Schema = Schema {

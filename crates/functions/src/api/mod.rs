@@ -5,6 +5,7 @@ pub(crate) mod concurrency;
 pub(crate) mod configure;
 pub(crate) mod event_invoke;
 pub(crate) mod invoke;
+pub(crate) mod invoke_stream;
 pub(crate) mod layer_policy;
 pub(crate) mod layers;
 pub(crate) mod mappings;

@@ -1,7 +1,7 @@
 //! CreateFunctionUrlConfig, UpdateFunctionUrlConfig, GetFunctionUrlConfig, ListFunctionUrlConfigs,
 //! DeleteFunctionUrlConfig. <https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html>
 
-use super::{find, invalid, not_served, page};
+use super::{find, invalid, page};
 use crate::called::Called;
 use crate::functions::Functions;
 use crate::state::{Change, Door, LATEST, State};
@@ -28,11 +28,12 @@ fn called(functions: &Functions, name: &str, qualifier: Option<&str>) -> Result<
     }
 }
 
-fn buffered(mode: Option<InvokeMode>) -> Result<(), ApiError> {
-    match mode {
-        Some(InvokeMode::ResponseStream) => Err(not_served("InvokeMode RESPONSE_STREAM")),
-        _ => Ok(()),
-    }
+fn streams(mode: InvokeMode) -> bool {
+    mode == InvokeMode::ResponseStream
+}
+
+fn mode(url: &Url) -> Option<InvokeMode> {
+    Some(if url.streams { InvokeMode::ResponseStream } else { InvokeMode::Buffered })
 }
 
 fn cors(given: shape::Cors) -> Cors {
@@ -79,10 +80,10 @@ pub(crate) async fn create(
     input: CreateFunctionUrlConfigRequest,
 ) -> Result<CreateFunctionUrlConfigResponse, ApiError> {
     let called = called(&functions, &input.function_name, input.qualifier.as_deref())?;
-    buffered(input.invoke_mode)?;
     let url = Url {
         id: functions.world.hex_id(32),
         signed: input.auth_type == FunctionUrlAuthType::AwsIam,
+        streams: input.invoke_mode.is_some_and(streams),
         cors: input.cors.map(cors),
         created: call.at,
         modified: call.at,
@@ -105,7 +106,7 @@ pub(crate) async fn create(
         auth_type: auth(&url),
         cors: url.cors.as_ref().map(shown_cors),
         creation_time: url.created.iso_millis(),
-        invoke_mode: Some(InvokeMode::Buffered),
+        invoke_mode: mode(&url),
     })
 }
 
@@ -115,12 +116,12 @@ pub(crate) async fn update(
     input: UpdateFunctionUrlConfigRequest,
 ) -> Result<UpdateFunctionUrlConfigResponse, ApiError> {
     let called = called(&functions, &input.function_name, input.qualifier.as_deref())?;
-    buffered(input.invoke_mode)?;
     let url = functions
         .catalog
         .change(|state| {
             let mut url = known(&functions, state, &called)?;
             url.signed = input.auth_type.map_or(url.signed, |auth| auth == FunctionUrlAuthType::AwsIam);
+            url.streams = input.invoke_mode.map_or(url.streams, streams);
             url.cors = input.cors.map(cors).or(url.cors);
             url.modified = call.at;
             Ok::<_, ApiError>((vec![put(state, &called, Some(url.clone()))], url))
@@ -133,7 +134,7 @@ pub(crate) async fn update(
         cors: url.cors.as_ref().map(shown_cors),
         creation_time: url.created.iso_millis(),
         last_modified_time: url.modified.iso_millis(),
-        invoke_mode: Some(InvokeMode::Buffered),
+        invoke_mode: mode(&url),
     })
 }
 
@@ -151,7 +152,7 @@ pub(crate) async fn get(
         cors: url.cors.as_ref().map(shown_cors),
         creation_time: url.created.iso_millis(),
         last_modified_time: url.modified.iso_millis(),
-        invoke_mode: Some(InvokeMode::Buffered),
+        invoke_mode: mode(&url),
     })
 }
 
@@ -178,7 +179,7 @@ pub(crate) async fn list(
         cors: url.cors.as_ref().map(shown_cors),
         creation_time: url.created.iso_millis(),
         last_modified_time: url.modified.iso_millis(),
-        invoke_mode: Some(InvokeMode::Buffered),
+        invoke_mode: mode(&url),
     });
     Ok(ListFunctionUrlConfigsResponse { function_url_configs: shown.collect(), next_marker })
 }

@@ -4,6 +4,7 @@
 //! it is decided in the sandbox, by the kernel's word for who holds the other end of the connection.
 
 use super::extensions::{self, ExtensionAsk};
+use super::outlet::{self, End, Outlet};
 use super::{FunctionSpec, Invocation, limits};
 use bytes::Bytes;
 use http::request::Parts;
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use world::BoxFuture;
-use world::net::{Asked, Body, HttpService};
+use world::net::{Asked, Body, HttpService, Inflow};
 
 /// What a runtime asks.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub(super) enum Ask {
     Next,
     /// To take a response.
     Response { id: String },
+    /// To take a response that comes in pieces.
+    Stream { id: String },
+    /// What became of that; no runtime asks it.
+    Streamed { id: String, end: End },
     /// To take an error of the function.
     Error { id: String, error_type: Option<String> },
     /// To take an error of its own start.
@@ -37,6 +42,8 @@ pub(super) struct Call {
     pub(super) cut: bool,
     pub(super) peer: SocketAddr,
     pub(super) answer: oneshot::Sender<Response<Bytes>>,
+    /// Where to put who takes a response that comes in pieces.
+    pub(super) begin: Option<oneshot::Sender<Outlet>>,
 }
 
 pub(super) struct RuntimeApi {
@@ -50,14 +57,26 @@ impl HttpService for RuntimeApi {
                 return refusal(StatusCode::NOT_FOUND, "NotFound", "There is no such path in the Runtime API");
             };
             let (answer, answered) = oneshot::channel();
-            let call = Call { ask, body: asked.body, cut: false, peer: asked.peer, answer };
-            let gone = || refusal(StatusCode::INTERNAL_SERVER_ERROR, "Gone", "The execution environment has ended");
+            let call = Call { ask, body: asked.body, cut: false, peer: asked.peer, answer, begin: None };
             if self.calls.send(call).await.is_err() {
                 return gone();
             }
             answered.await.unwrap_or_else(|_| gone())
         };
         Box::pin(async move { answer.await.map(Body::from) })
+    }
+
+    fn takes_inflow(&self, head: &Parts) -> bool {
+        outlet::is_streamed(&head.headers) && matches!(parse(head), Some(Ask::Response { .. }))
+    }
+
+    fn call_with_inflow(
+        self: Arc<Self>,
+        head: Parts,
+        body: Inflow,
+        peer: SocketAddr,
+    ) -> BoxFuture<'static, Response<Body>> {
+        Box::pin(async move { self.stream(&head, body, peer).await.map(Body::from) })
     }
 
     fn body_limit(&self, _: &Parts) -> usize {
@@ -74,10 +93,35 @@ impl HttpService for RuntimeApi {
         let peer = SocketAddr::from(([0, 0, 0, 0], 0));
         if let Some(ask) = parse(head) {
             // Where the mailbox is full the function runs into its timeout instead.
-            let _ = self.calls.try_send(Call { ask, body: Bytes::new(), cut: true, peer, answer });
+            let _ = self.calls.try_send(Call { ask, body: Bytes::new(), cut: true, peer, answer, begin: None });
         }
-        too_large()
+        too_large(limits::MAX_RESPONSE)
     }
+}
+
+impl RuntimeApi {
+    /// Takes a response in pieces: the sandbox says where they go, and is told of their end.
+    async fn stream(&self, head: &Parts, body: Inflow, peer: SocketAddr) -> Response<Bytes> {
+        let Some(Ask::Response { id }) = parse(head) else { return gone() };
+        let ((begin, begun), (answer, answered)) = (oneshot::channel(), oneshot::channel());
+        let ask = Ask::Stream { id: id.clone() };
+        let call = Call { ask, body: Bytes::new(), cut: false, peer, answer, begin: Some(begin) };
+        if self.calls.send(call).await.is_err() {
+            return gone();
+        }
+        let Ok(outlet) = begun.await else { return answered.await.unwrap_or_else(|_| gone()) };
+        let Some(end) = outlet.relay(outlet::content_type(head), body).await else { return gone() };
+        let (answer, answered) = oneshot::channel();
+        let call = Call { ask: Ask::Streamed { id, end }, body: Bytes::new(), cut: false, peer, answer, begin: None };
+        if self.calls.send(call).await.is_err() {
+            return gone();
+        }
+        answered.await.unwrap_or_else(|_| gone())
+    }
+}
+
+fn gone() -> Response<Bytes> {
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, "Gone", "The execution environment has ended")
 }
 
 fn parse(head: &Parts) -> Option<Ask> {
@@ -126,9 +170,9 @@ pub(super) fn accepted() -> Response<Bytes> {
     answer
 }
 
-/// The answer to a response over the limit.
-pub(super) fn too_large() -> Response<Bytes> {
-    let message = format!("Exceeded maximum allowed payload size ({} bytes).", limits::MAX_RESPONSE);
+/// The answer to a response over a limit.
+pub(super) fn too_large(most: usize) -> Response<Bytes> {
+    let message = format!("Exceeded maximum allowed payload size ({most} bytes).");
     refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message)
 }
 

@@ -15,6 +15,9 @@ const MAJOR = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV || '')?.[1
 const STREAMING = Symbol('streams its response');
 
 let requestId;
+/** Whether a response has begun and not ended, and how it ends with an error. */
+let streamed = () => undefined;
+let endStream;
 
 // --- The Runtime API: one connection, every request in one write.
 
@@ -161,7 +164,8 @@ const asHeader = (text) => text.replace(/[^\x20-\x7e]/g, '?');
 function fatal(kind, error, code) {
   write('ERROR', `${kind} \t${logged(error)}`);
   const target = requestId === undefined ? 'init/error' : `invocation/${requestId}/error`;
-  tell(target, error).finally(() => process.exit(code));
+  const told = streamed() ? endStream(error) : tell(target, error);
+  told.finally(() => process.exit(code));
 }
 
 process.on('uncaughtException', (error) => fatal('Uncaught Exception', error, 129));
@@ -327,6 +331,7 @@ async function stream(handler, event, context) {
       'Content-Type': type,
       'Lambda-Runtime-Function-Response-Mode': 'streaming',
       'Transfer-Encoding': 'chunked',
+      Trailer: 'Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body',
     }));
   };
   const out = new Writable({
@@ -347,19 +352,31 @@ async function stream(handler, event, context) {
   out.setContentType = (given) => { type = given; };
   const finished = new Promise((resolve, reject) => out.once('finish', resolve).once('error', reject));
   finished.catch(() => {});
+  const closed = new Promise((resolve) => out.once('close', resolve));
+  /** What is on its way cannot be taken back: an error follows behind it. */
+  endStream = async (error) => {
+    endStream = undefined;
+    if (!out.destroyed) out.destroy();
+    await closed;
+    const { errorType, errorMessage, trace } = shown(error);
+    const body = Buffer.from(JSON.stringify({ errorType, errorMessage, trace })).toString('base64');
+    const type = `Lambda-Runtime-Function-Error-Type: ${asHeader(errorType)}\r\n`;
+    connection().write(`0\r\n${type}Lambda-Runtime-Function-Error-Body: ${body}\r\n\r\n`);
+    await answered;
+  };
+  const midstream = () => begun && !out.writableFinished && endStream;
+  streamed = midstream;
   try {
     await handler(event, out, context);
     if (!out.writableEnded) throw named('Runtime.StreamNotEnded', 'The handler returned before it ended its response stream');
     await finished;
     await answered;
   } catch (error) {
-    if (begun) {
-      // Half an answer is none: the connection ends, and the error is told over a new one.
-      socket?.destroy();
-      socket = undefined;
-      waiting = [];
-    }
-    throw error;
+    if (!midstream()) throw error;
+    write('ERROR', `Invoke Error \t${logged(error)}`);
+    await endStream(error);
+  } finally {
+    streamed = () => undefined;
   }
 }
 

@@ -2,7 +2,7 @@ use super::managed::Managed;
 use super::pool::{Place, Pool};
 use super::sandbox::{Gone, House, Order, run};
 use super::{
-    FunctionSpec, IDLE, Invocation, InvokeError, InvokeOutcome, Kept, LogSink, MAX_CONCURRENCY, MAX_PROCESSES,
+    Chunk, FunctionSpec, IDLE, Invocation, InvokeError, InvokeOutcome, Kept, LogSink, MAX_CONCURRENCY, MAX_PROCESSES,
 };
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -93,11 +93,17 @@ impl Executor {
         let _ = self.house.door.set(door);
     }
 
-    /// Runs a function once. It runs to its end even where the caller stops waiting.
-    pub async fn invoke(&self, spec: &Arc<FunctionSpec>, invocation: Invocation) -> Result<InvokeOutcome, InvokeError> {
+    /// Runs a function once. It runs to its end even where the caller stops waiting. A response that comes in pieces goes
+    /// into `sink`, where there is one; the function waits for who takes them. Otherwise it is part of the outcome.
+    pub async fn invoke(
+        &self,
+        spec: &Arc<FunctionSpec>,
+        invocation: Invocation,
+        sink: Option<mpsc::Sender<Chunk>>,
+    ) -> Result<InvokeOutcome, InvokeError> {
         for _ in 0..ATTEMPTS {
             let (answer, answered) = oneshot::channel();
-            let order = Order { invocation: invocation.clone(), spec: spec.clone(), answer };
+            let order = Order { invocation: invocation.clone(), spec: spec.clone(), answer, sink: sink.clone() };
             let place = self.house.pool.reserve(spec, self.house.world.now()).map_err(InvokeError::TooManyRequests)?;
             match place {
                 // A process that ended just now takes nothing, and forgets itself: look again.

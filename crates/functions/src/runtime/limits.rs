@@ -5,6 +5,12 @@ use std::time::Duration;
 /// The largest response of a function.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html> (6 MB, and 100 bytes more in fact).
 pub const MAX_RESPONSE: usize = 6_291_556;
+/// The largest response that is taken in pieces.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html> (200 MB).
+pub const MAX_STREAM: usize = 200 << 20;
+/// A process whose response broke off may be about to end, which is then what is told; and one that ended may have
+/// written what is still on its way. So long is either waited for.
+pub(super) const LAST_WORD: Duration = Duration::from_millis(500);
 /// Response bodies up to this size are read to their end and refused politely, larger ones are cut off.
 pub(super) const MAX_RESPONSE_READ: usize = 32 << 20;
 /// How much of a log an invocation's answer may carry.

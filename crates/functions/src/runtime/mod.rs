@@ -12,17 +12,21 @@ mod kinds;
 mod limits;
 mod managed;
 mod node;
+mod outlet;
 mod pool;
 pub mod python;
 mod report;
 mod sandbox;
+mod taken;
+mod turn;
 mod view;
 
 pub use executor::{Door, Executor, Network, Options};
 pub use interpreter::{Interpreter, PrepareError, Progress, Silent};
 pub use kinds::{Runtime, UnknownRuntime};
-pub use limits::{IDLE, LOG_TAIL, MAX_CONCURRENCY, MAX_PROCESSES, MAX_RESPONSE};
+pub use limits::{IDLE, LOG_TAIL, MAX_CONCURRENCY, MAX_PROCESSES, MAX_RESPONSE, MAX_STREAM};
 pub use managed::Managed;
+pub use outlet::Chunk;
 
 use bytes::Bytes;
 use names::{Arn, Region, TraceContext};
@@ -102,14 +106,13 @@ pub struct FunctionSpec {
 impl FunctionSpec {
     /// Whether a process started for `other` may run this.
     fn runs_like(&self, other: &FunctionSpec) -> bool {
-        let code = |s: &FunctionSpec| {
-            (s.code_sha.clone(), s.code_dir.clone(), s.layers_dir.clone(), s.runtime.clone(), s.handler.clone())
-        };
-        let place = |s: &FunctionSpec| (s.endpoint.clone(), s.region.clone(), s.memory_mb, s.ephemeral_mb);
-        code(self) == code(other)
-            && place(self) == place(other)
-            && self.env == other.env
-            && self.timeout == other.timeout
+        fn code(s: &FunctionSpec) -> impl PartialEq + '_ {
+            (&s.code_sha, &s.code_dir, &s.layers_dir, &s.runtime, &s.handler)
+        }
+        fn place(s: &FunctionSpec) -> impl PartialEq + '_ {
+            (&s.endpoint, &s.region, s.memory_mb, s.ephemeral_mb, &s.env, s.timeout)
+        }
+        code(self) == code(other) && place(self) == place(other)
     }
 
     /// Where the executables of its extensions lie.
@@ -139,6 +142,8 @@ pub struct Invocation {
     pub trace: Option<TraceContext>,
     /// The client context, as JSON.
     pub client_context: Option<String>,
+    /// Whether the end of its log is wanted with the answer.
+    pub tail: bool,
 }
 
 /// That a function failed, as opposed to Lambda.
@@ -146,6 +151,19 @@ pub struct Invocation {
 pub struct FunctionError {
     /// The error's type, such as `Runtime.ExitError` or the name of an exception.
     pub error_type: String,
+    /// Who tells of it.
+    pub teller: Teller,
+}
+
+/// Who tells of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teller {
+    /// The function, or its runtime.
+    Function,
+    /// The same, behind a response that had begun. Lambda counts that as an answer.
+    Midstream,
+    /// Lambda itself, of a function that cannot.
+    Lambda,
 }
 
 impl FunctionError {
@@ -156,11 +174,11 @@ impl FunctionError {
 /// What an invocation came to.
 #[derive(Clone, Debug)]
 pub struct InvokeOutcome {
-    /// The response, or the error as JSON.
+    /// The response where it was not taken in pieces, or the error as JSON.
     pub payload: Bytes,
     /// Set where the function failed.
     pub error: Option<FunctionError>,
-    /// The last 4 KB of the log.
+    /// The last 4 KB of the log, where they were wanted.
     pub log_tail: String,
     /// What it took.
     pub report: Report,

@@ -2,11 +2,15 @@
 //! Sources: <https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html>
 
-use super::{FunctionError, LOG_TAIL, MAX_RESPONSE, Report};
+use super::{FunctionError, LOG_TAIL, Report, Teller};
 use bytes::Bytes;
 use serde_json::json;
 use std::time::Duration;
 use world::processes::Exit;
+
+/// By the name that Lambda's own emulator of the Runtime API has for it.
+/// Source: <https://github.com/aws/aws-lambda-runtime-interface-emulator>
+const TRUNCATED: &str = "Runtime.TruncatedResponse";
 
 /// How an invocation ended.
 #[derive(Debug)]
@@ -15,8 +19,12 @@ pub(super) enum Ending {
     Response(Bytes),
     /// The function, or its runtime while starting, told an error.
     Error { body: Bytes, error_type: Option<String> },
-    /// The function answered too much.
-    ResponseTooLarge,
+    /// The same behind a response that had begun.
+    Midstream { body: Bytes, error_type: Option<String> },
+    /// The function answered more than this.
+    ResponseTooLarge(usize),
+    /// Its response broke off.
+    Truncated,
     /// It did not answer in time.
     TimedOut,
     /// Its process ended.
@@ -28,28 +36,34 @@ pub(super) enum Ending {
 impl Ending {
     /// Whether the process may run another invocation.
     pub(super) fn leaves_process(&self) -> bool {
-        matches!(self, Ending::Response(_) | Ending::Error { .. } | Ending::ResponseTooLarge)
+        match self {
+            Ending::Response(_) | Ending::Error { .. } | Ending::Midstream { .. } | Ending::ResponseTooLarge(_) => true,
+            Ending::Truncated | Ending::TimedOut | Ending::Exited(_) | Ending::Extension(..) => false,
+        }
     }
 
     /// The payload and error to answer with.
-    pub(super) fn answer(self, id: &str, timeout: Duration) -> (Bytes, Option<FunctionError>) {
+    pub(super) fn answer(&self, id: &str, timeout: Duration) -> (Bytes, Option<FunctionError>) {
         let lambda = |error_type: &str, message: String| {
             let body = json!({ "errorType": error_type, "errorMessage": message }).to_string();
-            (Bytes::from(body), Some(FunctionError { error_type: error_type.to_owned() }))
+            (Bytes::from(body), Some(FunctionError { error_type: error_type.to_owned(), teller: Teller::Lambda }))
+        };
+        let told = |body: &Bytes, error_type: &Option<String>, teller| {
+            let error_type = error_type.clone().or_else(|| type_in(body)).unwrap_or_else(|| "Unhandled".to_owned());
+            (body.clone(), Some(FunctionError { error_type, teller }))
         };
         match self {
-            Ending::Response(body) => (body, None),
-            Ending::Error { body, error_type } => {
-                let error_type = error_type.or_else(|| type_in(&body)).unwrap_or_else(|| "Unhandled".to_owned());
-                (body, Some(FunctionError { error_type }))
-            }
-            Ending::ResponseTooLarge => lambda(
+            Ending::Response(body) => (body.clone(), None),
+            Ending::Error { body, error_type } => told(body, error_type, Teller::Function),
+            Ending::Midstream { body, error_type } => told(body, error_type, Teller::Midstream),
+            Ending::ResponseTooLarge(most) => lambda(
                 "Function.ResponseSizeTooLarge",
-                format!("Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes)."),
+                format!("Response payload size exceeded maximum allowed payload size ({most} bytes)."),
             ),
+            Ending::Truncated => lambda(TRUNCATED, format!("RequestId: {id} Error: the response broke off")),
             Ending::TimedOut => lambda("Sandbox.Timedout", format!("RequestId: {id} Error: {}", timed_out(timeout))),
-            Ending::Exited(exit) => lambda(exit_type(exit), exit_message(id, exit)),
-            Ending::Extension(error_type, why) => lambda(&error_type, format!("RequestId: {id} Error: {why}")),
+            Ending::Exited(exit) => lambda(exit_type(*exit), exit_message(id, *exit)),
+            Ending::Extension(error_type, why) => lambda(error_type, format!("RequestId: {id} Error: {why}")),
         }
     }
 
@@ -59,11 +73,11 @@ impl Ending {
             Ending::TimedOut => "timeout".to_owned(),
             Ending::Exited(exit) => format!("error\tError Type: {}", exit_type(*exit)),
             Ending::Extension(error_type, _) => format!("error\tError Type: {error_type}"),
-            Ending::Error { body, error_type } => {
+            Ending::Error { body, error_type } | Ending::Midstream { body, error_type } => {
                 let error_type = error_type.clone().or_else(|| type_in(body));
                 format!("error\tError Type: {}", error_type.as_deref().unwrap_or("Runtime.Unknown"))
             }
-            Ending::Response(_) | Ending::ResponseTooLarge => "success".to_owned(),
+            Ending::Response(_) | Ending::ResponseTooLarge(_) | Ending::Truncated => "success".to_owned(),
         };
         format!("INIT_REPORT Init Duration: {init_ms:.2} ms\tPhase: {phase}\tStatus: {status}")
     }
@@ -80,9 +94,10 @@ impl Ending {
     /// What the REPORT line says of it.
     fn status(&self) -> Option<String> {
         match self {
-            Ending::Response(_) | Ending::Error { .. } => None,
+            Ending::Response(_) | Ending::Error { .. } | Ending::Midstream { .. } => None,
             Ending::TimedOut => Some("Status: timeout".to_owned()),
-            Ending::ResponseTooLarge => Some("Status: error\tError Type: Function.ResponseSizeTooLarge".to_owned()),
+            Ending::Truncated => Some(format!("Status: error\tError Type: {TRUNCATED}")),
+            Ending::ResponseTooLarge(_) => Some("Status: error\tError Type: Function.ResponseSizeTooLarge".to_owned()),
             Ending::Exited(exit) => Some(format!("Status: error\tError Type: {}", exit_type(*exit))),
             Ending::Extension(error_type, _) => Some(format!("Status: error\tError Type: {error_type}")),
         }

@@ -1,17 +1,18 @@
 //! One process and the invocations it runs, one after the other.
 
-use super::api::{self, Ask, Call, RuntimeApi};
+use super::api::{Call, RuntimeApi};
 use super::environment::Start;
 use super::executor::Door;
-use super::extensions::{self, ExtensionAsk, Extensions};
+use super::extensions::Extensions;
 use super::interpreter::{Interpreter, Silent};
 use super::isolation::{self, Isolation};
 use super::managed::Managed;
+use super::outlet::Chunk;
 use super::pool::Pool;
-use super::report::{self, Ending, Tail};
-use super::{FunctionSpec, Invocation, InvokeError, InvokeOutcome, LogSink, MAX_RESPONSE, Options, Report, limits};
+use super::report::{Ending, Tail};
+use super::{FunctionSpec, Invocation, InvokeError, InvokeOutcome, LogSink, Options, limits};
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub(super) struct Order {
     pub(super) invocation: Invocation,
     pub(super) spec: Arc<FunctionSpec>,
     pub(super) answer: oneshot::Sender<Result<Result<InvokeOutcome, InvokeError>, Gone>>,
+    /// Who takes the response in pieces, where it comes so.
+    pub(super) sink: Option<mpsc::Sender<Chunk>>,
 }
 
 /// Starts a process and runs what it is sent until it ends, is forgotten by the pool, or the house closes. A start that
@@ -82,32 +85,40 @@ pub(super) async fn run(
     house.pool.remove(id);
 }
 
-struct Sandbox {
-    house: Arc<House>,
-    id: u64,
-    spec: Arc<FunctionSpec>,
-    child: Box<dyn Child>,
-    output: Box<dyn Output>,
-    output_open: bool,
-    calls: mpsc::Receiver<Call>,
-    api: SocketAddr,
+pub(super) struct Sandbox {
+    pub(super) house: Arc<House>,
+    pub(super) id: u64,
+    pub(super) spec: Arc<FunctionSpec>,
+    pub(super) child: Box<dyn Child>,
+    pub(super) output: Box<dyn Output>,
+    pub(super) output_open: bool,
+    pub(super) calls: mpsc::Receiver<Call>,
+    pub(super) api: SocketAddr,
     /// Nobody but the process itself can call its Runtime API.
-    apart: bool,
-    log_stream: String,
+    pub(super) apart: bool,
+    pub(super) log_stream: String,
     /// When it was started, by the monotonic clock.
-    started: Duration,
+    pub(super) started: Duration,
     /// How long it took to be ready, until the first report has told it.
-    init_ms: Option<f64>,
+    pub(super) init_ms: Option<f64>,
     /// The runtime's open request for an invocation.
-    waiting: Option<oneshot::Sender<Response<Bytes>>>,
-    extensions: Extensions,
+    pub(super) waiting: Option<oneshot::Sender<Response<Bytes>>>,
+    pub(super) extensions: Extensions,
     /// What begins a line that tells of an extension's end.
-    marker: String,
+    pub(super) marker: String,
     /// The log of the invocation that runs.
-    tail: Option<Tail>,
+    pub(super) tail: Option<Tail>,
+    /// Who takes its response in pieces, until it begins.
+    pub(super) sink: Option<mpsc::Sender<Chunk>>,
+    /// What is dropped where a response that has begun is not taken any more.
+    pub(super) relaying: Option<oneshot::Sender<()>>,
+    /// Whether that is taken in pieces.
+    pub(super) streaming: bool,
+    /// The runtime's request with its response: who waits for that is told first.
+    pub(super) receipt: Option<oneshot::Sender<Response<Bytes>>>,
 }
 
-enum Event {
+pub(super) enum Event {
     Late,
     Call(Call),
     Exited(Exit),
@@ -170,6 +181,10 @@ impl Sandbox {
             extensions: Extensions::new(extensions),
             marker,
             tail: None,
+            sink: None,
+            relaying: None,
+            streaming: false,
+            receipt: None,
         };
         sandbox.announce(interpreter.as_deref());
         for missing in &isolation.missing {
@@ -289,7 +304,7 @@ impl Sandbox {
         orders.recv().await
     }
 
-    fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.waiting.as_ref().is_some_and(|waiting| !waiting.is_closed()) && self.extensions.are_done()
     }
 
@@ -334,7 +349,7 @@ impl Sandbox {
     }
 
     /// What happens next. Lines come last: a process that never stops writing must not hide anything else.
-    async fn event(&mut self, late: &mut BoxFuture<'static, ()>) -> Event {
+    pub(super) async fn event(&mut self, late: &mut BoxFuture<'static, ()>) -> Event {
         loop {
             tokio::select! {
                 biased;
@@ -349,227 +364,7 @@ impl Sandbox {
         }
     }
 
-    /// Runs one invocation; `starting`: the process has just been started for it, after a start that failed. Whether it
-    /// may run another.
-    async fn carry(&mut self, order: Order, starting: bool) -> bool {
-        let Order { invocation, spec, answer } = order;
-        let clock = self.house.world.clock.clone();
-        self.tail.get_or_insert_default();
-        let begun = clock.monotonic();
-        let deadline = &mut clock.sleep(spec.timeout);
-        // One that was used before and ends before it takes this has nothing to do with it.
-        let used = !starting && self.init_ms.is_none();
-        if used && let Err(Ending::Exited(_)) = self.until_ready(deadline).await {
-            self.house.pool.remove(self.id);
-            let _ = answer.send(Err(Gone));
-            return false;
-        }
-        self.log(format!("START RequestId: {} Version: {}", invocation.request_id, spec.version));
-        let ready = if starting { self.until_ready(deadline).await } else { Ok(()) };
-        let (ending, was_ready) = match ready {
-            Ok(()) => {
-                if starting {
-                    self.child.throttle();
-                }
-                (self.run(&invocation, &spec, deadline).await, true)
-            }
-            Err(ending) => {
-                let init_ms = millis(clock.monotonic().saturating_sub(self.started));
-                self.log(ending.init_line(init_ms, "invoke"));
-                (ending, false)
-            }
-        };
-        let alive = was_ready && ending.leaves_process();
-        let duration_ms = millis(clock.monotonic().saturating_sub(begun));
-        let init_ms = self.init_ms.take();
-        let report = Report {
-            duration_ms,
-            billed_ms: report::billed_ms(duration_ms, init_ms),
-            memory_mb: spec.memory_mb,
-            max_memory_mb: self.child.peak_memory().div_ceil(1 << 20),
-            init_ms,
-        };
-        for line in self.output.written() {
-            self.log(line);
-        }
-        if !alive && !self.extensions.want_shutdown() {
-            self.child.kill();
-        }
-        let outcome = self.finish(&invocation.request_id, &spec, ending, report);
-        let mut answer = Some(answer);
-        let mut tell = || {
-            if let Some(answer) = answer.take() {
-                let _ = answer.send(Ok(Ok(outcome.clone())));
-            }
-        };
-        // Extensions go on with what they have to do; whoever waits for the function has its answer.
-        if alive && !self.extensions.are_done() {
-            tell();
-        }
-        let kept = alive && self.extensions_rest(deadline).await && self.house.pool.release(self.id);
-        if !kept {
-            self.house.pool.remove(self.id);
-        }
-        tell();
-        kept
-    }
-
-    /// Waits until the extensions are through with an invocation. Whether they are, and all of the process is there.
-    async fn extensions_rest(&mut self, late: &mut BoxFuture<'static, ()>) -> bool {
-        while !self.extensions.are_done() {
-            if let Some(ending) = self.step(late, None).await {
-                tracing::warn!(function = self.spec.name, ?ending, "extensions did not finish with an invocation");
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Waits until the runtime has asked for an invocation.
-    async fn until_ready(&mut self, late: &mut BoxFuture<'static, ()>) -> Result<(), Ending> {
-        loop {
-            if self.is_ready() {
-                return Ok(());
-            }
-            if let Some(ending) = self.step(late, None).await {
-                return Err(ending);
-            }
-        }
-    }
-
-    /// Hands the invocation over and waits for its end.
-    async fn run(&mut self, invocation: &Invocation, spec: &FunctionSpec, late: &mut BoxFuture<'static, ()>) -> Ending {
-        let deadline = self.house.world.now().plus(spec.timeout).millis();
-        self.child.peak_memory();
-        loop {
-            if let Err(ending) = self.until_ready(late).await {
-                return ending;
-            }
-            let waiting = self.waiting.take().expect("it was ready");
-            if waiting.send(api::next(invocation, spec, deadline)).is_ok() {
-                self.extensions.invoke(&extensions::invoke_event(invocation, spec, deadline));
-                break;
-            }
-        }
-        loop {
-            if let Some(ending) = self.step(late, Some(&invocation.request_id)).await {
-                return ending;
-            }
-        }
-    }
-
-    async fn step(&mut self, late: &mut BoxFuture<'static, ()>, running: Option<&str>) -> Option<Ending> {
-        let event = self.event(late).await;
-        self.take(event, running)
-    }
-
-    /// Takes what happened. Returns how the invocation `running`, or the start, ended where it did.
-    fn take(&mut self, event: Event, running: Option<&str>) -> Option<Ending> {
-        match event {
-            Event::Late => Some(Ending::TimedOut),
-            Event::Exited(exit) => Some(Ending::Exited(exit)),
-            Event::Call(call) => self.take_call(call, running),
-            Event::Line(line) => {
-                let ended = line.strip_prefix(&self.marker).and_then(|rest| rest.trim().split_once(' '));
-                let Some((status, name)) = ended else {
-                    self.log(line);
-                    return None;
-                };
-                let failure = self.extensions.ended(name, status);
-                Some(Ending::Extension(failure.error_type, failure.message))
-            }
-        }
-    }
-
-    /// Answers a call of the Runtime API. Returns how the invocation `running`, or the start, ended where it did.
-    fn take_call(&mut self, call: Call, running: Option<&str>) -> Option<Ending> {
-        // A body that was cut off has lost its sender's address; it needs the invocation's id all the same.
-        if !call.cut && !self.apart && !self.child.owns_connection(call.peer, self.api) {
-            tracing::warn!(function = self.spec.name, peer = %call.peer, "a stranger called the runtime api of a function");
-            let answer =
-                api::refusal(StatusCode::FORBIDDEN, "Forbidden", "This Runtime API belongs to another process");
-            let _ = call.answer.send(answer);
-            return None;
-        }
-        let current = |id: &str| running == Some(id);
-        let (answer, ending) = match call.ask {
-            Ask::Next => {
-                self.waiting = Some(call.answer);
-                return None;
-            }
-            Ask::Extension(ask) => return self.take_extension(ask, &call.body, call.answer),
-            Ask::Response { id } if current(&id) && (call.cut || call.body.len() > MAX_RESPONSE) => {
-                (api::too_large(), Some(Ending::ResponseTooLarge))
-            }
-            Ask::Response { id } if current(&id) => (api::accepted(), Some(Ending::Response(call.body))),
-            Ask::Error { id, error_type } if current(&id) => {
-                (api::accepted(), Some(Ending::Error { body: call.body, error_type }))
-            }
-            Ask::InitError { error_type } if running.is_none() => {
-                (api::accepted(), Some(Ending::Error { body: call.body, error_type }))
-            }
-            Ask::InitError { .. } => {
-                let message = "State transition from Running to InitError failed for runtime";
-                (api::refusal(StatusCode::FORBIDDEN, "InvalidStateTransition", message), None)
-            }
-            Ask::Response { .. } | Ask::Error { .. } => {
-                (api::refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID"), None)
-            }
-        };
-        let _ = call.answer.send(answer);
-        ending
-    }
-
-    fn take_extension(
-        &mut self,
-        ask: ExtensionAsk,
-        body: &[u8],
-        answer: oneshot::Sender<Response<Bytes>>,
-    ) -> Option<Ending> {
-        let (reply, ending) = match ask {
-            ExtensionAsk::Next { id } => {
-                self.extensions.next(id.as_deref(), answer);
-                return None;
-            }
-            ExtensionAsk::Register { name, account } => {
-                let spec = &self.spec;
-                let mut about = serde_json::json!({
-                    "functionName": spec.name, "functionVersion": spec.version, "handler": spec.handler,
-                });
-                if account {
-                    about["accountId"] = spec.arn.account().into();
-                }
-                let id = self.house.world.uuid();
-                (self.extensions.register(name, body, id, &about), None)
-            }
-            ExtensionAsk::Failed { id, error_type, starting } => {
-                match self.extensions.failed(id.as_deref(), error_type, starting) {
-                    Some(failure) => (api::accepted(), Some(Ending::Extension(failure.error_type, failure.message))),
-                    None => (extensions::unknown(id.as_deref()), None),
-                }
-            }
-            ExtensionAsk::Telemetry => (extensions::not_served(), None),
-        };
-        let _ = answer.send(reply);
-        ending
-    }
-
-    fn finish(&mut self, id: &str, spec: &FunctionSpec, ending: Ending, report: Report) -> InvokeOutcome {
-        if matches!(ending, Ending::TimedOut) {
-            let now = self.house.world.now().iso_millis();
-            self.log(format!("{now} {id} {}", report::timed_out(spec.timeout)));
-        }
-        if let Some(line) = ending.log_line(id) {
-            self.log(line);
-        }
-        self.log(format!("END RequestId: {id}"));
-        self.log(ending.report_line(id, &report));
-        let (payload, error) = ending.answer(id, spec.timeout);
-        let log_tail = self.tail.take().unwrap_or_default().finish();
-        InvokeOutcome { payload, error, log_tail, report }
-    }
-
-    fn log(&mut self, line: String) {
+    pub(super) fn log(&mut self, line: String) {
         // The Python runtime joins the lines of one event by carriage returns.
         let line = if line.contains('\r') { line.replace('\r', "\n") } else { line };
         if let Some(tail) = &mut self.tail {
@@ -579,7 +374,7 @@ impl Sandbox {
     }
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 

@@ -125,6 +125,16 @@ impl House {
     }
 
     pub(crate) async fn invoke(&self, spec: &FunctionSpec, payload: &str) -> Result<InvokeOutcome, InvokeError> {
+        self.invoke_into(spec, payload, None).await
+    }
+
+    /// The same; a response in pieces goes into `sink`.
+    pub(crate) async fn invoke_into(
+        &self,
+        spec: &FunctionSpec,
+        payload: &str,
+        sink: Option<tokio::sync::mpsc::Sender<Chunk>>,
+    ) -> Result<InvokeOutcome, InvokeError> {
         let number = {
             let mut requests = self.requests.lock().unwrap();
             *requests += 1;
@@ -135,8 +145,9 @@ impl House {
             request_id: format!("00000000-0000-4000-8000-{number:012}"),
             trace: Some(names::TraceContext::start(1, [7; 12])),
             client_context: Some(r#"{"custom":{"a":"b"}}"#.to_owned()),
+            tail: true,
         };
-        self.executor.invoke(&Arc::new(spec.clone()), invocation).await
+        self.executor.invoke(&Arc::new(spec.clone()), invocation, sink).await
     }
 
     /// Invokes and reads the answer as JSON.

@@ -86,7 +86,7 @@ enum Caller {
 impl App {
     async fn answer(&self, asked: Asked, caller: Caller) -> http::Response<Body> {
         if let Some((id, path)) = urls::place(&asked.head) {
-            return self.answer_url(&id, &path, &asked).await.map(Body::from);
+            return self.answer_url(&id, &path, &asked).await;
         }
         match own(&asked.head).map(str::to_owned) {
             Some(route) => self.answer_own(&route, &asked, caller).await.map(Body::from),

@@ -1,12 +1,11 @@
 //! URLs of functions: by their own hosts, and below a path of ours for clients whose resolver knows no such hosts.
 
 use super::App;
-use bytes::Bytes;
 use functions::UrlRequest;
 use http::Response;
 use http::header::HOST;
 use http::request::Parts;
-use world::net::Asked;
+use world::net::{Asked, Body};
 
 /// Below this: the id of the URL, then the path.
 const BELOW: &str = "/_headwater/lambda-url/";
@@ -25,7 +24,7 @@ pub(super) fn place(head: &Parts) -> Option<(String, String)> {
 }
 
 impl App {
-    pub(super) async fn answer_url(&self, id: &str, path: &str, asked: &Asked) -> Response<Bytes> {
+    pub(super) async fn answer_url(&self, id: &str, path: &str, asked: &Asked) -> Response<Body> {
         let functions = &self.house.functions;
         let signed = functions.url_is_signed(id) == Some(true);
         // Who does not sign well is nobody.

@@ -1,6 +1,5 @@
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
@@ -12,7 +11,14 @@ pub enum Body {
     Whole(Bytes),
     /// In pieces, as they come; it ends where its sender is dropped.
     Pieces(mpsc::Receiver<Bytes>),
+    /// The same, where it may turn out that there is no rest: the client then sees the connection break.
+    Breakable(mpsc::Receiver<Result<Bytes, Broken>>),
 }
+
+/// There is no rest of a body that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the rest of the body cannot be had")]
+pub struct Broken;
 
 impl Body {
     /// A body in pieces, and where they are to be put. There is room for one that the client has not taken yet: whoever
@@ -22,20 +28,27 @@ impl Body {
         (sender, Body::Pieces(receiver))
     }
 
+    /// The same of a body that may break.
+    pub fn breakable() -> (mpsc::Sender<Result<Bytes, Broken>>, Body) {
+        let (sender, receiver) = mpsc::channel(1);
+        (sender, Body::Breakable(receiver))
+    }
+
     /// The body, where it came in one piece.
     pub fn whole(&self) -> Option<&Bytes> {
         match self {
             Body::Whole(bytes) => Some(bytes),
-            Body::Pieces(_) => None,
+            Body::Pieces(_) | Body::Breakable(_) => None,
         }
     }
 
-    /// The next piece, a whole body being one; `None` at the end.
+    /// The next piece, a whole body being one; `None` at the end, and where it broke.
     pub async fn next(&mut self) -> Option<Bytes> {
         match self {
             Body::Whole(bytes) if bytes.is_empty() => None,
             Body::Whole(bytes) => Some(std::mem::take(bytes)),
             Body::Pieces(pieces) => pieces.recv().await,
+            Body::Breakable(pieces) => pieces.recv().await.and_then(Result::ok),
         }
     }
 }
@@ -54,15 +67,16 @@ impl From<Bytes> for Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Broken;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let piece = match self.get_mut() {
             Body::Whole(bytes) if bytes.is_empty() => None,
-            Body::Whole(bytes) => Some(std::mem::take(bytes)),
-            Body::Pieces(pieces) => std::task::ready!(pieces.poll_recv(context)),
+            Body::Whole(bytes) => Some(Ok(std::mem::take(bytes))),
+            Body::Pieces(pieces) => std::task::ready!(pieces.poll_recv(context)).map(Ok),
+            Body::Breakable(pieces) => std::task::ready!(pieces.poll_recv(context)),
         };
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {

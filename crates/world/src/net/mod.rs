@@ -3,11 +3,13 @@
 mod body;
 mod client;
 mod connect;
+mod inflow;
 mod server;
 mod simulated;
 
-pub use body::Body;
+pub use body::{Body, Broken};
 pub use client::RealNet;
+pub use inflow::Inflow;
 pub use server::raise_handles;
 pub use simulated::SimNet;
 
@@ -39,6 +41,23 @@ pub trait HttpService: Send + Sync + 'static {
     /// Bytes of bodies held at once, finished or not; past it requests are refused, and clients try again.
     fn bodies_limit(&self) -> usize {
         512 << 20
+    }
+    /// Whether a request's body is taken as it comes, by [`HttpService::call_with_inflow`], instead of whole.
+    fn takes_inflow(&self, _head: &http::request::Parts) -> bool {
+        false
+    }
+    /// Answers a request whose body is still on its way. Who sends it waits for who reads it.
+    fn call_with_inflow(
+        self: Arc<Self>,
+        _head: http::request::Parts,
+        _body: Inflow,
+        _peer: SocketAddr,
+    ) -> BoxFuture<'static, http::Response<Body>> {
+        Box::pin(async {
+            let mut answer = http::Response::new(Body::default());
+            *answer.status_mut() = http::StatusCode::NOT_IMPLEMENTED;
+            answer
+        })
     }
     /// The answer to a body over the limit.
     fn too_large(&self, head: &http::request::Parts) -> http::Response<Bytes>;

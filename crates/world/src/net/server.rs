@@ -1,4 +1,4 @@
-use super::{Asked, Body, HttpService, Listen};
+use super::{Asked, Body, HttpService, Inflow, Listen};
 use crate::{BoxFuture, Stop};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -176,6 +176,9 @@ where
 
 async fn answer(request: http::Request<Incoming>, peer: SocketAddr, house: House) -> http::Response<Body> {
     let (head, body) = request.into_parts();
+    if house.service.takes_inflow(&head) {
+        return house.service.call_with_inflow(head, Inflow::new(body), peer).await;
+    }
     let limit = house.service.body_limit(&head);
     let collected = tokio::time::timeout(BODY_TIMEOUT, collect(body, limit, &house.bodies)).await;
     match collected.unwrap_or(Err(Broken::Slow)) {
