@@ -75,7 +75,7 @@ async fn every_end_is_told() {
         (r#"["fail","Sad.Function"]"#, "Sad.Function", Teller::Midstream),
         (r#"["sleep",0.1],["exit",3]"#, "Runtime.ExitError", Teller::Lambda),
         (r#"["sleep",60]"#, "Sandbox.Timedout", Teller::Lambda),
-        (r#"["drop",0]"#, "Runtime.TruncatedResponse", Teller::Lambda),
+        (r#"["sleep",0.1],["drop",0]"#, "Runtime.TruncatedResponse", Teller::Lambda),
     ] {
         let payload = format!(r#"{{"stream":[["write","half"],{step}]}}"#);
         let (_, body, outcome) = all(&house, &spec, &payload).await;

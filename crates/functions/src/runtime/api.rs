@@ -12,8 +12,8 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use world::BoxFuture;
 use world::net::{Asked, Body, HttpService, Inflow};
+use world::{BoxFuture, Stage, Tasks};
 
 /// What a runtime asks.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub(super) struct Call {
 
 pub(super) struct RuntimeApi {
     pub(super) calls: mpsc::Sender<Call>,
+    pub(super) tasks: Tasks,
 }
 
 impl HttpService for RuntimeApi {
@@ -110,13 +111,18 @@ impl RuntimeApi {
             return gone();
         }
         let Ok(outlet) = begun.await else { return answered.await.unwrap_or_else(|_| gone()) };
-        let Some(end) = outlet.relay(outlet::content_type(head), body).await else { return gone() };
-        let (answer, answered) = oneshot::channel();
-        let call = Call { ask: Ask::Streamed { id, end }, body: Bytes::new(), cut: false, peer, answer, begin: None };
-        if self.calls.send(call).await.is_err() {
-            return gone();
-        }
-        answered.await.unwrap_or_else(|_| gone())
+        let (calls, kind) = (self.calls.clone(), outlet::content_type(head));
+        // Where the connection breaks, this future goes with it; what has come until then, and that it broke, is told.
+        let relay = async move {
+            let end = outlet.relay(kind, body).await?;
+            let (answer, answered) = oneshot::channel();
+            let call =
+                Call { ask: Ask::Streamed { id, end }, body: Bytes::new(), cut: false, peer, answer, begin: None };
+            calls.send(call).await.ok()?;
+            answered.await.ok()
+        };
+        let answer = self.tasks.finish(Stage::Delivery, "function response", relay).await;
+        answer.flatten().unwrap_or_else(gone)
     }
 }
 

@@ -145,7 +145,8 @@ impl Sandbox {
         let credentials = spec.credentials.issue().await?;
         house.pool.expires(id, credentials.expires);
         let (sender, calls) = mpsc::channel(limits::CALLS);
-        let mut isolation = Isolation::of(&house, &spec.endpoint, RuntimeApi { calls: sender })?;
+        let mut isolation =
+            Isolation::of(&house, &spec.endpoint, RuntimeApi { calls: sender, tasks: world.tasks.clone() })?;
         let (extensions, marker) = (spec.extensions(), world.hex_id(16));
         let start = Start {
             spec: &spec,
