@@ -21,6 +21,8 @@ pub(crate) fn is_data_plane(service: &str, operation: &str) -> bool {
         "sns" => matches!(operation, "Publish" | "PublishBatch"),
         "lambda" => matches!(operation, "Invoke" | "InvokeAsync" | "InvokeWithResponseStream"),
         "events" => operation == "PutEvents",
+        // <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/logging_cw_api_calls_cwl.html>
+        "logs" => matches!(operation, "PutLogEvents" | "GetLogEvents" | "FilterLogEvents"),
         _ => false,
     }
 }

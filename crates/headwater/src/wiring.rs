@@ -28,6 +28,7 @@ pub struct House {
     pub functions: Arc<Functions>,
     pub topics: Arc<topics::Topics>,
     pub audit: Arc<audit::Audit>,
+    pub logs: Arc<logs::Logs>,
     delivery: Arc<Delivery>,
     rules: Arc<rules::Rules>,
     scheduler: Arc<rules::Scheduler>,
@@ -53,15 +54,10 @@ impl House {
         let masters = settings.encryption.as_ref().map(|keys| keys.read(&*world.disk)).transpose()?;
         let store = Store::open_with_keys(&world, &settings.data_dir, options, masters).await?;
         let delivery = Delivery::open(&world, &store).await?;
-        let limits = match settings.limits {
-            LimitsMode::Aws => streams::Limits::Aws,
-            LimitsMode::Off => streams::Limits::Off,
-        };
-        let settle = settings.streams_settle.unwrap_or(streams::Options::default().settle);
-        let options = streams::Options { limits, settle };
-        let streams = streams::Streams::open(world.clone(), home.clone(), store.clone(), options).await?;
+        let streams = open_streams(&world, settings, &store).await?;
         let options = queues::Options { throttle: settings.limits == LimitsMode::Aws };
         let queues = queues::Queues::open_with(world.clone(), home.clone(), store.clone(), options).await?;
+        let logs = logs::Logs::open(world.clone(), home.clone(), store.clone()).await?;
         let topics = open_topics(&world, settings, &store, &delivery).await?;
         let (rules, scheduler) = open_rules(&world, settings, &store, &delivery).await?;
         // Rules in the state `ENABLED` do not see them; those that ask for all management events do.
@@ -81,6 +77,7 @@ impl House {
             ("kinesis", "stream/", streams.target()),
             ("sqs", "", queues.target()),
             ("lambda", "function:", functions.target()),
+            ("logs", "log-group:", logs.target()),
         ]
         .into_iter()
         .chain(topics.targets())
@@ -90,7 +87,7 @@ impl House {
         }
         let mut services = identity.services();
         services.extend([streams.service(), queues.service(), topics.service(), rules.service(), scheduler.service()]);
-        services.extend([audit.service(), inventory.service(), functions.service()]);
+        services.extend([audit.service(), inventory.service(), functions.service(), logs.service()]);
         let missing = unregistered(&services);
         ensure!(missing.is_empty(), "operations are listed as served and have no handler: {}", missing.join(", "));
         let options = wire::FrontOptions { tls: settings.tls.is_some(), ..Default::default() };
@@ -104,6 +101,7 @@ impl House {
             functions,
             topics,
             audit,
+            logs,
             delivery,
             rules,
             scheduler,
@@ -120,6 +118,7 @@ impl House {
         self.topics.start();
         self.inventory.start();
         self.audit.start();
+        self.logs.start();
         self.functions.start(endpoint);
         self.rules.start();
         self.scheduler.start();
@@ -220,6 +219,16 @@ impl House {
         });
         buses.collect()
     }
+}
+
+async fn open_streams(world: &World, settings: &Settings, store: &Store) -> Result<Arc<streams::Streams>> {
+    let limits = match settings.limits {
+        LimitsMode::Aws => streams::Limits::Aws,
+        LimitsMode::Off => streams::Limits::Off,
+    };
+    let settle = settings.streams_settle.unwrap_or(streams::Options::default().settle);
+    let options = streams::Options { limits, settle };
+    Ok(streams::Streams::open(world.clone(), settings.home.clone(), store.clone(), options).await?)
 }
 
 async fn open_rules(

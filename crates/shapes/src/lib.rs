@@ -9,6 +9,7 @@ pub mod events;
 pub mod iam;
 pub mod kinesis;
 pub mod lambda;
+pub mod logs;
 pub mod scheduler;
 pub mod sns;
 pub mod sqs;

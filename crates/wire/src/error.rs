@@ -94,6 +94,8 @@ pub mod common {
         SERVICE_UNAVAILABLE "ServiceUnavailable" "ServiceUnavailable" 503 Server;
         /// The input breaks a constraint of its model.
         VALIDATION "ValidationException" "ValidationError" 400 Client;
+        /// The same, where a service calls it so (CloudWatch Logs).
+        INVALID_PARAMETER "InvalidParameterException" "InvalidParameter" 400 Client;
         /// The body is not what the protocol says it is.
         SERIALIZATION "SerializationException" "MalformedInput" 400 Client;
         /// No such operation.

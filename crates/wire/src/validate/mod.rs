@@ -30,7 +30,10 @@ pub fn validate(service: &ServiceModel, schema: &Schema, value: &Value) -> Resul
     }
     let count = check.found.len();
     let errors = if count == 1 { "error" } else { "errors" };
-    Err(common::VALIDATION.because(format!("{count} validation {errors} detected: {}", check.found.join("; "))))
+    // CloudWatch Logs tells the same under another name:
+    // <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
+    let model = if service.name == "logs" { &common::INVALID_PARAMETER } else { &common::VALIDATION };
+    Err(model.because(format!("{count} validation {errors} detected: {}", check.found.join("; "))))
 }
 
 /// Whether a model's pattern can be enforced. One that cannot constrains nothing, and a test lists those.

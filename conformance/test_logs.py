@@ -1,0 +1,176 @@
+"""CloudWatch Logs with boto3 and the AWS CLI: groups, streams, events, filters, and rules that send to groups."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import botocore.exceptions
+import pytest
+from conftest import until
+
+AWS = str(pathlib.Path(sys.executable).with_name('aws'))
+
+
+def now():
+    return int(time.time() * 1000)
+
+
+def put(logs, group, stream, *messages, at=None):
+    at = at or now()
+    return logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[
+        {'timestamp': at + i, 'message': message} for i, message in enumerate(messages)])
+
+
+@pytest.fixture
+def logs(server):
+    return server.client('logs')
+
+
+@pytest.fixture
+def group(logs, name):
+    logs.create_log_group(logGroupName=name, tags={'made-by': 'a test'})
+    logs.create_log_stream(logGroupName=name, logStreamName='s')
+    return name
+
+
+def test_what_is_put_is_got_from_either_end(logs, group):
+    answer = put(logs, group, 's', *['event {}'.format(i) for i in range(25)])
+    assert 'rejectedLogEventsInfo' not in answer
+    where = dict(logGroupName=group, logStreamName='s')
+    page = logs.get_log_events(**where, limit=10)
+    assert [e['message'] for e in page['events']] == ['event {}'.format(i) for i in range(15, 25)]
+    assert page['events'][0]['ingestionTime'] >= page['events'][0]['timestamp'] - 1000
+    before = logs.get_log_events(**where, limit=10, nextToken=page['nextBackwardToken'])
+    assert before['events'][-1]['message'] == 'event 14'
+    end = logs.get_log_events(**where, nextToken=page['nextForwardToken'])
+    assert end['events'] == [] and end['nextForwardToken'] == page['nextForwardToken']
+    seen, token = [], {}
+    while True:
+        page = logs.get_log_events(**where, limit=7, startFromHead=True, **token)
+        if page['nextForwardToken'] == token.get('nextToken'):
+            break
+        seen += [e['message'] for e in page['events']]
+        token = {'nextToken': page['nextForwardToken']}
+    assert seen == ['event {}'.format(i) for i in range(25)]
+
+
+def test_filters_of_every_kind_page_over_all_streams(logs, group):
+    logs.create_log_stream(logGroupName=group, logStreamName='t')
+    for i in range(20):
+        put(logs, group, 's' if i % 2 else 't', json.dumps({'n': i, 'level': 'ERROR' if i % 5 == 0 else 'INFO'}))
+    put(logs, group, 's', '127.0.0.1 - frank [10/Oct/2000:13:25:15 -0700] "GET /a.html HTTP/1.0" 404 1534')
+
+    def found(pattern, **more):
+        pages = logs.get_paginator('filter_log_events').paginate(
+            logGroupName=group, filterPattern=pattern, PaginationConfig={'PageSize': 3}, **more)
+        return [event for page in pages for event in page['events']]
+
+    assert len(found('')) == 21
+    assert [json.loads(e['message'])['n'] for e in found('ERROR')] == [0, 5, 10, 15]
+    assert len(found('?ERROR ?frank')) == 5
+    assert len(found('INFO -"19"')) == 15
+    assert [json.loads(e['message'])['n'] for e in found('{ $.n >= 18 && $.level = "INFO" }')] == [18, 19]
+    assert len(found('[ip, id, user, at, request = *html*, status = 4*, bytes > 1000]')) == 1
+    assert len(found('%n.: 1[0-9]%')) == 10
+    assert {e['logStreamName'] for e in found('ERROR', logStreamNames=['t'])} == {'t'}
+    assert len({e['eventId'] for e in found('')}) == 21
+    with pytest.raises(logs.exceptions.InvalidParameterException, match='Invalid filter pattern'):
+        found('error-code')
+
+
+def test_groups_and_streams_are_described(logs, group):
+    put(logs, group, 's', 'x')
+    found = logs.describe_log_groups(logGroupNamePrefix=group)['logGroups'][0]
+    assert found['arn'] == 'arn:aws:logs:us-east-1:000000000000:log-group:{}:*'.format(group)
+    assert found['storedBytes'] == 27
+    stream = logs.describe_log_streams(logGroupName=group, orderBy='LastEventTime', descending=True)['logStreams'][0]
+    assert stream['lastEventTimestamp'] == stream['firstEventTimestamp'] and stream['storedBytes'] == 0
+    assert logs.list_tags_for_resource(resourceArn=found['logGroupArn'])['tags'] == {'made-by': 'a test'}
+    assert group in [g['logGroupName'] for g in logs.list_log_groups(logGroupNamePattern='^' + group[:20])['logGroups']]
+    logs.delete_log_stream(logGroupName=group, logStreamName='s')
+    with pytest.raises(logs.exceptions.ResourceNotFoundException, match='The specified log stream does not exist.'):
+        put(logs, group, 's', 'y')
+    logs.delete_log_group(logGroupName=group)
+    with pytest.raises(logs.exceptions.ResourceNotFoundException, match='The specified log group does not exist.'):
+        logs.describe_log_streams(logGroupName=group)
+
+
+def test_old_events_are_rejected_or_expire(logs, group):
+    day = 24 * 3600 * 1000
+    put(logs, group, 's', 'two days old', at=now() - 2 * day)
+    rejected = put(logs, group, 's', 'too old', at=now() - 15 * day)['rejectedLogEventsInfo']
+    assert rejected == {'tooOldLogEventEndIndex': 1}
+    put(logs, group, 's', 'fresh')
+    logs.put_retention_policy(logGroupName=group, retentionInDays=1)
+    events = logs.filter_log_events(logGroupName=group)['events']
+    assert [e['message'] for e in events] == ['fresh']
+    assert logs.describe_log_groups(logGroupNamePrefix=group)['logGroups'][0]['retentionInDays'] == 1
+
+
+def test_what_is_not_served_says_so(logs, group):
+    for operation, input in [
+        ('put_subscription_filter', dict(logGroupName=group, filterName='f', filterPattern='', destinationArn='arn:aws:lambda:us-east-1:000000000000:function:f')),
+        ('put_metric_filter', dict(logGroupName=group, filterName='f', filterPattern='', metricTransformations=[
+            {'metricName': 'm', 'metricNamespace': 'n', 'metricValue': '1'}])),
+        ('start_query', dict(logGroupName=group, startTime=0, endTime=1, queryString='fields @message')),
+    ]:
+        with pytest.raises(botocore.exceptions.ClientError) as refused:
+            getattr(logs, operation)(**input)
+        assert refused.value.response['Error']['Code'] == 'NotImplementedException'
+
+
+def test_acknowledged_events_survive_a_kill(fresh):
+    server = fresh()
+    logs = server.client('logs')
+    logs.create_log_group(logGroupName='g')
+    logs.create_log_stream(logGroupName='g', logStreamName='s')
+    for i in range(50):
+        put(logs, 'g', 's', *['{}/{}'.format(i, j) for j in range(20)])
+    server.kill()
+    server.start()
+    pages = server.client('logs').get_paginator('filter_log_events').paginate(logGroupName='g')
+    found = [event['message'] for page in pages for event in page['events']]
+    assert sorted(found) == sorted('{}/{}'.format(i, j) for i in range(50) for j in range(20))
+
+
+def test_a_rule_sends_its_events_to_a_group(server, logs, name):
+    events = server.client('events')
+    group = '/aws/events/' + name
+    logs.create_log_group(logGroupName=group)
+    arn = 'arn:aws:logs:us-east-1:000000000000:log-group:' + group
+    events.put_rule(Name=name, EventPattern=json.dumps({'source': [name]}))
+    failed = events.put_targets(Rule=name, Targets=[
+        {'Id': 'whole', 'Arn': arn},
+        {'Id': 'made', 'Arn': arn + ':*', 'InputTransformer': {
+            'InputPathsMap': {'at': '$.time', 'n': '$.detail.n'},
+            'InputTemplate': '{"timestamp": <at>, "message": "number <n>"}'}}])
+    assert failed['FailedEntryCount'] == 0
+    events.put_events(Entries=[{'Source': name, 'DetailType': 'd', 'Detail': json.dumps({'n': n})} for n in range(3)])
+
+    def all_six():
+        found = logs.filter_log_events(logGroupName=group)['events']
+        return found if len(found) == 6 else None
+
+    found = until(all_six)
+    assert sorted(e['message'] for e in found if not e['message'].startswith('{')) == ['number 0', 'number 1', 'number 2']
+    whole = [json.loads(e['message']) for e in found if e['message'].startswith('{')]
+    assert sorted(e['detail']['n'] for e in whole) == [0, 1, 2]
+    assert all(e['timestamp'] % 1000 == 0 and now() - e['timestamp'] < 60_000 for e in found)
+    assert logs.describe_log_streams(logGroupName=group)['logStreams'][0]['lastEventTimestamp']
+
+
+def aws(server, *args):
+    env = {**os.environ, 'AWS_ENDPOINT_URL': server.endpoint, 'AWS_ACCESS_KEY_ID': 'test',
+           'AWS_SECRET_ACCESS_KEY': 'test', 'AWS_DEFAULT_REGION': 'us-east-1', 'AWS_PAGER': ''}
+    done = subprocess.run([AWS, *args], env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_cli_filters(server, logs, group):
+    put(logs, group, 's', 'ERROR one', 'fine', 'ERROR two')
+    found = json.loads(aws(server, 'logs', 'filter-log-events', '--log-group-name', group, '--filter-pattern', 'ERROR'))
+    assert [e['message'] for e in found['events']] == ['ERROR one', 'ERROR two']
