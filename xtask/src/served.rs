@@ -106,6 +106,23 @@ pub const SERVED: &[Served] = &[
         ],
     },
     Served {
+        folder: "pipes",
+        version: "2015-10-07",
+        name: "pipes",
+        operations: &[
+            "CreatePipe",
+            "DeletePipe",
+            "DescribePipe",
+            "ListPipes",
+            "ListTagsForResource",
+            "StartPipe",
+            "StopPipe",
+            "TagResource",
+            "UntagResource",
+            "UpdatePipe",
+        ],
+    },
+    Served {
         folder: "scheduler",
         version: "2021-06-30",
         name: "scheduler",

@@ -129,6 +129,8 @@ pub mod code {
     pub const NO_TARGET: &str = "NoTarget";
     /// The target did not answer in time.
     pub const TIMEOUT: &str = "TIMEOUT";
+    /// It waits for what comes before it.
+    pub const NOT_TRIED: &str = "NotTried";
     /// The target panicked.
     pub const INTERNAL_ERROR: &str = "INTERNAL_ERROR";
 }

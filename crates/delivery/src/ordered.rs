@@ -1,9 +1,11 @@
+use crate::attempt::attempt_all;
 use crate::retry::{Count, Next, next};
-use crate::{Delivery, Envelope, Verdict};
+use crate::{Delivery, Envelope, Verdict, code};
 use bytes::Bytes;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
+use world::BoxFuture;
 
 /// How the ordered lane ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +47,21 @@ impl Delivery {
         &self,
         envelope: &Envelope,
         stop: impl Future<Output = ()> + Send,
+        again: impl FnMut(Try, &Verdict) -> bool + Send,
+    ) -> Ordered {
+        self.in_order_by(envelope, stop, || Box::pin(self.attempt(envelope)), again).await
+    }
+
+    /// The same for what is more than one delivery: `attempt` makes each try, such as one through several targets, each by
+    /// [`Delivery::hand_over`]. `course` gives the policy and the time it counts from; what it says of a target is not used.
+    pub async fn in_order_by<'a>(
+        &self,
+        course: &Envelope,
+        stop: impl Future<Output = ()> + Send,
+        mut attempt: impl FnMut() -> BoxFuture<'a, Verdict> + Send,
         mut again: impl FnMut(Try, &Verdict) -> bool + Send,
     ) -> Ordered {
+        let envelope = course;
         let mut stop = pin!(stop);
         let mut count = Count::default();
         let mut pause = Duration::ZERO;
@@ -58,7 +73,7 @@ impl Delivery {
                 () = std::future::ready(()), if pause.is_zero() => {}
             }
             let begun = self.world.clock.monotonic();
-            let verdict = self.attempt(envelope).await;
+            let verdict = attempt().await;
             let took = self.world.clock.monotonic().saturating_sub(begun);
             count = count.after(&verdict);
             let tries = count.tries;
@@ -76,5 +91,22 @@ impl Delivery {
             };
             tracing::debug!(to = %envelope.to, id = envelope.id, tries, ?pause, "an ordered delivery waits");
         }
+    }
+    /// One try of several envelopes for one ARN, one after another or as many at once as the target takes; the verdicts are
+    /// in their order. Where `in_order` is set, what comes after one that was not accepted is not tried.
+    pub async fn hand_over(&self, envelopes: &[Envelope], in_order: bool) -> Vec<Verdict> {
+        let Some(to) = envelopes.first().map(|envelope| &envelope.to) else { return Vec::new() };
+        let at_once = self.targets.find(to).map_or(1, |target| target.batch(to)).max(1);
+        let mut verdicts = Vec::with_capacity(envelopes.len());
+        for some in envelopes.chunks(at_once) {
+            verdicts.extend(attempt_all(&self.world, &self.targets, some).await);
+            if in_order && verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Accepted(_))) {
+                break;
+            }
+        }
+        let why = || "what comes before it was not accepted".to_owned();
+        let untried = || Verdict::Again { code: code::NOT_TRIED.to_owned(), why: why(), after: None };
+        verdicts.resize_with(envelopes.len(), untried);
+        verdicts
     }
 }

@@ -113,7 +113,9 @@ pub fn group(function: &str) -> String {
 /// Forgets where mappings were that are no more: a crash came between the end of one and this.
 async fn sweep_checkpoints(catalog: &Catalog<State>, checkpoints: &Checkpoints) -> Result<(), StoreError> {
     for consumer in checkpoints.consumers() {
-        if catalog.read(|state| !state.mappings.contains_key(&consumer)) {
+        // Those of other services have a slash in their names.
+        let ours = !consumer.contains('/');
+        if ours && catalog.read(|state| !state.mappings.contains_key(&consumer)) {
             checkpoints.forget(&consumer).await?;
         }
     }

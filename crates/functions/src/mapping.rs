@@ -1,10 +1,7 @@
 //! Event source mappings as they run: each has one task, which does what the catalog says of it.
 
-pub(crate) mod answer;
 pub(crate) mod failure;
-pub(crate) mod filter;
 mod live;
-pub(crate) mod plan;
 mod queue;
 pub(crate) mod settings;
 mod signals;

@@ -26,6 +26,7 @@ pub async fn run(args: StatusArgs) -> Result<()> {
     println!("limits on functions: {}", text(&status["enforcement"]));
     sandbox(&status["sandbox"]);
     table("Event source mappings", &status["mappings"], &["function", "source", "state", "result", "lag_ms"]);
+    table("Pipes", &status["pipes"], &["name", "source", "target", "state", "executions", "failures", "last_error"]);
     table("Functions", &status["functions"], &["name", "runtime", "processes", "busy"]);
     table("Waiting for delivery", &status["lanes"], &["lane", "waiting", "in_flight", "last_error"]);
     table("Could not be delivered, kept", &status["dead"], &["to", "code", "why", "time"]);

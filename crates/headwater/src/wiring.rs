@@ -11,6 +11,7 @@ use delivery::Delivery;
 use functions::runtime::SessionCredentials;
 use functions::{Functions, LogLine, Neighbours};
 use names::{Arn, Home};
+use pipes::Pipes;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub struct House {
     delivery: Arc<Delivery>,
     rules: Arc<rules::Rules>,
     scheduler: Arc<rules::Scheduler>,
+    pipes: Arc<Pipes>,
     queues: Arc<queues::Queues>,
     inventory: Arc<inventory::Inventory>,
 }
@@ -71,7 +73,9 @@ impl House {
         };
         let identity = identity::Identity::open(world.clone(), home.clone(), &store, &settings.data_dir, root).await?;
         let rooms = Rooms { streams: streams.clone(), queues: queues.clone(), identity: identity.clone() };
-        let functions = open_functions(&world, settings, &store, &delivery, rooms).await?;
+        let (rooms, checkpoints) = (Arc::new(rooms), Checkpoints::open(&store).await?);
+        let functions = open_functions(&world, settings, &store, &delivery, checkpoints.clone(), rooms.clone()).await?;
+        let pipes = Pipes::open(world.clone(), home.clone(), &store, delivery.clone(), checkpoints, rooms).await?;
         log_deliveries(&world, &topics, functions.clone());
         for (service, prefix, target) in [
             ("kinesis", "stream/", streams.target()),
@@ -87,7 +91,7 @@ impl House {
         }
         let mut services = identity.services();
         services.extend([streams.service(), queues.service(), topics.service(), rules.service(), scheduler.service()]);
-        services.extend([audit.service(), inventory.service(), functions.service(), logs.service()]);
+        services.extend([audit.service(), inventory.service(), functions.service(), logs.service(), pipes.service()]);
         let missing = unregistered(&services);
         ensure!(missing.is_empty(), "operations are listed as served and have no handler: {}", missing.join(", "));
         let options = wire::FrontOptions { tls: settings.tls.is_some(), ..Default::default() };
@@ -105,6 +109,7 @@ impl House {
             delivery,
             rules,
             scheduler,
+            pipes,
             queues,
             inventory,
         }))
@@ -122,6 +127,7 @@ impl House {
         self.functions.start(endpoint);
         self.rules.start();
         self.scheduler.start();
+        self.pipes.start();
     }
 
     /// Notifications that left, or would have left: newest first.
@@ -186,6 +192,7 @@ impl House {
             "buses": self.buses(),
             "functions": self.functions.status(),
             "mappings": self.functions.mapping_status(),
+            "pipes": self.pipes.status(),
             "lanes": lanes,
             "dead": dead,
         })
@@ -265,7 +272,8 @@ async fn open_functions(
     settings: &Settings,
     store: &Store,
     delivery: &Arc<Delivery>,
-    rooms: Rooms,
+    checkpoints: Arc<Checkpoints>,
+    rooms: Arc<Rooms>,
 ) -> Result<Arc<Functions>> {
     let options = functions::Options {
         data_dir: settings.data_dir.clone(),
@@ -281,14 +289,12 @@ async fn open_functions(
             processor_shares: settings.limits == LimitsMode::Aws,
         },
     };
-    let checkpoints = Checkpoints::open(store).await?;
     let home = settings.home.clone();
-    let functions =
-        Functions::open(world.clone(), home, store.clone(), delivery.clone(), checkpoints, Arc::new(rooms), options);
+    let functions = Functions::open(world.clone(), home, store.clone(), delivery.clone(), checkpoints, rooms, options);
     Ok(functions.await?)
 }
 
-/// What functions need of other rooms.
+/// What functions and pipes need of other rooms.
 struct Rooms {
     streams: Arc<streams::Streams>,
     queues: Arc<queues::Queues>,
@@ -313,5 +319,17 @@ impl Neighbours for Rooms {
             session_token: Some(found.session_token),
             expires: found.expires,
         })
+    }
+}
+
+impl pipes::Neighbours for Rooms {
+    fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>> {
+        Neighbours::source(self, arn)
+    }
+    fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>> {
+        Neighbours::inbox(self, arn)
+    }
+    fn trusts(&self, role: &Arn, service: &str) -> bool {
+        Neighbours::trusts(self, role, service)
     }
 }

@@ -5,7 +5,8 @@
 //! panics or makes work out of proportion to its length; [`RuleSet::matching`] finds exactly the rules whose
 //! [`Pattern::matches`] holds, at a cost that depends on the event and on what it matches, not on how many rules there are.
 //! What it is not: a service; it does no I/O, knows no shapes and keeps no state beyond what it is given.
-//! Entry points: [`Pattern::parse`] and [`Pattern::parse_as`], [`Event::parse`], [`RuleSet`], [`Explanation::new`].
+//! Here are, too, the paths into JSON and the way values stand in templates that rules and pipes share.
+//! Entry points: [`Pattern::parse`] and [`Pattern::parse_as`], [`Event::parse`], [`RuleSet`], [`Explanation::new`], [`JsonPath::compile`].
 
 mod condition;
 mod doors;
@@ -16,6 +17,7 @@ mod explain;
 mod finds;
 mod hash;
 pub mod json;
+mod json_path;
 mod limits;
 mod operator;
 mod parse;
@@ -25,6 +27,7 @@ mod ranges;
 mod scan;
 mod set;
 mod show;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -32,5 +35,6 @@ mod wildcard;
 
 pub use event::{Event, EventError};
 pub use explain::{Explanation, Field};
+pub use json_path::{JsonPath, PathError};
 pub use pattern::{Dialect, Pattern, PatternError};
 pub use set::RuleSet;

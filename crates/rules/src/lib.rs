@@ -17,7 +17,11 @@ mod entry;
 mod error;
 mod http;
 mod limits;
-pub mod path;
+pub mod path {
+    //! Paths into events.
+
+    pub use patterns::{JsonPath, PathError};
+}
 mod policy;
 mod route;
 mod rules;

@@ -10,6 +10,7 @@ pub mod iam;
 pub mod kinesis;
 pub mod lambda;
 pub mod logs;
+pub mod pipes;
 pub mod scheduler;
 pub mod sns;
 pub mod sqs;

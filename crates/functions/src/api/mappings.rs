@@ -6,9 +6,9 @@ mod shown;
 use crate::called::Called;
 use crate::functions::Functions;
 use crate::mapping::Phase;
-use crate::mapping::settings::{From, Kind, Mapping};
+use crate::mapping::settings::{From, Mapping, kind_of};
 use crate::state::Change;
-use consume::{SourceError, WalkError};
+use consume::{Kind, SourceError, WalkError};
 use names::{Arn, Timestamp};
 use shapes::lambda::{
     CreateEventSourceMappingRequest, DeleteEventSourceMappingRequest, EventSourceMappingConfiguration,
@@ -65,7 +65,7 @@ pub(crate) async fn create(
 /// What an ARN names, where it can be read at all.
 fn source_kind(arn: &Arn) -> Result<Kind, ApiError> {
     match arn.service() {
-        "kinesis" | "sqs" => Ok(Kind::of(arn)),
+        "kinesis" | "sqs" => Ok(kind_of(arn)),
         "dynamodb" | "kafka" | "mq" | "docdb" | "rds" => Err(super::not_served(&format!("the event source {arn}"))),
         _ => Err(invalid(format!("Unrecognized event source, must be kinesis, dynamodb stream or sqs. {arn}"))),
     }

@@ -1,8 +1,7 @@
 //! What is told of a batch that was discarded. Pure.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html>
 
-use super::plan::{Piece, Why};
-use consume::Record;
+use consume::{Piece, Record, Why, shape};
 use names::{Arn, Timestamp};
 use serde_json::{Value, json};
 
@@ -35,16 +34,11 @@ pub(crate) fn body(
     last: &Last,
     now: Timestamp,
 ) -> String {
-    let (Some(first), Some(end)) = (records.first(), records.last()) else { return String::new() };
-    let condition = match why {
-        Why::Retries => "RetryAttemptsExhausted",
-        Why::Age => "RecordAgeExceeded",
-    };
     let mut body = json!({
         "requestContext": {
             "requestId": last.request_id,
             "functionArn": route.function,
-            "condition": condition,
+            "condition": why.condition(),
             "approximateInvokeCount": piece.invokes,
         },
     });
@@ -55,15 +49,7 @@ pub(crate) fn body(
     }
     body["version"] = "1.0".into();
     body["timestamp"] = now.iso_millis().into();
-    body["KinesisBatchInfo"] = json!({
-        "shardId": route.shard,
-        "startSequenceNumber": first.sequence,
-        "endSequenceNumber": end.sequence,
-        "approximateArrivalOfFirstRecord": first.at.iso_millis(),
-        "approximateArrivalOfLastRecord": end.at.iso_millis(),
-        "batchSize": records.len(),
-        "streamArn": route.stream,
-    });
+    body["KinesisBatchInfo"] = shape::batch_info(route.stream, route.shard, records);
     body.to_string()
 }
 

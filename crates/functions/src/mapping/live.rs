@@ -1,51 +1,18 @@
 //! What a running mapping has at hand, whatever it reads.
 
-use super::filter::{Filters, InvalidFilter};
+use super::Running;
 use super::settings::Mapping;
 use super::signals::Signals;
-use super::{Running, answer};
 use crate::api::invoke::PRINCIPAL;
 use crate::functions::Functions;
 use crate::limits;
 use bytes::Bytes;
+use consume::{Answer, Cease, Filters, InvalidFilter, Wanted};
 use delivery::{Backoff, Envelope, RetryPolicy, Try, Verdict, attribute};
 use names::{Arn, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
-use world::Stop;
-
-/// Tells a mapping to finish what it has in hand: the house closes, or its settings changed.
-#[derive(Clone)]
-pub(super) struct Cease {
-    stop: Stop,
-    nudged: watch::Receiver<u64>,
-}
-
-impl Cease {
-    pub(super) fn new(stop: Stop, nudged: watch::Receiver<u64>) -> Cease {
-        Cease { stop, nudged }
-    }
-
-    /// Whether that is so.
-    pub(super) fn is_set(&self) -> bool {
-        self.stop.is_set() || self.nudged.has_changed().unwrap_or(true)
-    }
-
-    /// Resolves when that is so.
-    pub(super) fn wait(&self) -> impl Future<Output = ()> + Send + 'static {
-        let Cease { mut stop, mut nudged } = self.clone();
-        async move {
-            tokio::select! {
-                biased;
-                () = stop.wait() => {}
-                // Its sender is the registry's; it is never dropped before this.
-                _ = nudged.changed() => {}
-            }
-        }
-    }
-}
 
 /// A mapping, its function and what is told of them.
 pub(super) struct Live {
@@ -61,7 +28,7 @@ pub(super) struct Live {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     /// The function answered.
-    Answer(answer::Answer),
+    Answer(Answer),
     /// The function failed, or its answer is none; whether the former.
     Failed { error: bool },
     /// It was not reached.
@@ -142,9 +109,9 @@ impl Live {
     }
 
     /// Reads a try's verdict, and tells of it.
-    pub(super) fn reply(&self, verdict: &Verdict, wanted: answer::Wanted, tries: u32) -> Reply {
+    pub(super) fn reply(&self, verdict: &Verdict, wanted: Wanted, tries: u32) -> Reply {
         let (reply, code, why) = match verdict {
-            Verdict::Accepted(body) => match answer::read(body, wanted) {
+            Verdict::Accepted(body) => match Answer::read(body, wanted) {
                 Ok(answer) => return Reply::Answer(answer),
                 Err(why) => (Reply::Failed { error: false }, "InvalidAnswer", why),
             },

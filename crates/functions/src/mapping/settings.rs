@@ -1,5 +1,6 @@
 //! A mapping as it is configured.
 
+use consume::Kind;
 use names::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -13,15 +14,6 @@ pub(crate) enum From {
     Latest,
     /// The first record at or after this time.
     At(Timestamp),
-}
-
-/// What a mapping reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A stream of Kinesis, or a consumer of one.
-    Stream,
-    /// A queue of SQS.
-    Queue,
 }
 
 /// An event source mapping as configured. Fields with defaults came later than the first version.
@@ -85,7 +77,7 @@ fn one() -> u32 {
 impl Mapping {
     /// What it reads.
     pub(crate) fn kind(&self) -> Kind {
-        Kind::of(&self.source)
+        kind_of(&self.source)
     }
 
     /// How long a batch is waited for.
@@ -94,8 +86,7 @@ impl Mapping {
     }
 }
 
-impl Kind {
-    pub(crate) fn of(source: &Arn) -> Kind {
-        if source.service() == "sqs" { Kind::Queue } else { Kind::Stream }
-    }
+/// What an ARN names.
+pub(crate) fn kind_of(source: &Arn) -> Kind {
+    if source.service() == "sqs" { Kind::Queue } else { Kind::Stream }
 }

@@ -50,7 +50,7 @@ impl Signals {
     pub(crate) fn new(world: &World, mapping: &super::settings::Mapping) -> Signals {
         let uuid = mapping.uuid.as_str();
         let function = mapping.function.split(':').next().unwrap_or_default();
-        let is_stream = mapping.kind() == super::settings::Kind::Stream;
+        let is_stream = mapping.kind() == consume::Kind::Stream;
         let age_ms = is_stream.then(|| world.meter.series(&ITERATOR_AGE, &[function, uuid]));
         let counted = COUNTS.iter().filter(|_| mapping.counted);
         Signals { age_ms, counts: counted.map(|signal| world.meter.series(signal, &[uuid])).collect() }

@@ -1,16 +1,18 @@
 //! A mapping that reads a stream: batches of each shard in order, a failing one blocking its own lane and no other, until
 //! it succeeds or is given up.
 
-use super::answer::{Answer, Wanted};
 use super::failure::{self, Last, Route};
 use super::live::{Live, Reply};
-use super::plan::{Follow, Outcome, Piece, Plan, Rules, Step, Why};
 use super::signals::Count;
 use super::supervise::End;
 use super::window::{self, Part, Window};
-use crate::event::{self, Origin};
+use crate::event;
 use crate::limits;
-use consume::{Gather, Handler, Progress, Record, Source, SourceError, Start, Turn, WalkError};
+use consume::shape::Origin;
+use consume::{
+    Follow, Gather, Handler, Outcome, Piece, Plan, Progress, Record, Rules, Source, SourceError, Step, Turn, WalkError,
+    Wanted, Why, expiry,
+};
 use delivery::{Ordered, Try, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,17 +118,8 @@ impl Batches {
 
     /// Which records are too old by now: for the mapping, or for the stream, which no longer keeps them.
     fn expiry<'r>(&self, turn: &Turn, records: &'r [Record], plan: &Plan) -> impl Fn(usize) -> bool + Send + use<'r> {
-        let now = self.live.now();
         let max_age = self.live.mapping.max_age_s.map(|s| Duration::from_secs(u64::from(s)));
-        // What was just read was still there.
-        let oldest = match plan.is_retry() {
-            true => self.source.start_at(&turn.shard, Start::TrimHorizon).unwrap_or(0),
-            false => 0,
-        };
-        move |i| {
-            let record = &records[i];
-            max_age.is_some_and(|age| now.since(record.at) >= age) || record.position < oldest
-        }
+        expiry(self.source.as_ref(), &turn.shard, records, plan, max_age, self.live.now())
     }
 
     /// Invokes the function with the first piece of the plan, or as much of it as fits, until the plan has another.
@@ -224,24 +217,14 @@ impl Batches {
 /// carry on with, where the function got anywhere.
 fn judge(reply: Reply, records: &[Record], plan: &Plan, state: &mut Option<String>) -> (Outcome, Option<bool>) {
     let from = plan.done();
-    let answer: Answer = match reply {
+    let answer = match reply {
         Reply::Answer(answer) => answer,
         Reply::Failed { error } => return (Outcome::FailedAt(from), Some(error)),
         Reply::Unreached => return (Outcome::Unreached, None),
     };
-    let mut lowest = None;
-    for id in &answer.failed {
-        // An item that is none of the batch's says nothing about where to go on.
-        let Some(i) = records[from..].iter().position(|record| record.sequence == *id) else {
-            return (Outcome::FailedAt(from), Some(false));
-        };
-        lowest = Some(lowest.map_or(from + i, |known: usize| known.min(from + i)));
-    }
-    if lowest != Some(from) {
+    let outcome = plan.judge(records.len(), &answer.failed, |i, id| records[i].sequence == id);
+    if !matches!(outcome, Outcome::FailedAt(at) if at == from) {
         *state = answer.state;
     }
-    match lowest {
-        Some(i) => (Outcome::FailedAt(i), Some(false)),
-        None => (Outcome::Success, Some(false)),
-    }
+    (outcome, Some(false))
 }

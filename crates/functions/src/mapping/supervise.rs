@@ -1,12 +1,13 @@
 //! The task of one mapping: runs what the catalog says, lets what is in hand finish when that changes, and tells when the
 //! source is gone.
 
-use super::live::{Cease, Live};
-use super::settings::{Kind, Mapping};
+use super::live::Live;
+use super::settings::Mapping;
 use super::{Phase, Running, queue, stream};
 use crate::functions::Functions;
 use crate::limits;
 use crate::state::Change;
+use consume::{Cease, Kind};
 use std::sync::Arc;
 use store::StoreError;
 use tokio::sync::watch;

@@ -3,6 +3,7 @@
 use super::{InputError, Matched};
 use crate::path::JsonPath;
 use patterns::json;
+use patterns::template::{ends_in_string, inside_string};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -132,46 +133,6 @@ fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
         from = open + 1;
     }
     None
-}
-
-/// Whether a text stops inside a JSON string, and there behind a backslash that escapes what comes next.
-fn ends_in_string(text: &str) -> (bool, bool) {
-    let (mut inside, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if inside => escaped = true,
-            b'"' => inside = !inside,
-            _ => {}
-        }
-    }
-    (inside, escaped)
-}
-
-/// A value as the text of a JSON string that already has its quotes. AWS drops the quotes of objects and arrays there.
-fn inside_string(value: &Value) -> String {
-    let text = value.to_string();
-    match value {
-        Value::String(_) => text[1..text.len() - 1].to_owned(),
-        Value::Object(_) | Value::Array(_) => without_quotes(&text),
-        Value::Null | Value::Bool(_) | Value::Number(_) => text,
-    }
-}
-
-fn without_quotes(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => {}
-            '\\' => match chars.next() {
-                Some('"') | None => {}
-                Some(escaped) => kept.extend(['\\', escaped]),
-            },
-            _ => kept.push(c),
-        }
-    }
-    kept
 }
 
 /// The event as `<aws.events.event>` shows it: AWS leaves out the detail and spells `detailType` as one word.

@@ -6,8 +6,8 @@ use super::super::not_served;
 use super::invalid;
 use crate::functions::Functions;
 use crate::limits;
-use crate::mapping::filter::Filters;
-use crate::mapping::settings::{From, Kind, Mapping};
+use crate::mapping::settings::{From, Mapping, kind_of};
+use consume::{Filters, Kind};
 use names::{Arn, Timestamp};
 use shapes::lambda::{
     CreateEventSourceMappingRequest, EventSourceMappingMetric, FunctionResponseType, UpdateEventSourceMappingRequest,
@@ -82,7 +82,7 @@ pub(super) fn as_creation(input: UpdateEventSourceMappingRequest) -> CreateEvent
 
 /// A mapping with nothing set.
 pub(super) fn fresh(uuid: String, function: String, source: Arn, at: Timestamp) -> Mapping {
-    let batch_size = match Kind::of(&source) {
+    let batch_size = match kind_of(&source) {
         Kind::Stream => limits::STREAM_BATCH,
         Kind::Queue => limits::QUEUE_BATCH,
     };

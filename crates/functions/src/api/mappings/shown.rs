@@ -1,7 +1,8 @@
 //! A mapping as the API shows it.
 
 use crate::functions::Functions;
-use crate::mapping::settings::{From, Kind, Mapping};
+use crate::mapping::settings::{From, Mapping};
+use consume::Kind;
 use shapes::lambda::{
     DestinationConfig, EventSourceMappingConfiguration, EventSourceMappingMetric, EventSourceMappingMetricsConfig,
     EventSourcePosition, Filter, FilterCriteria, FunctionResponseType, OnFailure, ScalingConfig,

@@ -1,4 +1,4 @@
-//! What a function's answer says about its batch. Pure.
+//! What a function's answer says about its batch: what of it failed. Pure.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html>: an empty answer, an empty
 //! list or none is success; an item that names no record makes the whole batch fail.
@@ -11,24 +11,30 @@ use std::collections::BTreeMap;
 
 /// What is looked for in an answer.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wanted {
+pub struct Wanted {
     /// `batchItemFailures`.
-    pub(crate) items: bool,
+    pub items: bool,
     /// `state`.
-    pub(crate) state: bool,
+    pub state: bool,
 }
 
 /// What was found.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
     /// The items that failed; none where all succeeded.
-    pub(crate) failed: Vec<String>,
+    pub failed: Vec<String>,
     /// The state to carry on with, as JSON.
-    pub(crate) state: Option<String>,
+    pub state: Option<String>,
 }
 
-/// Reads an answer; the error is why the whole batch failed.
-pub(crate) fn read(body: &[u8], wanted: Wanted) -> Result<Answer, &'static str> {
+impl Answer {
+    /// Reads an answer; the error is why the whole batch failed.
+    pub fn read(body: &[u8], wanted: Wanted) -> Result<Answer, &'static str> {
+        read(body, wanted)
+    }
+}
+
+fn read(body: &[u8], wanted: Wanted) -> Result<Answer, &'static str> {
     let mut answer = Answer { failed: Vec::new(), state: None };
     if !wanted.items && !wanted.state {
         return Ok(answer);

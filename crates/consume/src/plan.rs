@@ -1,4 +1,5 @@
-//! What is left to do of a batch of stream records: which part is invoked next, and what is dropped. Pure.
+//! What is left to do of a batch of stream records: which part is handed over next, and what is dropped. Pure. The rules
+//! are those of Lambda's mappings, which EventBridge's pipes share.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html>: a function's error counts against
 //! the retries, halving a batch does not, and neither does what kept the batch from reaching the function.
@@ -8,39 +9,50 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// How a mapping deals with errors.
+/// How a consumer deals with errors.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// Retries after the first try; `None` for no limit.
-    pub(crate) retries: Option<u32>,
+    pub retries: Option<u32>,
     /// Whether a batch that failed is halved.
-    pub(crate) bisect: bool,
+    pub bisect: bool,
 }
 
 /// Records that are invoked or dropped together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub struct Piece {
     /// Which of the batch.
-    pub(crate) range: Range<usize>,
+    pub range: Range<usize>,
     /// Failures that count against the retries.
-    pub(crate) failures: u32,
-    /// How often they were handed to the function, in this piece or a larger one.
-    pub(crate) invokes: u32,
+    pub failures: u32,
+    /// How often they were handed over, in this piece or a larger one.
+    pub invokes: u32,
 }
 
 /// Why records are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub enum Why {
     /// They failed too often.
     Retries,
     /// They are too old.
     Age,
 }
 
+impl Why {
+    /// What it is called where it is told of.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html>
+    pub fn condition(self) -> &'static str {
+        match self {
+            Why::Retries => "RetryAttemptsExhausted",
+            Why::Age => "RecordAgeExceeded",
+        }
+    }
+}
+
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Invoke the function with these.
+pub enum Step {
+    /// Hand these over.
     Invoke(Piece),
     /// Drop these.
     Drop(Piece, Why),
@@ -48,28 +60,28 @@ pub(crate) enum Step {
     Done,
 }
 
-/// What became of an invocation.
+/// What became of handing a piece over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// All records of the piece are dealt with.
     Success,
-    /// The function failed on this record of the batch, or on all from the piece's first.
+    /// This record of the batch failed, or all from the piece's first.
     FailedAt(usize),
-    /// The function was not reached.
+    /// Whoever was to get them was not reached.
     Unreached,
 }
 
 /// What to do after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Follow {
-    /// The same invocation again, after a pause.
+pub enum Follow {
+    /// The same piece again, after a pause.
     Again,
     /// Whatever [`Plan::next`] says.
     Next,
 }
 
 /// A batch on its way.
-pub(crate) struct Plan {
+pub struct Plan {
     rules: Rules,
     /// In order and without gaps; the first is next.
     pieces: VecDeque<Piece>,
@@ -78,23 +90,24 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(count: usize, rules: Rules) -> Plan {
+    /// A plan for so many records.
+    pub fn new(count: usize, rules: Rules) -> Plan {
         let whole = (count > 0).then_some(Piece { range: 0..count, failures: 0, invokes: 0 });
         Plan { rules, pieces: whole.into_iter().collect(), done: 0 }
     }
 
     /// How many records, from the first, are dealt with.
-    pub(crate) fn done(&self) -> usize {
+    pub fn done(&self) -> usize {
         self.done
     }
 
     /// Whether the next piece was tried before.
-    pub(crate) fn is_retry(&self) -> bool {
+    pub fn is_retry(&self) -> bool {
         self.pieces.front().is_some_and(|piece| piece.invokes > 0)
     }
 
     /// The next step. `expired` says which records are too old. What is dropped counts as dealt with from here on.
-    pub(crate) fn next(&mut self, expired: impl Fn(usize) -> bool) -> Step {
+    pub fn next(&mut self, expired: impl Fn(usize) -> bool) -> Step {
         let exhausted = |piece: &Piece| self.rules.retries.is_some_and(|retries| piece.failures > retries);
         let Some(piece) = self.pieces.front() else { return Step::Done };
         if exhausted(piece) {
@@ -116,7 +129,7 @@ impl Plan {
     }
 
     /// The next piece is only its first `count` records; the others follow it.
-    pub(crate) fn cut(&mut self, count: usize) {
+    pub fn cut(&mut self, count: usize) {
         let Some(piece) = self.pieces.front_mut().filter(|piece| count < piece.range.len()) else { return };
         let at = piece.range.start + count;
         let rest = Piece { range: at..piece.range.end, ..piece.clone() };
@@ -124,8 +137,19 @@ impl Plan {
         self.pieces.insert(1, rest);
     }
 
-    /// The next piece was invoked.
-    pub(crate) fn after(&mut self, outcome: Outcome) -> Follow {
+    /// What it means that items of these names failed, where `is` tells whether a record has a name. An item that is none
+    /// of the batch's says nothing about where to go on: all failed.
+    pub fn judge(&self, count: usize, failed: &[String], is: impl Fn(usize, &str) -> bool) -> Outcome {
+        let mut lowest = None;
+        for id in failed {
+            let Some(i) = (self.done..count).find(|i| is(*i, id)) else { return Outcome::FailedAt(self.done) };
+            lowest = Some(lowest.map_or(i, |known: usize| known.min(i)));
+        }
+        lowest.map_or(Outcome::Success, Outcome::FailedAt)
+    }
+
+    /// The next piece was handed over.
+    pub fn after(&mut self, outcome: Outcome) -> Follow {
         let bisect = self.rules.bisect;
         let Some(piece) = self.pieces.front_mut() else { return Follow::Next };
         let failed_at = match outcome {

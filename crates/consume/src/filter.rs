@@ -1,16 +1,24 @@
-//! `FilterCriteria`: which records reach the function. Pure.
+//! `FilterCriteria`: which records a consumer wants. Pure.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis-filtering.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html>
 
-use super::settings::Kind;
-use crate::event::{self, Data, Origin};
-use consume::{Message, Record};
+use crate::shape::{self, Data, Origin};
+use crate::{Message, Record};
 use patterns::{Dialect, Event, Pattern};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+/// What is filtered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Records of a stream.
+    Stream,
+    /// Messages of a queue.
+    Queue,
+}
+
 /// Patterns, one of which has to match; without any, everything does.
-pub(crate) struct Filters(Vec<Filter>);
+pub struct Filters(Vec<Filter>);
 
 struct Filter {
     pattern: Pattern,
@@ -31,10 +39,11 @@ enum Payload {
 /// Why filters cannot be had. The text is Lambda's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid filter pattern definition.")]
-pub(crate) struct InvalidFilter;
+pub struct InvalidFilter;
 
 impl Filters {
-    pub(crate) fn compile(patterns: &[String], kind: Kind) -> Result<Filters, InvalidFilter> {
+    /// Compiles patterns.
+    pub fn compile(patterns: &[String], kind: Kind) -> Result<Filters, InvalidFilter> {
         let compile = |text: &String| {
             let pattern = Pattern::parse_as(Dialect::EventSource, text).map_err(|_| InvalidFilter)?;
             let value: Value = serde_json::from_str(text).map_err(|_| InvalidFilter)?;
@@ -51,26 +60,27 @@ impl Filters {
         Ok(Filters(patterns.iter().map(compile).collect::<Result<_, _>>()?))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether everything passes.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a record of a stream reaches the function.
-    pub(crate) fn pass_record(&self, origin: &Origin<'_>, record: &Record) -> bool {
+    /// Whether a record of a stream is wanted.
+    pub fn pass_record(&self, origin: &Origin<'_>, record: &Record) -> bool {
         if self.0.is_empty() {
             return true;
         }
         let json =
             std::str::from_utf8(&record.data).ok().filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
         let mut text = Vec::with_capacity(record.data.len() + 512);
-        event::filtered_record(&mut text, origin, record, &json.map_or(Data::None, Data::Json));
+        shape::flat_record(&mut text, origin, record, &json.map_or(Data::None, Data::Json));
         let seen = std::str::from_utf8(&text).ok().and_then(|text| Event::parse(text).ok());
         let Some(seen) = seen else { return false };
         self.pass(&seen, json.is_some())
     }
 
-    /// Whether a message of a queue reaches the function.
-    pub(crate) fn pass_message(&self, origin: &Origin<'_>, message: &Message) -> bool {
+    /// Whether a message of a queue is wanted.
+    pub fn pass_message(&self, origin: &Origin<'_>, message: &Message) -> bool {
         if self.0.is_empty() {
             return true;
         }
@@ -78,7 +88,7 @@ impl Filters {
         let body = object.and_then(|body| serde_json::from_str::<Value>(body).ok());
         let json = body.is_some();
         let body = body.unwrap_or_else(|| message.body.clone().into());
-        let Ok(seen) = Event::of(&event::message_value(origin, message, body)) else { return false };
+        let Ok(seen) = Event::of(&shape::message_value(origin, message, body)) else { return false };
         self.pass(&seen, json)
     }
 

@@ -1,0 +1,107 @@
+//! Events become what their targets take.
+
+use super::*;
+use crate::settings::{BusParameters, Http, QueueParameters};
+use serde_json::json;
+
+fn facts() -> Facts {
+    Facts {
+        pipe_arn: "arn:aws:pipes:us-east-1:000000000000:pipe/p".into(),
+        pipe_name: "p".into(),
+        source_arn: "arn:aws:sqs:us-east-1:000000000000:s".into(),
+        enrichment_arn: String::new(),
+        target_arn: String::new(),
+    }
+}
+
+fn to(arn: &str) -> Target {
+    let arn: Arn = format!("arn:aws:{arn}").parse().unwrap();
+    Target { arn, template: None, forget: None, partition_key: None, queue: None, bus: None, http: None }
+}
+
+fn message(body: &str) -> Item {
+    Item { text: json!({"messageId": body, "eventSource": "aws:sqs", "body": body}).to_string() }
+}
+
+fn sent(target: &Target, items: &[Item]) -> Vec<Result<Envelope, Unfit>> {
+    let (facts, role) = (facts(), "arn:aws:iam::000000000000:role/r".parse().unwrap());
+    let pipe: Arn = facts.pipe_arn.parse().unwrap();
+    let now = Timestamp::from_millis(1_000);
+    let sender = Sender { facts: &facts, pipe: &pipe, role: &role, now };
+    let mut n = 0;
+    let id = || {
+        n += 1;
+        format!("id{n}")
+    };
+    Aim::target(target).unwrap().envelopes(&sender, items, id)
+}
+
+#[test]
+fn a_function_gets_the_array_of_all() {
+    let target = Target { template: Some("<$.body.n>".into()), ..to("lambda:us-east-1:000000000000:function:f") };
+    let all = sent(&target, &[message(r#"{"n":1}"#), message(r#"{"n":2}"#)]);
+    let one = all[0].as_ref().unwrap();
+    assert_eq!((all.len(), one.body.as_ref()), (1, &b"[1,2]"[..]));
+    assert_eq!(one.attributes[attribute::INVOCATION], "RequestResponse");
+    assert_eq!((one.principal.as_str(), one.role.as_ref().unwrap().resource()), (PRINCIPAL, "role/r"));
+}
+
+#[test]
+fn a_stream_and_a_queue_get_each_with_its_key() {
+    let stream = Target { partition_key: Some("$.body.n".into()), ..to("kinesis:us-east-1:000000000000:stream/s") };
+    let all = sent(&stream, &[message(r#"{"n":7}"#), message("{}")]);
+    assert_eq!(all[0].as_ref().unwrap().attributes[attribute::PARTITION_KEY], "7");
+    assert_eq!(all[1], Err(Unfit("PartitionKey is empty for an event".into())));
+    let queue = QueueParameters { group: Some("g".into()), deduplication: Some("$.messageId".into()) };
+    let queue = Target { queue: Some(queue), ..to("sqs:us-east-1:000000000000:q.fifo") };
+    let all = sent(&queue, &[message("m")]);
+    let attributes = &all[0].as_ref().unwrap().attributes;
+    assert_eq!(attributes[attribute::MESSAGE_GROUP_ID], "g");
+    assert_eq!(attributes[attribute::MESSAGE_DEDUPLICATION_ID], "m");
+}
+
+#[test]
+fn a_bus_gets_events() {
+    let bus = |bus: BusParameters, template: Option<&str>, body: &str| {
+        let arn = "events:us-east-1:000000000000:event-bus/b";
+        let target = Target { bus: Some(bus), template: template.map(str::to_owned), ..to(arn) };
+        let one = sent(&target, &[message(body)]).remove(0)?;
+        Ok::<Value, Unfit>(serde_json::from_slice(&one.body).unwrap())
+    };
+    let plain = bus(BusParameters::default(), None, "x").unwrap();
+    assert_eq!((plain["detail-type"].as_str(), plain["source"].as_str()), (Some("Event from aws:sqs"), Some("Pipe p")));
+    assert_eq!((plain["detail"]["body"].as_str(), plain["time"].as_str()), (Some("x"), Some("1970-01-01T00:00:01Z")));
+    let set = BusParameters {
+        detail_type: Some("$.body.kind".into()),
+        source: Some("shop".into()),
+        resources: Some(vec!["$.body.arn".into(), "arn:fixed".into()]),
+        time: Some("$.body.at".into()),
+    };
+    let body = r#"{"kind":"order","arn":"arn:x","at":"2024-02-03T04:05:06+01:00"}"#;
+    let event = bus(set.clone(), Some(r#"{"k": <$.body.kind>}"#), body).unwrap();
+    let of = |name: &str| event[name].clone();
+    assert_eq!((of("detail-type"), of("source"), of("detail")), (json!("order"), json!("shop"), json!({"k": "order"})));
+    assert_eq!((of("resources"), of("time")), (json!(["arn:x", "arn:fixed"]), json!("2024-02-03T03:05:06Z")));
+    assert!(bus(set, None, r#"{"at":"yesterday"}"#).is_err());
+    assert!(bus(BusParameters::default(), Some("<$.body>"), "x").is_err(), "a detail is an object");
+}
+
+#[test]
+fn a_request_gets_its_parameters() {
+    let http = Http {
+        path: Some(vec!["$.body.id".into()]),
+        headers: Some([("X".to_owned(), "$.nothing".to_owned())].into()),
+        query: None,
+    };
+    let target = Target { http: Some(http), ..to("events:us-east-1:000000000000:api-destination/d/1") };
+    let all = sent(&target, &[message(r#"{"id":3}"#)]);
+    let http: Value = serde_json::from_str(&all[0].as_ref().unwrap().attributes[attribute::HTTP]).unwrap();
+    assert_eq!(http, json!({"path": ["3"], "headers": {"X": ""}, "query": {}}));
+}
+
+#[test]
+fn other_targets_are_none() {
+    for arn in ["states:us-east-1:000000000000:stateMachine:m", "events:us-east-1:000000000000:rule/r"] {
+        assert!(matches!(Aim::target(&to(arn)), Err(AimError::Unserved(_))), "{arn}");
+    }
+}

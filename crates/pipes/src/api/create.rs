@@ -1,0 +1,90 @@
+//! <https://docs.aws.amazon.com/eventbridge/latest/pipes-reference/API_CreatePipe.html>
+
+use super::{aims, check, shown, source, tags};
+use crate::Pipes;
+use crate::aim::Aim;
+use crate::error::{exists, invalid, too_many};
+use crate::limits::PIPES;
+use crate::settings::Pipe;
+use crate::state::Change;
+use names::Timestamp;
+use shapes::pipes::{CreatePipeRequest, CreatePipeResponse, PipeState, RequestedPipeState};
+use std::sync::Arc;
+use wire::{ApiError, Call};
+
+pub(super) async fn create_pipe(
+    pipes: Arc<Pipes>,
+    call: Arc<Call>,
+    input: CreatePipeRequest,
+) -> Result<CreatePipeResponse, ApiError> {
+    let name = input.name.clone();
+    let pipe = pipe(&pipes, input, call.at)?;
+    check::whole(&pipes, &pipe)?;
+    if pipes.registry.leaving().iter().any(|leaving| leaving.name == name) {
+        return Err(exists(&name));
+    }
+    check::source(&pipes, &pipe)?;
+    // Where the pipe starts is settled and on disk before the answer: LATEST loses nothing from here on.
+    check::pin(&pipes, &pipe).await?;
+    let made = pipes
+        .catalog
+        .change(|state| {
+            if state.pipes.contains_key(&name) {
+                return Err(exists(&name));
+            }
+            if state.pipes.len() >= PIPES {
+                return Err(too_many(&name, "pipes"));
+            }
+            Ok((vec![Change::Put(Box::new(pipe.clone()))], ()))
+        })
+        .await;
+    if let Err(error) = made {
+        pipes.checkpoints.forget(&pipe.consumer()).await?;
+        return Err(error);
+    }
+    pipes.settle(&name, PipeState::Creating, None);
+    Ok(CreatePipeResponse {
+        arn: Some(pipes.arn(&name).to_string()),
+        name: Some(name),
+        desired_state: Some(shown::desired(&pipe)),
+        current_state: Some(PipeState::Creating),
+        creation_time: Some(pipe.created),
+        last_modified_time: Some(pipe.modified),
+    })
+}
+
+/// What the pipe is to be.
+fn pipe(pipes: &Pipes, input: CreatePipeRequest, at: Timestamp) -> Result<Pipe, ApiError> {
+    check::unserved(input.log_configuration.as_ref(), input.kms_key_identifier.as_deref())?;
+    let source = source::arn(&input.source)?;
+    let mut target = aims::target(&input.target)?;
+    aims::set_target(&mut target, input.target_parameters.unwrap_or_default())?;
+    let enrichment = input.enrichment.filter(|arn| !arn.is_empty());
+    let mut enrichment = enrichment.map(|arn| aims::enrichment(&arn)).transpose()?;
+    match (&mut enrichment, input.enrichment_parameters) {
+        (Some(enrichment), Some(given)) => aims::set_enrichment(enrichment, given)?,
+        (None, Some(_)) => return Err(invalid("EnrichmentParameters need an Enrichment.")),
+        (_, None) => {}
+    }
+    let compiled = Aim::target(&target).map_err(|error| invalid(error.to_string()))?;
+    let enriching = enrichment.as_ref().map(Aim::enrichment).transpose();
+    let enriching = enriching.map_err(|error| invalid(error.to_string()))?;
+    let most = check::most(&compiled, enriching.as_ref());
+    let (reading, filters) = source::of_creation(&source, input.source_parameters, most, at)?;
+    Ok(Pipe {
+        id: pipes.world.uuid(),
+        name: input.name,
+        description: input.description.filter(|text| !text.is_empty()),
+        running: input.desired_state != Some(RequestedPipeState::Stopped),
+        halted: None,
+        source,
+        reading,
+        filters,
+        enrichment,
+        target,
+        role: check::role(pipes, &input.role_arn)?,
+        tags: tags::given(input.tags.unwrap_or_default())?,
+        created: at,
+        modified: at,
+    })
+}

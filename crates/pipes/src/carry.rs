@@ -1,0 +1,248 @@
+//! One execution of a pipe: a batch through its enrichment, where it has one, to its target.
+
+use crate::aim::{Aim, Sender};
+use crate::item::Item;
+use crate::live::Live;
+use crate::signals::Metric;
+use bytes::Bytes;
+use consume::{Answer, Wanted};
+use delivery::{Envelope, Verdict, code};
+use serde_json::Value;
+use std::time::Duration;
+
+/// A batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    pub(crate) items: &'a [Item],
+    /// What the source calls each.
+    pub(crate) ids: &'a [String],
+    /// Whether an event that is not accepted holds up those behind it.
+    pub(crate) in_order: bool,
+}
+
+/// What an execution came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    /// All events are dealt with but these.
+    Through(Vec<String>),
+    /// The enrichment or the target, as configured, failed: all did.
+    Failed,
+    /// They were not reached, or have no room: what AWS calls an internal error.
+    Unreached,
+}
+
+/// A stage that did not come to its end.
+struct Broken(Verdict);
+
+impl Live {
+    /// Carries a batch once. The verdict is that of what failed, where something did.
+    pub(crate) async fn carry(&self, batch: Batch<'_>) -> (Ran, Verdict) {
+        let clock = &self.pipes.world.clock;
+        let begun = clock.monotonic();
+        self.signals.record(Metric::Invocations, 1);
+        self.signals.record(Metric::EventCount, batch.items.len() as u64);
+        self.signals.record(Metric::EventSize, batch.items.iter().map(|item| item.text.len() as u64).sum());
+        let (ran, verdict) = match self.stages(batch).await {
+            Ok(failed) => (Ran::Through(failed), Verdict::Accepted(Bytes::new())),
+            Err(Broken(verdict)) => (if is_internal(&verdict) { Ran::Unreached } else { Ran::Failed }, verdict),
+        };
+        self.signals.took(Metric::Duration, clock.monotonic().saturating_sub(begun));
+        self.tell(&ran, &verdict);
+        (ran, verdict)
+    }
+
+    /// The ids of the events that failed.
+    async fn stages(&self, batch: Batch<'_>) -> Result<Vec<String>, Broken> {
+        let Some(enrichment) = &self.enrichment else {
+            return self.reach(batch.items, Some(batch.ids), batch).await;
+        };
+        let enriched = self.enrich(enrichment, batch).await?;
+        if enriched.is_empty() {
+            self.signals.record(Metric::TargetStageSkipped, 1);
+            return Ok(Vec::new());
+        }
+        self.reach(&enriched, None, batch).await
+    }
+
+    async fn enrich(&self, aim: &Aim, batch: Batch<'_>) -> Result<Vec<Item>, Broken> {
+        let elapsed = self.stopwatch();
+        let verdict = self.hand_over(aim, batch.items, true).await.into_iter().next();
+        self.signals.took(Metric::EnrichmentStageDuration, elapsed());
+        let verdict = match verdict {
+            Some(Verdict::Accepted(body)) => match Item::answered(&body) {
+                Ok(items) => return Ok(items),
+                Err(error) => refused("InvalidAnswer", error.to_string()),
+            },
+            Some(failed) => failed,
+            None => return Ok(Vec::new()),
+        };
+        self.signals.record(Metric::EnrichmentStageFailed, 1);
+        Err(Broken(verdict))
+    }
+
+    /// Hands events to the target. `ids` are those of the batch's events, where these are the same ones.
+    async fn reach(&self, items: &[Item], ids: Option<&[String]>, batch: Batch<'_>) -> Result<Vec<String>, Broken> {
+        let aim = &self.target;
+        if items.len() > aim.most() {
+            self.signals.record(Metric::TargetStageFailed, 1);
+            let why = format!("the enrichment answered with {} events, the target takes {}", items.len(), aim.most());
+            return Err(Broken(refused("BatchTooLarge", why)));
+        }
+        let elapsed = self.stopwatch();
+        let verdicts = self.hand_over(aim, items, batch.in_order).await;
+        self.signals.took(Metric::TargetStageDuration, elapsed());
+        let outcome = match verdicts.as_slice() {
+            [Verdict::Accepted(answer)] if aim.reports() => reported(answer).map_err(Broken),
+            _ => accepted(items, ids, &verdicts, batch.in_order),
+        };
+        let outcome = outcome.and_then(|failed| match failed.iter().all(|id| batch.ids.contains(id)) {
+            true => Ok(failed),
+            // What names no event of the batch says nothing about the others.
+            false => Err(Broken(refused("InvalidAnswer", "a failed item is none of the batch".to_owned()))),
+        });
+        match &outcome {
+            Ok(failed) if failed.is_empty() => {}
+            Ok(_) => self.signals.record(Metric::TargetStagePartiallyFailed, 1),
+            Err(_) => self.signals.record(Metric::TargetStageFailed, 1),
+        }
+        outcome
+    }
+
+    /// One verdict for each envelope that the events became.
+    async fn hand_over(&self, aim: &Aim, items: &[Item], in_order: bool) -> Vec<Verdict> {
+        let sender = Sender { now: self.pipes.world.now(), ..self.sender() };
+        let envelopes = aim.envelopes(&sender, items, || self.pipes.world.uuid());
+        let mut good: Vec<Envelope> = Vec::with_capacity(envelopes.len());
+        let mut unfit = Vec::new();
+        for (i, envelope) in envelopes.into_iter().enumerate() {
+            match envelope {
+                Ok(envelope) if unfit.is_empty() || !in_order => good.push(envelope),
+                Ok(_) => unfit.push((i, again(code::NOT_TRIED, "what comes before it cannot be sent".to_owned()))),
+                Err(error) => unfit.push((i, refused("ValidationException", error.to_string()))),
+            }
+        }
+        let mut verdicts = self.pipes.delivery.hand_over(&good, in_order).await;
+        for (i, verdict) in unfit {
+            verdicts.insert(i, verdict);
+        }
+        verdicts
+    }
+
+    fn stopwatch(&self) -> impl Fn() -> Duration + Send + use<> {
+        let clock = self.pipes.world.clock.clone();
+        let begun = clock.monotonic();
+        move || clock.monotonic().saturating_sub(begun)
+    }
+}
+
+/// What a function says of its batch. Whatever is no report is success.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-batching-concurrency.html#pipes-partial-batch-failure>
+fn reported(answer: &Bytes) -> Result<Vec<String>, Verdict> {
+    let reports = serde_json::from_slice::<Value>(answer).is_ok_and(|value| value.get("batchItemFailures").is_some());
+    if !reports {
+        return Ok(Vec::new());
+    }
+    let read = Answer::read(answer, Wanted { items: true, state: false });
+    read.map(|answer| answer.failed).map_err(|why| refused("InvalidAnswer", why.to_owned()))
+}
+
+/// The ids of events that were not accepted; that none was, or that an enrichment hid whose they are, fails them all.
+fn accepted(
+    items: &[Item],
+    ids: Option<&[String]>,
+    verdicts: &[Verdict],
+    in_order: bool,
+) -> Result<Vec<String>, Broken> {
+    let failed: Vec<usize> =
+        verdicts.iter().enumerate().filter(|(_, v)| !matches!(v, Verdict::Accepted(_))).map(|(i, _)| i).collect();
+    let Some(first) = failed.first() else { return Ok(Vec::new()) };
+    // Where nothing may go on without the first, it is waited for as what it is.
+    if failed.len() == verdicts.len() || (in_order && *first == 0) {
+        return Err(Broken(verdicts[*first].clone()));
+    }
+    let named = failed.iter().map(|i| match ids {
+        Some(ids) => ids.get(*i).cloned(),
+        None => items[*i].id(),
+    });
+    named.collect::<Option<Vec<String>>>().ok_or_else(|| Broken(verdicts[*first].clone()))
+}
+
+/// Whether a failure is none of the enrichment's or the target's own: such are retried for as long as the source keeps the
+/// events, and count as no retry.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-error-troubleshooting.html>
+fn is_internal(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Accepted(_) | Verdict::Refused { .. } => false,
+        Verdict::Busy { .. } => true,
+        Verdict::Again { code, .. } => !matches!(code.as_str(), "FunctionError" | "ERROR_FROM_TARGET" | code::TIMEOUT),
+    }
+}
+
+/// Whether a target had no room.
+pub(crate) fn is_throttled(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Busy { .. } => true,
+        Verdict::Again { code, .. } => {
+            let code = code.to_ascii_lowercase();
+            ["throttl", "toomanyrequests", "provisionedthroughput"].iter().any(|word| code.contains(word))
+        }
+        _ => false,
+    }
+}
+
+fn refused(code: &str, why: String) -> Verdict {
+    Verdict::Refused { code: code.to_owned(), why }
+}
+
+fn again(code: &str, why: String) -> Verdict {
+    Verdict::Again { code: code.to_owned(), why, after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(count: usize) -> (Vec<Item>, Vec<String>) {
+        let ids: Vec<String> = (0..count).map(|i| format!("m{i}")).collect();
+        (ids.iter().map(|id| Item { text: format!("{{\"messageId\":\"{id}\"}}") }).collect(), ids)
+    }
+
+    #[test]
+    fn what_was_not_accepted_is_named() {
+        let (items, ids) = items(3);
+        let ok = || Verdict::Accepted(Bytes::new());
+        let no = || refused("InvalidParameterValue", "no".into());
+        let failed = |ids: Option<&[String]>, verdicts: &[Verdict]| {
+            accepted(&items, ids, verdicts, false).map_err(|Broken(verdict)| verdict)
+        };
+        assert_eq!(failed(Some(&ids), &[ok(), ok(), ok()]), Ok(vec![]));
+        assert_eq!(failed(Some(&ids), &[ok(), no(), ok()]), Ok(vec!["m1".to_owned()]));
+        assert_eq!(failed(None, &[ok(), ok(), no()]), Ok(vec!["m2".to_owned()]), "an enriched event that kept its id");
+        assert_eq!(failed(Some(&ids), &[no(), no(), no()]), Err(no()));
+        let hidden = [Item { text: "1".into() }, Item { text: "2".into() }];
+        assert!(accepted(&hidden, None, &[ok(), no()], false).is_err(), "nobody knows whose it is");
+    }
+
+    #[test]
+    fn answers_of_functions() {
+        let failed = |answer: &str| reported(&Bytes::from(answer.to_owned())).ok();
+        for success in ["", "null", "\"done\"", "[1]", "{}", r#"{"batchItemFailures":[]}"#, "no JSON"] {
+            assert_eq!(failed(success), Some(vec![]), "{success}");
+        }
+        assert_eq!(failed(r#"{"batchItemFailures":[{"itemIdentifier":"a"}]}"#), Some(vec!["a".to_owned()]));
+        assert_eq!(failed(r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#), None);
+    }
+
+    #[test]
+    fn whose_fault_it_is() {
+        for (verdict, internal, throttled) in [
+            (refused("AccessDenied", "no".into()), false, false),
+            (again("FunctionError", "raised".into()), false, false),
+            (again("ERROR_FROM_TARGET", "500".into()), false, false),
+            (again("TooManyRequestsException", "busy".into()), true, true),
+            (again("CONNECTION_FAILURE", "down".into()), true, false),
+        ] {
+            assert_eq!((is_internal(&verdict), is_throttled(&verdict)), (internal, throttled), "{verdict:?}");
+        }
+    }
+}
