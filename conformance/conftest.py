@@ -1,6 +1,7 @@
 """Starts the server that the tests ask, and hands out clients that point at it."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -81,7 +82,6 @@ class Server:
             config=Config(retries={'total_max_attempts': 1}, **config))
 
     def own(self, route):
-        import json
         with urllib.request.urlopen(self.endpoint + '/_headwater/' + route, timeout=30, context=self.trust) as answer:
             return json.load(answer)
 
@@ -136,6 +136,13 @@ def javascript():
 def name(request):
     """A name no other test uses."""
     return request.node.name.replace('[', '-').replace(']', '').replace('_', '-')[:40] + '-' + os.urandom(3).hex()
+
+
+def lets_in(*services, action='sqs:SendMessage'):
+    """The policy of a resource that lets services act: without one they do not come in."""
+    principal = {'Service': ['{}.amazonaws.com'.format(service) for service in services]}
+    statement = {'Effect': 'Allow', 'Principal': principal, 'Action': action, 'Resource': '*'}
+    return json.dumps({'Version': '2012-10-17', 'Statement': statement})
 
 
 def until(look, patience=20):

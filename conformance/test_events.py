@@ -15,7 +15,7 @@ import urllib.parse
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import BINARY
+from conftest import BINARY, lets_in
 
 
 def refused(call, **arguments):
@@ -68,7 +68,7 @@ def endpoint(answer, certificate=None):
 
 def queue(server, name):
     sqs = server.client('sqs')
-    url = sqs.create_queue(QueueName=name)['QueueUrl']
+    url = sqs.create_queue(QueueName=name, Attributes={'Policy': lets_in('events')})['QueueUrl']
     return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
 
 

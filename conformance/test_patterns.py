@@ -4,6 +4,7 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import lets_in
 
 EVENT = {
     'version': '0', 'id': 'i', 'detail-type': 't', 'source': 's', 'account': '000000000000',
@@ -19,7 +20,7 @@ def refused(call, *args, **kwargs):
 
 def queue(server, name):
     sqs = server.client('sqs')
-    url = sqs.create_queue(QueueName=name)['QueueUrl']
+    url = sqs.create_queue(QueueName=name, Attributes={'Policy': lets_in('events', 'sns')})['QueueUrl']
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
 
     def bodies(count, until):

@@ -8,6 +8,7 @@ import sys
 import zipfile
 
 import pytest
+from conftest import lets_in
 
 PIPELINE = pathlib.Path(__file__).parent.parent / 'examples' / 'security-pipeline'
 TRUST = json.dumps({'Version': '2012-10-17', 'Statement': [
@@ -128,7 +129,7 @@ def test_everything_acknowledged_survives_kill_9(fresh, name, until):
     server = fresh()
     stream = make_stream(server, name)
     kinesis, sqs, events = server.client('kinesis'), server.client('sqs'), server.client('events')
-    queue = sqs.create_queue(QueueName=name)['QueueUrl']
+    queue = sqs.create_queue(QueueName=name, Attributes={'Policy': lets_in('events')})['QueueUrl']
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
     events.put_rule(Name=name, EventPattern=json.dumps({'source': ['mine']}))
     answer = events.put_targets(Rule=name, Targets=[{'Id': 'q', 'Arn': arn}, {'Id': 's', 'Arn': stream}])

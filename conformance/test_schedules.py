@@ -7,6 +7,7 @@ import zoneinfo
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import lets_in
 
 ROLE = 'arn:aws:iam::000000000000:role/r'
 
@@ -20,7 +21,7 @@ def refused(call, **arguments):
 
 def queue(server, name):
     sqs = server.client('sqs')
-    url = sqs.create_queue(QueueName=name)['QueueUrl']
+    url = sqs.create_queue(QueueName=name, Attributes={'Policy': lets_in('events')})['QueueUrl']
     return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
 
 

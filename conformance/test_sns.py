@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
+from conftest import lets_in
 
 
 class Receiver:
@@ -84,6 +85,7 @@ def verify(message):
 
 
 def queue(sqs, name, **attributes):
+    attributes['Policy'] = lets_in('sns')
     url = sqs.create_queue(QueueName=name, Attributes=attributes)['QueueUrl']
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
     return url, arn

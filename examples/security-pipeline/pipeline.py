@@ -73,6 +73,15 @@ def millis(when):
     return when.timestamp() * 1000
 
 
+def allow(sqs, queue, queue_arn, service, source):
+    """Services come into a queue as its policy says."""
+    statement = {
+        'Effect': 'Allow', 'Principal': {'Service': service}, 'Action': 'sqs:SendMessage', 'Resource': queue_arn,
+        'Condition': {'ArnEquals': {'aws:SourceArn': source}}}
+    policy = json.dumps({'Version': '2012-10-17', 'Statement': statement})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={'Policy': policy})
+
+
 def set_up():
     """Everything the pipeline needs; returns what the rest of the play refers to."""
     iam, kinesis, sns, sqs = client('iam'), client('kinesis'), client('sns'), client('sqs')
@@ -90,6 +99,7 @@ def set_up():
     topic = sns.create_topic(Name='terminations')['TopicArn']
     queue = sqs.create_queue(QueueName='terminations')['QueueUrl']
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
+    allow(sqs, queue, queue_arn, 'sns.amazonaws.com', topic)
     sns.subscribe(TopicArn=topic, Protocol='sqs', Endpoint=queue_arn)
     say(step='a rule with two targets')
     events.put_rule(Name=RULE, EventPattern=json.dumps(PATTERN))

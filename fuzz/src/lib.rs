@@ -8,6 +8,7 @@
 mod cbor;
 mod drive;
 mod patterns;
+mod policies;
 mod recovery;
 mod signatures;
 mod tokens;
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cbor", run: cbor::run, seeds: cbor::seeds },
     Target { name: "tokens", run: tokens::run, seeds: tokens::seeds },
     Target { name: "patterns", run: patterns::run, seeds: patterns::seeds },
+    Target { name: "policies", run: policies::run, seeds: policies::seeds },
     Target { name: "signatures", run: signatures::run, seeds: signatures::seeds },
 ];
 

@@ -29,6 +29,11 @@ fn a_pattern_and_an_event() {
 }
 
 #[test]
+fn a_policy_of_a_resource() {
+    run("policies", 8000);
+}
+
+#[test]
 fn a_signature() {
     run("signatures", 6000);
 }

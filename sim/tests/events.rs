@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use sim::{Flaky, House};
+use sim::{Flaky, House, lets_in};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -54,7 +54,10 @@ fn answer(house: &House, seed: u64, taken: &Taken) {
 }
 
 async fn set_up(house: &House) {
-    house.ask("sqs", "CreateQueue", json!({"QueueName": "q"})).await.unwrap();
+    house
+        .ask("sqs", "CreateQueue", json!({"QueueName": "q", "Attributes": {"Policy": lets_in("events.amazonaws.com")}}))
+        .await
+        .unwrap();
     let key = json!({"ApiKeyAuthParameters": {"ApiKeyName": "X-Key", "ApiKeyValue": "hush"}});
     let connection = json!({"Name": "c", "AuthorizationType": "API_KEY", "AuthParameters": key});
     let made = house.ask("events", "CreateConnection", connection).await.unwrap();

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // a scenario that cannot go on has failed
 
 use serde_json::{Value, json};
-use sim::{Flaky, House};
+use sim::{Flaky, House, lets_in};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,10 @@ async fn set_up(house: &House) {
     let arn = |service: &str, resource: &str| format!("arn:aws:{service}:us-east-1:000000000000:{resource}");
     house.ask("kinesis", "CreateStream", json!({"StreamName": "s", "ShardCount": 1})).await.unwrap();
     house.world.clock.sleep(Duration::from_secs(2)).await;
-    house.ask("sqs", "CreateQueue", json!({"QueueName": "q"})).await.unwrap();
+    house
+        .ask("sqs", "CreateQueue", json!({"QueueName": "q", "Attributes": {"Policy": lets_in("events.amazonaws.com")}}))
+        .await
+        .unwrap();
     house.ask("events", "PutRule", json!({"Name": "r", "EventPattern": r#"{"source":["sim"]}"#})).await.unwrap();
     let targets = json!({"Rule": "r", "Targets": [
         {"Id": "1", "Arn": arn("kinesis", "stream/s")},

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // a scenario that cannot go on has failed
 
 use serde_json::json;
-use sim::{Flaky, House};
+use sim::{Flaky, House, lets_in};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,9 @@ async fn set_up(house: &House, by_group: bool) {
     house.ask("sns", "CreateTopic", json!({ "Name": "t" })).await.unwrap();
     let raw = json!({ "RawMessageDelivery": "true" });
     for (topic, queue) in [(FIFO, "a.fifo"), (FIFO, "b.fifo"), (PLAIN, "c")] {
-        let attributes = if queue == "c" { json!({}) } else { json!({ "FifoQueue": "true" }) };
+        let policy = lets_in("sns.amazonaws.com");
+        let standard = json!({ "Policy": policy });
+        let attributes = if queue == "c" { standard } else { json!({ "FifoQueue": "true", "Policy": policy }) };
         house.ask("sqs", "CreateQueue", json!({ "QueueName": queue, "Attributes": attributes })).await.unwrap();
         let endpoint = format!("arn:aws:sqs:us-east-1:000000000000:{queue}");
         let subscribe = json!({ "TopicArn": topic, "Protocol": "sqs", "Endpoint": endpoint, "Attributes": raw });

@@ -36,13 +36,20 @@ pub(crate) fn letter(envelope: &Envelope, queue: &Arn, failure: &Failure, now: T
         attributes,
         from: envelope.from.clone(),
         principal: envelope.principal.clone(),
-        role: None,
+        role: envelope.role.clone().filter(|_| is_schedule(envelope)),
         policy: RetryPolicy::default(),
         dead_letter: None,
         trace: envelope.trace.clone(),
         not_before: None,
         created: now,
     }
+}
+
+/// Whether a schedule sends it. What it cannot deliver it sends to its queue with its role; rules and topics send theirs in
+/// their service's own name.
+/// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html>
+fn is_schedule(envelope: &Envelope) -> bool {
+    envelope.from.as_ref().is_some_and(|from| from.service() == "scheduler")
 }
 
 /// As much of a reason as is shown to people: a target's may be a whole document.
@@ -55,7 +62,7 @@ fn explain(given: Option<&str>, envelope: &Envelope, failure: &Failure) -> Strin
     let why = shown(&failure.why);
     // SQS takes no empty value.
     let text = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-    let by_schedule = envelope.from.as_ref().is_some_and(|from| from.service() == "scheduler");
+    let by_schedule = is_schedule(envelope);
     // The most telling first: what does not fit beside the message's own attributes is left out.
     let ours = [
         ("ERROR_CODE", Some(text(code_of(envelope, failure)))),

@@ -5,12 +5,12 @@ use crate::settings::Settings;
 use crate::source::QueueSource;
 use crate::state::{Change, State};
 use crate::throttle::Action;
-use crate::{address, api, moves, target, tasks};
+use crate::{address, api, moves, policy, target, tasks};
 use names::{Arn, Home};
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 use store::{Catalog, Store, StoreError};
-use wire::ApiError;
+use wire::{ApiError, Call};
 use world::World;
 
 /// All queues of the house.
@@ -119,6 +119,18 @@ impl Queues {
             return Err(no_queue());
         }
         self.room(name).ok_or_else(no_queue)
+    }
+
+    /// The same, where the queue's policy does not deny the call. Whoever calls belongs to the account that owns it.
+    pub(crate) fn asked(&self, call: &Call, url: &str) -> Result<Arc<Room>, ApiError> {
+        let room = self.at(url)?;
+        self.admit(call, &room)?;
+        Ok(room)
+    }
+
+    /// Whether the queue's policy denies a call.
+    pub(crate) fn admit(&self, call: &Call, room: &Room) -> Result<(), ApiError> {
+        room.policy().map_or(Ok(()), |policy| policy::admit(&policy, room, call, &self.home))
     }
 
     /// The queue of this ARN, where it is one of this house.

@@ -3,10 +3,12 @@
 use crate::attempts::Attempts;
 use crate::dedup::{self, Window};
 use crate::limits::{DEDUPLICATION, PURGE_PAUSE};
+use crate::policy;
 use crate::settings::Settings;
 use crate::signals;
 use crate::throttle::{Action, Throttle};
 use names::{Arn, Timestamp};
+use policies::Policy;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 use store::{LogId, Order, QueueCounts, ReadLimit, Store, StoreError};
@@ -22,6 +24,8 @@ pub(crate) struct Room {
     pub(crate) fifo: Option<Fifo>,
     pub(crate) meters: Meters,
     settings: RwLock<Arc<Settings>>,
+    /// The policy of these settings, ready to decide.
+    policy: RwLock<Option<Arc<Policy>>>,
     /// When it was purged last, as far as this process knows.
     purged: Mutex<Option<Timestamp>>,
     gone: watch::Sender<bool>,
@@ -75,6 +79,7 @@ impl Room {
         Ok(Room {
             messages: store::Queue::open_as(store, world, &log, order).await?,
             meters: Meters::new(world, &name),
+            policy: RwLock::new(policy::kept(&name, settings)),
             settings: RwLock::new(Arc::new(settings.clone())),
             purged: Mutex::default(),
             gone: watch::Sender::new(false),
@@ -90,7 +95,13 @@ impl Room {
         self.settings.read().expect("no panic holds this lock").clone()
     }
 
+    /// Who may do what with it, where it has a policy.
+    pub(crate) fn policy(&self) -> Option<Arc<Policy>> {
+        self.policy.read().expect("no panic holds this lock").clone()
+    }
+
     pub(crate) fn set(&self, settings: Settings) {
+        *self.policy.write().expect("no panic holds this lock") = policy::kept(&self.name, &settings);
         *self.settings.write().expect("no panic holds this lock") = Arc::new(settings);
     }
 

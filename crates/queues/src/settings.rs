@@ -2,7 +2,7 @@
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
 
 use crate::limits;
-use crate::policy::Policy;
+use crate::policy;
 use names::Arn;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -105,7 +105,7 @@ impl Settings {
                 "MessageRetentionPeriod" => new.retention_s = number(name, value, limits::RETENTION_S)?,
                 "ReceiveMessageWaitTimeSeconds" => new.wait_s = number(name, value, limits::WAIT_S)?,
                 "VisibilityTimeout" => new.visibility_s = number(name, value, limits::VISIBILITY_S)?,
-                "Policy" => new.policy = policy(value)?,
+                "Policy" => new.policy = policy_text(value)?,
                 "RedrivePolicy" => new.redrive = Redrive::parse(value)?,
                 "RedriveAllowPolicy" => new.redrive_allow = RedriveAllow::parse(value)?,
                 "FifoQueue"
@@ -195,11 +195,11 @@ fn number(name: &str, value: &str, range: RangeInclusive<i64>) -> Result<u32, Se
     }
 }
 
-fn policy(text: &str) -> Result<Option<String>, SettingError> {
+fn policy_text(text: &str) -> Result<Option<String>, SettingError> {
     if text.is_empty() {
         return Ok(None);
     }
-    match Policy::parse(text) {
+    match policy::parse(text) {
         Ok(_) => Ok(Some(text.to_owned())),
         Err(why) => Err(wrong("Policy", &format!(" Reason: {why}"))),
     }

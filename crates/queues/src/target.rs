@@ -4,12 +4,12 @@ use crate::Queues;
 use crate::error::{ACCESS_DENIED, no_queue};
 use crate::intake::{self, Post};
 use crate::message::{Attribute, AttributeValue};
-use crate::policy::{Ask, Policy};
 use crate::room::Room;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use delivery::{Envelope, Target, Verdict, attribute};
+use policies::{Request, Who, admit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,25 +63,12 @@ impl QueueTarget {
         Ok(accepted[0].uuid())
     }
 
-    /// Where a queue has a policy, other services come in as it says. Without one the whole house may: at AWS nobody
-    /// may, which would ask for a policy where there is nobody to keep out. Who comes with a role comes as the account.
+    /// Other services come in as the queue's policy says, and not without one. Who comes with a role comes as the account.
     fn admit(&self, room: &Room, envelope: &Envelope) -> Result<(), ApiError> {
-        let settings = room.settings();
-        let Some(text) = settings.policy.as_ref().filter(|_| envelope.role.is_none()) else { return Ok(()) };
-        let policy = Policy::parse(text).map_err(ApiError::fault)?;
-        let (account, mut context) = (self.0.home.account.as_str(), vec![("aws:securetransport", "true")]);
-        context.extend([("aws:sourceaccount", account), ("aws:principalisawsservice", "true")]);
-        context.push(("aws:principalservicename", envelope.principal.as_str()));
-        context.extend(envelope.from.as_ref().map(|from| ("aws:sourcearn", from.as_str())));
-        let ask =
-            Ask { service: &envelope.principal, action: "SendMessage", resource: room.arn.as_str(), context: &context };
-        if policy.allows(&ask) {
-            return Ok(());
-        }
-        Err(ACCESS_DENIED.because(format!(
-            "{} is not authorized to perform: sqs:SendMessage on resource: {} because the queue's policy does not allow it",
-            envelope.principal, room.arn
-        )))
+        let (queues, who) = (&self.0, Who::service(&envelope.principal, envelope.role.as_ref()));
+        let request = Request::new(who, "sqs:SendMessage", room.arn.as_str(), &queues.home.account);
+        let request = request.sent(envelope.from.as_ref(), queues.world.now());
+        admit(room.policy().as_deref(), &request).map_err(|why| ACCESS_DENIED.because(request.refused(why)))
     }
 }
 

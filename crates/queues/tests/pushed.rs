@@ -27,10 +27,17 @@ fn envelope(house: &House, to: &str, body: &'static [u8]) -> Envelope {
     }
 }
 
+/// What lets rules send.
+fn open() -> String {
+    let sends =
+        json!({ "Effect": "Allow", "Principal": { "Service": "events.amazonaws.com" }, "Action": "sqs:SendMessage" });
+    json!({ "Version": "2012-10-17", "Statement": sends }).to_string()
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_pushed_arrives_as_a_message() {
     let house = House::new().await;
-    let url = house.create("orders", json!({})).await;
+    let url = house.create("orders", json!({ "Policy": open() })).await;
     let mut e = envelope(&house, "orders", b"pushed");
     let carried = json!({
         "RULE_ARN": { "DataType": "String", "StringValue": "arn:aws:events:us-east-1:000000000000:rule/r" },
@@ -50,7 +57,7 @@ async fn what_is_pushed_arrives_as_a_message() {
 #[tokio::test(start_paused = true)]
 async fn what_can_never_arrive_is_refused() {
     let house = House::new().await;
-    house.create("orders", json!({ "MaximumMessageSize": "1024" })).await;
+    house.create("orders", json!({ "MaximumMessageSize": "1024", "Policy": open() })).await;
     let target = house.queues.target();
     let code = async |e: &Envelope| match target.deliver(e).await {
         Verdict::Refused { code, .. } => code,
@@ -67,7 +74,8 @@ async fn what_can_never_arrive_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn fifo_queues_take_a_push_once() {
     let house = House::new().await;
-    let url = house.create("orders.fifo", json!({ "FifoQueue": "true", "ContentBasedDeduplication": "true" })).await;
+    let settings = json!({ "FifoQueue": "true", "ContentBasedDeduplication": "true", "Policy": open() });
+    let url = house.create("orders.fifo", settings).await;
     let target = house.queues.target();
     let mut e = envelope(&house, "orders.fifo", b"pushed");
     let Verdict::Refused { code, .. } = target.deliver(&e).await else { panic!("it has no group") };
@@ -99,5 +107,33 @@ async fn a_policy_says_who_comes_in() {
         assert_eq!(code, "AccessDenied");
     }
     house.ask("SetQueueAttributes", json!({ "QueueUrl": url, "Attributes": { "Policy": "" } })).await.unwrap();
-    assert!(matches!(target.deliver(&Envelope { from: None, ..e }).await, Verdict::Accepted(_)));
+    let Verdict::Refused { code, why } = target.deliver(&e).await else { panic!("nobody let it in") };
+    assert_eq!(code, "AccessDenied");
+    assert!(why.ends_with("because no resource-based policy allows the sqs:SendMessage action"), "{why}");
+    let role = Some(Arn::new("iam", "", "000000000000", "role/r"));
+    assert!(matches!(target.deliver(&Envelope { role, ..e }).await, Verdict::Accepted(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_holds_for_the_accounts_own() {
+    let house = House::new().await;
+    let deny = |action: &str, condition: serde_json::Value| {
+        let statement = json!({ "Effect": "Deny", "Principal": "*", "Action": action, "Condition": condition });
+        json!({ "Version": "2012-10-17", "Statement": statement }).to_string()
+    };
+    let plain = json!({ "Bool": { "aws:SecureTransport": false } });
+    let url = house.create("orders", json!({ "Policy": deny("sqs:SendMessage", plain) })).await;
+    let send = json!({ "QueueUrl": url, "Entries": [{ "Id": "1", "MessageBody": "a" }] });
+    let (name, why) = house.refused("SendMessageBatch", send).await;
+    assert_eq!(name, "AccessDeniedException");
+    assert!(why.ends_with("with an explicit deny in a resource-based policy"), "{why}");
+    assert_eq!(house.bodies(&url).await, Vec::<String>::new());
+    let others = json!({ "StringNotEquals": { "aws:username": "alice" } });
+    let set = json!({ "QueueUrl": url, "Attributes": { "Policy": deny("sqs:*", others) } });
+    house.ask("SetQueueAttributes", set).await.unwrap();
+    house.send(&url, "b").await;
+    assert_eq!(house.bodies(&url).await, ["b"]);
+    let odd =
+        json!({ "QueueUrl": url, "Attributes": { "Policy": deny("sqs:*", json!({ "StringMatches": { "a": "b" } })) } });
+    assert!(house.refused("SetQueueAttributes", odd).await.1.contains("StringMatches"));
 }

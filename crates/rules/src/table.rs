@@ -3,7 +3,7 @@
 use crate::http::LiveHttp;
 use crate::limits::{EVENT_AGE, RETRIES};
 use crate::path::{JsonPath, PathError};
-use crate::policy::Policy;
+use crate::policy;
 use crate::schedule::{Schedule, ScheduleError};
 use crate::signals::RuleSeries;
 use crate::state::{Bus, DEFAULT_BUS, Retry, Rule, State, Status, Target};
@@ -28,7 +28,7 @@ pub(crate) struct LiveBus {
     /// Its ARN.
     pub(crate) arn: Arn,
     /// Who may send here.
-    pub(crate) policy: Option<Policy>,
+    pub(crate) policy: Option<policies::Policy>,
     /// Where events go that cannot be processed.
     pub(crate) dead_letter: Option<Arn>,
     revision: u64,
@@ -102,9 +102,9 @@ impl Table {
 
 impl LiveBus {
     fn build(name: &str, bus: &Bus, before: Option<&LiveBus>, home: &Home, meter: &Meter) -> LiveBus {
-        let policy = bus.policy.as_deref().map(Policy::parse).transpose().unwrap_or_else(|why| {
+        let policy = bus.policy.as_deref().map(policy::parse).transpose().unwrap_or_else(|why| {
             tracing::error!(bus = name, %why, "a policy no longer reads and lets nobody in");
-            Some(Policy::nobody())
+            Some(policies::Policy::nobody(policy::VENDOR))
         });
         let mut live = LiveBus {
             arn: home.arn("events", &format!("event-bus/{name}")),

@@ -1,12 +1,13 @@
 //! The pushed door: an envelope to a bus's ARN holds a whole event.
 
-use crate::policy::{Ask, PUT_EVENTS, Who};
+use crate::policy::PUT_EVENTS;
 use crate::route::{Incoming, PRINCIPAL};
 use crate::table::LiveBus;
 use crate::{Rules, error};
 use bytes::Bytes;
 use delivery::{Envelope, Target, Verdict, attribute};
 use names::{Arn, Timestamp};
+use policies::{Decision, Refusal, Request, Who};
 use serde_json::json;
 use std::sync::Arc;
 use world::BoxFuture;
@@ -23,9 +24,7 @@ impl BusTarget {
             let error = error::no_bus(envelope.to.as_str());
             return refused(error.model.name, error.message);
         };
-        if !self.admits(&live, envelope) {
-            let why =
-                format!("{} is not authorized to perform: {PUT_EVENTS} on resource: {}", envelope.principal, live.arn);
+        if let Err(why) = self.admit(&live, envelope) {
             return refused("AccessDeniedException", why);
         }
         let read_only = envelope.attributes.get(attribute::READ_ONLY).is_some_and(|value| value == "true");
@@ -83,17 +82,19 @@ fn letter(bus: &LiveBus, queue: &Arn, envelope: &Envelope, why: &str, now: Times
 }
 
 impl BusTarget {
-    /// Whether the bus's policy lets it in. What the house's own services tell the default bus always comes in.
-    fn admits(&self, bus: &LiveBus, envelope: &Envelope) -> bool {
+    /// Whether the bus's policy lets it in. What the house's own services tell the default bus always comes in, and what
+    /// rules of the same account send unless a statement denies it.
+    fn admit(&self, bus: &LiveBus, envelope: &Envelope) -> Result<(), String> {
         let Some(policy) = bus.policy.as_ref().filter(|_| envelope.from.as_ref().is_some_and(is_rule)) else {
-            return true;
+            return Ok(());
         };
-        let owner = self.0.home.account.as_str();
-        let mut context = vec![("aws:sourceaccount", owner), ("aws:principalisawsservice", "true")];
-        context.push(("aws:principalservicename", &envelope.principal));
-        context.extend(envelope.from.as_ref().map(|from| ("aws:sourcearn", from.as_str())));
-        let who = Who::Service(&envelope.principal);
-        policy.admits(&Ask { who, owner, bus: bus.arn.as_str(), context: &context })
+        let (rules, who) = (&self.0, Who::service(&envelope.principal, envelope.role.as_ref()));
+        let request = Request::new(who, PUT_EVENTS, bus.arn.as_str(), &rules.home.account);
+        let request = request.sent(envelope.from.as_ref(), rules.world.now());
+        match policy.decide(&request) {
+            Decision::Denied => Err(request.refused(Refusal::Denied)),
+            Decision::Allowed | Decision::Open => Ok(()),
+        }
     }
 }
 

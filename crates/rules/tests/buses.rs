@@ -73,7 +73,7 @@ async fn a_policy_that_denies_is_obeyed() {
     house.rule("over", "good", target).await;
     house.put("good", "{}").await;
     assert_eq!(house.taken().await.len(), 1);
-    let by_rule = deny(json!({"ArnLike": {"aws:SourceArn": "*:rule/over"}}));
+    let by_rule = deny(json!({"ArnLike": {"aws:SourceArn": "arn:aws:events:*:*:rule/over"}}));
     house.done("PutPermission", json!({"EventBusName": "b", "Policy": by_rule})).await;
     house.put("good", "{}").await;
     let taken = house.taken().await;

@@ -80,7 +80,7 @@ impl Live {
             attributes: attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             from: Some(self.mapping.source.clone()),
             principal: PRINCIPAL.to_owned(),
-            role: None,
+            role: self.role().parse().ok(),
             policy: RetryPolicy {
                 max_attempts: u32::MAX,
                 max_age,

@@ -13,7 +13,7 @@ use wire::{ApiError, Call, Nothing};
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>
 pub(super) async fn get_queue_attributes(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: GetQueueAttributesRequest,
 ) -> Result<GetQueueAttributesResult, ApiError> {
     const OPTIONAL: [&str; 11] = [
@@ -29,7 +29,7 @@ pub(super) async fn get_queue_attributes(
         "SqsManagedSseEnabled",
         "All",
     ];
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     let (queue, counts) =
         (queues.catalog.read(|state| state.queues.get(&room.name).cloned()).ok_or_else(no_queue)?, room.counts());
     let mut all = queue.settings.attributes();
@@ -59,10 +59,10 @@ pub(super) async fn get_queue_attributes(
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
 pub(super) async fn set_queue_attributes(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: SetQueueAttributesRequest,
 ) -> Result<Nothing, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     let decide = |state: &State, settings: &Settings| {
         let settings = settings.with(&input.attributes)?;
         check_redrive(state, &room.arn, &settings)?;

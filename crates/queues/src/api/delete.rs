@@ -13,10 +13,10 @@ use wire::{ApiError, Call, Nothing};
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html>
 pub(super) async fn delete_message(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: DeleteMessageRequest,
 ) -> Result<Nothing, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     queues.count_call(&room, Action::Delete)?;
     let outcomes = handout::delete(&queues, &room, std::iter::once(input.receipt_handle.as_str())).await?;
     outcomes.into_iter().collect::<Result<(), ApiError>>()?;
@@ -26,10 +26,10 @@ pub(super) async fn delete_message(
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessageBatch.html>
 pub(super) async fn delete_message_batch(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: DeleteMessageBatchRequest,
 ) -> Result<DeleteMessageBatchResult, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     check("DeleteMessageBatchRequestEntry", input.entries.iter().map(|entry| entry.id.as_str()))?;
     queues.count_call(&room, Action::Delete)?;
     let handles = input.entries.iter().map(|entry| entry.receipt_handle.as_str());

@@ -42,7 +42,7 @@ pub(super) async fn list_dead_letter_source_queues(
     call: Arc<Call>,
     input: ListDeadLetterSourceQueuesRequest,
 ) -> Result<ListDeadLetterSourceQueuesResult, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     let wanted = |_: &str, queue: &Queue| queue.settings.redrive.as_ref().is_some_and(|redrive| redrive.to == room.arn);
     let (queue_urls, next_token) = page(&queues, &call, input.max_results, input.next_token, wanted)?;
     Ok(ListDeadLetterSourceQueuesResult { queue_urls, next_token })

@@ -97,10 +97,10 @@ pub(super) fn check_redrive(state: &State, source: &Arn, settings: &Settings) ->
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteQueue.html>
 pub(super) async fn delete_queue(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: DeleteQueueRequest,
 ) -> Result<Nothing, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     queues.delete(&room).await?;
     Ok(Nothing {})
 }
@@ -108,10 +108,10 @@ pub(super) async fn delete_queue(
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_PurgeQueue.html>
 pub(super) async fn purge_queue(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: PurgeQueueRequest,
 ) -> Result<Nothing, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     if !room.may_purge(queues.world.now()) {
         let text = format!("Only one PurgeQueue operation on {} is allowed every 60 seconds.", room.name);
         return Err(PURGE_QUEUE_IN_PROGRESS.because(text));

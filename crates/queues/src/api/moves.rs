@@ -20,10 +20,11 @@ use wire::{ApiError, Call};
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html>
 pub(super) async fn start_message_move_task(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: StartMessageMoveTaskRequest,
 ) -> Result<StartMessageMoveTaskResult, ApiError> {
     let from = find(&queues, "SourceArn", &input.source_arn)?;
+    queues.admit(&call, &from)?;
     let to = input.destination_arn.as_deref().map(|arn| find(&queues, "DestinationArn", arn)).transpose()?;
     if let Some(per_s) = input.max_number_of_messages_per_second
         && !MOVES_PER_S.contains(&i64::from(per_s))
@@ -115,10 +116,11 @@ pub(super) async fn cancel_message_move_task(
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListMessageMoveTasks.html>
 pub(super) async fn list_message_move_tasks(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListMessageMoveTasksRequest,
 ) -> Result<ListMessageMoveTasksResult, ApiError> {
     let from = find(&queues, "SourceArn", &input.source_arn)?;
+    queues.admit(&call, &from)?;
     let max = i64::from(input.max_results.unwrap_or(1));
     if !MOVES_LISTED.contains(&max) {
         return Err(INVALID_PARAMETER_VALUE.because(

@@ -2,7 +2,7 @@
 
 use crate::error::{INVALID_PARAMETER_VALUE, MISSING_PARAMETER, OVER_LIMIT, bad_value};
 use crate::limits::{ACTIONS, STATEMENTS};
-use crate::policy::{Policy, SHARED};
+use crate::policy::{self, SHARED};
 use crate::settings::Settings;
 use crate::state::State;
 use crate::{Queues, address};
@@ -13,21 +13,22 @@ use wire::{ApiError, Call, Nothing};
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_AddPermission.html>
 pub(super) async fn add_permission(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: AddPermissionRequest,
 ) -> Result<Nothing, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     check(&input)?;
     let decide = |_: &State, settings: &Settings| {
-        let mut policy = match &settings.policy {
-            Some(text) => Policy::parse(text).map_err(ApiError::fault)?,
-            None => Policy::empty(room.arn.as_str()),
+        let policy = match &settings.policy {
+            Some(text) => policy::parse(text).map_err(ApiError::fault)?,
+            None => policy::empty(room.arn.as_str()).map_err(ApiError::fault)?,
         };
-        if !policy.add(&input.label, &input.aws_account_ids, &input.actions, room.arn.as_str()) {
+        if policy.has(&input.label) {
             return Err(bad_value("Label", &input.label, "Already exists."));
         }
-        let text = policy.text().expect("a statement was added");
-        Policy::parse(&text).map_err(|why| OVER_LIMIT.because(why))?;
+        let statement = policy::share(&input.label, &input.aws_account_ids, &input.actions, room.arn.as_str());
+        let text = policy.put(statement).map_err(ApiError::fault)?.text().unwrap_or_default();
+        policy::parse(&text).map_err(|why| OVER_LIMIT.because(why.to_string()))?;
         Ok(Settings { policy: Some(text), ..settings.clone() })
     };
     queues.set(&room, decide).await?;
@@ -37,17 +38,16 @@ pub(super) async fn add_permission(
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_RemovePermission.html>
 pub(super) async fn remove_permission(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: RemovePermissionRequest,
 ) -> Result<Nothing, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     let decide = |_: &State, settings: &Settings| {
-        let known = settings.policy.as_deref().map(Policy::parse).transpose().map_err(ApiError::fault)?;
-        let Some(mut policy) = known.filter(|policy| policy.clone().remove(&input.label)) else {
+        let known = settings.policy.as_deref().map(policy::parse).transpose().map_err(ApiError::fault)?;
+        let Some(policy) = known.filter(|policy| policy.has(&input.label)) else {
             return Err(bad_value("Label", &input.label, "can't find label on existing policy."));
         };
-        policy.remove(&input.label);
-        Ok(Settings { policy: policy.text(), ..settings.clone() })
+        Ok(Settings { policy: policy.without(&input.label).text(), ..settings.clone() })
     };
     queues.set(&room, decide).await?;
     Ok(Nothing {})

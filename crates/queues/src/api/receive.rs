@@ -37,10 +37,10 @@ struct Wanted {
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
 pub(super) async fn receive_message(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ReceiveMessageRequest,
 ) -> Result<ReceiveMessageResult, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     let settings = room.settings();
     let max = i64::from(input.max_number_of_messages.unwrap_or(1));
     if !limits::RECEIVE.contains(&max) {

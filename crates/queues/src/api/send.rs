@@ -32,7 +32,7 @@ pub(super) async fn send_message(
     call: Arc<Call>,
     input: SendMessageRequest,
 ) -> Result<SendMessageResult, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     queues.count_call(&room, Action::Send)?;
     let system_sum = system_sum(input.message_system_attributes.as_ref());
     let asked = Asked {
@@ -62,7 +62,7 @@ pub(super) async fn send_message_batch(
     call: Arc<Call>,
     input: SendMessageBatchRequest,
 ) -> Result<SendMessageBatchResult, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     check("SendMessageBatchRequestEntry", input.entries.iter().map(|entry| entry.id.as_str()))?;
     let sent: usize = input.entries.iter().map(entry_size).sum();
     if sent > limits::MESSAGE_BYTES {

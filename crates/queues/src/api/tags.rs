@@ -12,32 +12,36 @@ use wire::{ApiError, Call, Nothing};
 type Tags = BTreeMap<String, String>;
 
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_TagQueue.html>
-pub(super) async fn tag_queue(queues: Arc<Queues>, _: Arc<Call>, input: TagQueueRequest) -> Result<Nothing, ApiError> {
-    change(&queues, &input.queue_url, |tags| tags.extend(input.tags)).await
+pub(super) async fn tag_queue(
+    queues: Arc<Queues>,
+    call: Arc<Call>,
+    input: TagQueueRequest,
+) -> Result<Nothing, ApiError> {
+    change(&queues, &call, &input.queue_url, |tags| tags.extend(input.tags)).await
 }
 
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_UntagQueue.html>
 pub(super) async fn untag_queue(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: UntagQueueRequest,
 ) -> Result<Nothing, ApiError> {
-    change(&queues, &input.queue_url, |tags| tags.retain(|key, _| !input.tag_keys.contains(key))).await
+    change(&queues, &call, &input.queue_url, |tags| tags.retain(|key, _| !input.tag_keys.contains(key))).await
 }
 
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueueTags.html>
 pub(super) async fn list_queue_tags(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListQueueTagsRequest,
 ) -> Result<ListQueueTagsResult, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     let tags = queues.catalog.read(|state| state.queues.get(&room.name).map(|queue| queue.tags.clone()));
     Ok(ListQueueTagsResult { tags: tags.filter(|tags| !tags.is_empty()) })
 }
 
-async fn change(queues: &Queues, url: &str, edit: impl FnOnce(&mut Tags)) -> Result<Nothing, ApiError> {
-    let room = queues.at(url)?;
+async fn change(queues: &Queues, call: &Call, url: &str, edit: impl FnOnce(&mut Tags)) -> Result<Nothing, ApiError> {
+    let room = queues.asked(call, url)?;
     queues
         .catalog
         .change(|state| {

@@ -16,10 +16,10 @@ use wire::{ApiError, Call, Nothing};
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
 pub(super) async fn change_message_visibility(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ChangeMessageVisibilityRequest,
 ) -> Result<Nothing, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     queues.count_call(&room, Action::ChangeVisibility)?;
     change(&queues, &room, &input.receipt_handle, Some(input.visibility_timeout)).await?;
     Ok(Nothing {})
@@ -28,10 +28,10 @@ pub(super) async fn change_message_visibility(
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html>
 pub(super) async fn change_message_visibility_batch(
     queues: Arc<Queues>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ChangeMessageVisibilityBatchRequest,
 ) -> Result<ChangeMessageVisibilityBatchResult, ApiError> {
-    let room = queues.at(&input.queue_url)?;
+    let room = queues.asked(&call, &input.queue_url)?;
     check("ChangeMessageVisibilityBatchRequestEntry", input.entries.iter().map(|entry| entry.id.as_str()))?;
     queues.count_call(&room, Action::ChangeVisibility)?;
     let mut result = ChangeMessageVisibilityBatchResult { successful: Vec::new(), failed: Vec::new() };

@@ -5,13 +5,14 @@ use crate::Rules;
 use crate::entry::{self, EntryError};
 use crate::error::{invalid, not_served};
 use crate::limits::ENTRIES_BYTES;
-use crate::policy::{Ask, PUT_EVENTS, Who};
+use crate::policy::PUT_EVENTS;
 use crate::route::Incoming;
 use crate::table::Table;
 use bytes::Bytes;
 use delivery::Envelope;
 use names::TraceContext;
 use patterns::Event;
+use policies::{Request, Who};
 use serde_json::{Map, Value};
 use shapes::events::{
     PutEventsRequest, PutEventsRequestEntry, PutEventsResponse, PutEventsResultEntry, TestEventPatternRequest,
@@ -108,24 +109,11 @@ fn admit(
     entry: &PutEventsRequestEntry,
 ) -> Result<(), EntryError> {
     let Some(bus) = table.bus(bus) else { return Ok(()) };
-    let owner = rules.home.account.as_str();
-    let account = call.caller.account.as_str();
-    let context = [
-        ("events:source", entry.source.as_deref().unwrap_or_default()),
-        ("events:detail-type", entry.detail_type.as_deref().unwrap_or_default()),
-        ("aws:principalaccount", account),
-        ("aws:principalarn", call.caller.arn.as_str()),
-    ];
-    let who = Who::Caller { account, arn: &call.caller.arn };
-    let ask = Ask { who, owner, bus: bus.arn.as_str(), context: &context };
-    let fine = bus.policy.as_ref().map_or(ask.is_at_home(), |policy| policy.admits(&ask));
-    if fine {
-        return Ok(());
-    }
-    Err(EntryError::Denied(format!(
-        "User: {} is not authorized to perform: {PUT_EVENTS} on resource: {}",
-        call.caller.arn, bus.arn
-    )))
+    let request = Request::new(Who::Caller(&call.caller), PUT_EVENTS, bus.arn.as_str(), &rules.home.account)
+        .asked(call.source_ip, call.tls, &call.user_agent, call.at)
+        .with("events:source", entry.source.as_deref().unwrap_or_default())
+        .with("events:detail-type", entry.detail_type.as_deref().unwrap_or_default());
+    policies::admit(bus.policy.as_ref(), &request).map_err(|why| EntryError::Denied(request.refused(why)))
 }
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_TestEventPattern.html>

@@ -3,8 +3,9 @@
 use crate::Rules;
 use crate::error::{invalid, no_bus};
 use crate::limits::POLICY_CHARS;
-use crate::policy::{PUT_EVENTS, Policy, PolicyError};
+use crate::policy::{self, PUT_EVENTS, Unfit};
 use crate::state::Change;
+use policies::Policy;
 use serde_json::{Value, json};
 use shapes::events::{PutPermissionRequest, RemovePermissionRequest, errors};
 use std::sync::Arc;
@@ -31,16 +32,15 @@ pub(super) async fn put_permission(
             let known = state.buses.get(&name).ok_or_else(|| no_bus(&name))?;
             let policy = match (&statement, &input.policy) {
                 (Some(statement), _) => {
-                    let held = known.policy.as_deref().map(Policy::parse).transpose().map_err(refuse)?;
-                    let mut policy = held.unwrap_or_else(Policy::empty);
-                    policy.put(statement.clone());
-                    policy
+                    let held = known.policy.as_deref().map(policy::parse).transpose().map_err(refuse)?;
+                    let held = held.unwrap_or_else(|| Policy::empty(policy::VENDOR));
+                    held.put(statement.clone()).map_err(|why| refuse(why.into()))?
                 }
-                (None, given) => Policy::parse(given.as_deref().unwrap_or_default()).map_err(refuse)?,
+                (None, given) => policy::parse(given.as_deref().unwrap_or_default()).map_err(refuse)?,
             };
             let text = policy.text().unwrap_or_default();
             if text.chars().count() > POLICY_CHARS {
-                return Err(refuse(PolicyError::TooLong));
+                return Err(refuse(Unfit::TooLong));
             }
             // A document is kept and shown as it was written.
             let policy = Some(input.policy.clone().unwrap_or(text));
@@ -49,10 +49,10 @@ pub(super) async fn put_permission(
         .await
 }
 
-fn refuse(error: PolicyError) -> ApiError {
+fn refuse(error: Unfit) -> ApiError {
     match error {
-        PolicyError::TooLong => errors::POLICY_LENGTH_EXCEEDED_EXCEPTION.because(error.to_string()),
-        PolicyError::Malformed(_) => invalid(format!("Parameter Policy is not valid. Reason: {error}")),
+        Unfit::TooLong => errors::POLICY_LENGTH_EXCEEDED_EXCEPTION.because(error.to_string()),
+        Unfit::Malformed(_) => invalid(format!("Parameter Policy is not valid. Reason: {error}")),
     }
 }
 
@@ -103,13 +103,14 @@ pub(super) async fn remove_permission(
                     false => Err(errors::RESOURCE_NOT_FOUND_EXCEPTION.because("EventBus does not have a policy.")),
                 };
             };
-            let mut policy = Policy::parse(held).map_err(refuse)?;
-            if !all && !policy.remove(input.statement_id.as_deref().unwrap_or_default()) {
+            let sid = input.statement_id.as_deref().unwrap_or_default();
+            let policy = policy::parse(held).map_err(refuse)?;
+            if !all && !policy.has(sid) {
                 return Err(
                     errors::RESOURCE_NOT_FOUND_EXCEPTION.because("Statement with the provided id does not exist.")
                 );
             }
-            let policy = policy.text().filter(|_| !all);
+            let policy = policy.without(sid).text().filter(|_| !all);
             Ok((vec![Change::BusPolicy { name, at, policy }], Nothing {}))
         })
         .await
