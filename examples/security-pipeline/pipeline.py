@@ -73,13 +73,12 @@ def millis(when):
     return when.timestamp() * 1000
 
 
-def allow(sqs, queue, queue_arn, service, source):
-    """Services come into a queue as its policy says."""
+def grant(service, action, resource, source):
+    """The policy of a resource that lets a service act for one source."""
     statement = {
-        'Effect': 'Allow', 'Principal': {'Service': service}, 'Action': 'sqs:SendMessage', 'Resource': queue_arn,
+        'Effect': 'Allow', 'Principal': {'Service': service}, 'Action': action, 'Resource': resource,
         'Condition': {'ArnEquals': {'aws:SourceArn': source}}}
-    policy = json.dumps({'Version': '2012-10-17', 'Statement': statement})
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={'Policy': policy})
+    return json.dumps({'Version': '2012-10-17', 'Statement': statement})
 
 
 def set_up():
@@ -99,10 +98,13 @@ def set_up():
     topic = sns.create_topic(Name='terminations')['TopicArn']
     queue = sqs.create_queue(QueueName='terminations')['QueueUrl']
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
-    allow(sqs, queue, queue_arn, 'sns.amazonaws.com', topic)
+    send = grant('sns.amazonaws.com', 'sqs:SendMessage', queue_arn, topic)
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={'Policy': send})
     sns.subscribe(TopicArn=topic, Protocol='sqs', Endpoint=queue_arn)
     say(step='a rule with two targets')
-    events.put_rule(Name=RULE, EventPattern=json.dumps(PATTERN))
+    rule = events.put_rule(Name=RULE, EventPattern=json.dumps(PATTERN))['RuleArn']
+    publish = grant('events.amazonaws.com', 'sns:Publish', topic, rule)
+    sns.set_topic_attributes(TopicArn=topic, AttributeName='Policy', AttributeValue=publish)
     failed = events.put_targets(Rule=RULE, Targets=[
         {'Id': 'stream', 'Arn': stream, 'RoleArn': role}, {'Id': 'topic', 'Arn': topic}])
     if failed['FailedEntryCount']:

@@ -21,6 +21,7 @@ mod lineage;
 mod logs;
 mod mailbox;
 mod mapping;
+mod permission;
 mod provision;
 pub mod runtime;
 mod runtimes;

@@ -36,7 +36,14 @@ impl Invoker {
                 return Verdict::Refused { code: error.model.name.to_owned(), why: error.message };
             }
         };
-        match mailbox::is_event(envelope) {
+        // What lies in a function's own mailbox was let in before.
+        let posted = mailbox::is_event(envelope);
+        if posted != Some(true)
+            && let Err(why) = functions.admit(&found, envelope)
+        {
+            return Verdict::Refused { code: "AccessDeniedException".to_owned(), why };
+        }
+        match posted {
             None => self.answer(&found, envelope).await,
             Some(false) => self.post(&found, envelope).await,
             Some(true) => self.carry_out(&found, envelope).await,

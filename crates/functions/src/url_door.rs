@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use names::{Caller, TraceContext};
-use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::Arc;
 use world::net::Body;
@@ -78,8 +77,9 @@ impl Functions {
         caller: Option<Caller>,
     ) -> Response<Body> {
         let forbidden = || url::refusal(StatusCode::FORBIDDEN, "Forbidden").map(Body::from);
-        let open = || self.catalog.read(|state| everybody_may(state, called));
-        if if url.signed { caller.is_none() } else { !open() } {
+        let signed = caller.as_ref().filter(|_| url.signed);
+        let admitted = || self.admit_to_url(&called.name, called.qualifier.as_deref(), signed);
+        if url.signed != signed.is_some() || !admitted() {
             return forbidden();
         }
         let request_id = self.world.uuid();
@@ -139,20 +139,4 @@ fn find(state: &State, id: &str) -> Option<(Called, Url)> {
     let (name, qualifier, url) = urls.find(|(_, _, url)| url.id == id)?;
     let qualifier = Some(qualifier.clone()).filter(|qualifier| qualifier != LATEST);
     Some((Called { name: name.clone(), qualifier }, url.clone()))
-}
-
-/// Whether the resource policy lets everybody ask the URL: without that AWS refuses even where nothing has to be signed.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html#urls-auth-none>
-fn everybody_may(state: &State, called: &Called) -> bool {
-    let door = state.door(&called.name, called.qualifier.as_deref()).map(|door| &door.permissions);
-    let own = state.functions.get(&called.name).map(|function| &function.permissions);
-    let statements = if called.qualifier.is_some() { door } else { own };
-    statements.into_iter().flat_map(|all| all.values()).any(|text| {
-        let Ok(statement) = serde_json::from_str::<Value>(text) else { return false };
-        let action = statement["Action"].as_str().unwrap_or_default();
-        let auth = &statement["Condition"]["StringEquals"]["lambda:FunctionUrlAuthType"];
-        statement["Principal"] == "*"
-            && matches!(action, "lambda:InvokeFunctionUrl" | "lambda:*" | "*")
-            && (auth.is_null() || auth == "NONE")
-    })
 }

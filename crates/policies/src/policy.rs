@@ -83,7 +83,12 @@ impl Policy {
 
     /// The document; nothing where no statement is left.
     pub fn text(&self) -> Option<String> {
-        (!self.statements.is_empty()).then(|| Value::Object(self.document.clone()).to_string())
+        (!self.statements.is_empty()).then(|| self.document())
+    }
+
+    /// The document, though no statement be left.
+    pub fn document(&self) -> String {
+        Value::Object(self.document.clone()).to_string()
     }
 
     /// How many statements it has.

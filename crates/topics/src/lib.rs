@@ -9,6 +9,7 @@
 //! Entry points: [`Topics::open`], [`Topics::service`] (asked), [`Topics::targets`] (pushed), [`Topics::start`] (woken),
 //! [`Topics::outbox`].
 
+mod access;
 mod api;
 mod attribute;
 mod channel;

@@ -3,14 +3,13 @@
 //! <https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html>
 
 use crate::endpoint::Protocol;
-use crate::feedback;
 use crate::filter::Filters;
-use crate::limits::{DISPLAY_NAME_LENGTH, POLICY_BYTES};
+use crate::limits::DISPLAY_NAME_LENGTH;
 use crate::policy::{DeliveryPolicy, dead_letter};
 use crate::signing::Version;
+use crate::{access, feedback};
 use names::Arn;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a topic is set to.
@@ -150,9 +149,10 @@ fn policy(text: &str) -> Result<Option<String>, SettingError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let fine = text.len() <= POLICY_BYTES
-        && serde_json::from_str::<Value>(text).is_ok_and(|policy| policy.get("Statement").is_some());
-    if fine { Ok(Some(text.to_owned())) } else { Err(wrong("Policy", "Error parsing policy document")) }
+    match access::parse(text) {
+        Ok(_) => Ok(Some(text.to_owned())),
+        Err(why) => Err(wrong("Policy", format!("Error parsing policy document. {why}"))),
+    }
 }
 
 fn refuse_topic(name: &str, value: &str) -> Result<(), SettingError> {

@@ -49,6 +49,7 @@ impl TopicTarget {
             fifo: None,
         };
         let settings = settings.ok_or_else(crate::error::no_topic)?;
+        topics.pushed(envelope, &settings)?;
         let deduplication = of(delivery::attribute::MESSAGE_DEDUPLICATION_ID);
         post.place(&settings, deduplication.filter(|_| settings.fifo))?;
         Ok(topics.publish(&name, vec![post]).await?.remove(0).id)

@@ -49,6 +49,34 @@ async fn permissions_are_statements_of_the_policy() {
     assert!(house.refused("AddPermission", add("other", "Fly")).await.1.contains("out of service scope"));
     house.ask("RemovePermission", json!({ "TopicArn": TOPIC, "Label": "share" })).await.unwrap();
     assert_eq!(policy().await["Statement"].as_array().unwrap().len(), 1);
+    let default = json!({ "TopicArn": TOPIC, "Label": "__default_statement_ID" });
+    house.ask("RemovePermission", default).await.unwrap();
+    assert_eq!(policy().await["Statement"], json!([]));
+    house.ask("Publish", json!({ "TopicArn": TOPIC, "Message": "the account's own need no statement" })).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_holds_for_the_accounts_own() {
+    let house = House::new(None).await;
+    house.topic().await;
+    let set = |action: &str, condition: Value| {
+        let deny = json!({ "Effect": "Deny", "Principal": "*", "Action": action, "Resource": TOPIC, "Condition": condition });
+        let policy = json!({ "Version": "2012-10-17", "Statement": [deny] }).to_string();
+        json!({ "TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": policy })
+    };
+    let mail = json!({ "StringEquals": { "sns:Protocol": ["email", "email-json"] } });
+    house.ask("SetTopicAttributes", set("SNS:Subscribe", mail)).await.unwrap();
+    let subscribe = json!({ "TopicArn": TOPIC, "Protocol": "email", "Endpoint": "ann@example.com" });
+    let (code, why) = house.refused("Subscribe", subscribe).await;
+    assert_eq!(code, "AuthorizationError");
+    assert!(why.ends_with("with an explicit deny in a resource-based policy"), "{why}");
+    let plain = json!({ "Bool": { "aws:SecureTransport": "false" } });
+    house.ask("SetTopicAttributes", set("sns:Publish", plain)).await.unwrap();
+    let entries = json!([{ "Id": "1", "Message": "m" }]);
+    let batch = json!({ "TopicArn": TOPIC, "PublishBatchRequestEntries": entries });
+    assert_eq!(house.refused("PublishBatch", batch).await.0, "AuthorizationError");
+    let odd = set("sns:Publish", json!({ "StringMatches": { "a": "b" } }));
+    assert!(house.refused("SetTopicAttributes", odd).await.1.contains("StringMatches is not a condition operator"));
 }
 
 fn provider() -> SmsProvider {

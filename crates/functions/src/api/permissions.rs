@@ -1,11 +1,13 @@
-//! AddPermission, RemovePermission, GetPolicy: the resource policy of a function, or of a version or an alias of it. It is
-//! kept and shown; evaluation of policies comes with identity's.
+//! AddPermission, RemovePermission, GetPolicy: the resource policy of a function, or of a version or an alias of it. It
+//! acts on other services and on URLs: see `permission.rs`.
 
 use super::{check_revision, refuse};
 use crate::called::Called;
 use crate::functions::Functions;
 use crate::state::{Alias, Change, Door, Function, LATEST, State};
+use crate::permission;
 use names::Arn;
+use policies::PolicyError;
 use serde_json::{Value, json};
 use shapes::lambda::{
     AddPermissionRequest, AddPermissionResponse, GetPolicyRequest, GetPolicyResponse, RemovePermissionRequest, errors,
@@ -38,6 +40,7 @@ pub(crate) async fn add_permission(
             }
             let text = statement(&input, &called.arn(&functions.home)).to_string();
             policy.statements.insert(input.statement_id.clone(), text.clone());
+            permission::policy(&policy.statements).map_err(unfit)?;
             if policy.statements.values().map(String::len).sum::<usize>() > POLICY_BYTES {
                 return Err(errors::POLICY_LENGTH_EXCEEDED_EXCEPTION
                     .because(format!("The final policy size ({POLICY_BYTES}) is bigger than the limit ({POLICY_BYTES}).")));
@@ -129,6 +132,15 @@ fn statement(input: &AddPermissionRequest, resource: &Arn) -> Value {
         statement["Condition"] = Value::Object(condition);
     }
     statement
+}
+
+/// A statement that cannot be judged.
+fn unfit(why: PolicyError) -> ApiError {
+    match why {
+        PolicyError::Principal(_) => errors::INVALID_PARAMETER_VALUE_EXCEPTION
+            .because("The provided principal was invalid. Please check the principal and try again."),
+        why => errors::INVALID_PARAMETER_VALUE_EXCEPTION.because(why.to_string()),
+    }
 }
 
 fn no_policy() -> ApiError {

@@ -1,10 +1,11 @@
 //! Statements of a topic's policy, by label.
 
-use super::topics::default_policy;
-use crate::Topics;
+use crate::{Topics, access};
 use crate::error::{invalid, invalid_because, no_topic};
 use crate::limits::{LABEL_LENGTH, POLICY_BYTES};
 use crate::state::Change;
+use names::Arn;
+use policies::Policy;
 use serde_json::{Value, json};
 use shapes::sns::{AddPermissionInput, RemovePermissionInput};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ const SHARED: [&str; 9] = [
 /// <https://docs.aws.amazon.com/sns/latest/api/API_AddPermission.html>
 pub(super) async fn add_permission(
     topics: Arc<Topics>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: AddPermissionInput,
 ) -> Result<Nothing, ApiError> {
     if !LABEL_LENGTH.contains(&input.label.len()) {
@@ -43,17 +44,17 @@ pub(super) async fn add_permission(
     if let Some(action) = input.action_name.iter().find(|action| !SHARED.contains(&action.as_str())) {
         return Err(invalid(format!("Policy statement action out of service scope! {action}")));
     }
-    edit(&topics, &input.topic_arn, |arn, statements| {
-        if statements.iter().any(|statement| statement["Sid"] == input.label.as_str()) {
+    edit(&topics, &call, &input.topic_arn, |arn, policy| {
+        if policy.has(&input.label) {
             return Err(invalid("Statement already exists"));
         }
         let principals = input.aws_account_id.iter().map(|id| format!("arn:aws:iam::{id}:root").into()).collect();
         let actions = input.action_name.iter().map(|action| format!("SNS:{action}").into()).collect();
-        statements.push(json!({
+        let statement = json!({
             "Sid": input.label, "Effect": "Allow", "Principal": { "AWS": one_or_many(principals) },
             "Action": one_or_many(actions), "Resource": arn,
-        }));
-        Ok(())
+        });
+        policy.put(statement).map_err(|why| invalid_because("Policy", why))
     })
     .await
 }
@@ -61,14 +62,10 @@ pub(super) async fn add_permission(
 /// <https://docs.aws.amazon.com/sns/latest/api/API_RemovePermission.html>: one that is not there is removed already.
 pub(super) async fn remove_permission(
     topics: Arc<Topics>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: RemovePermissionInput,
 ) -> Result<Nothing, ApiError> {
-    edit(&topics, &input.topic_arn, |_, statements| {
-        statements.retain(|statement| statement["Sid"] != input.label.as_str());
-        Ok(())
-    })
-    .await
+    edit(&topics, &call, &input.topic_arn, |_, policy| Ok(policy.without(&input.label))).await
 }
 
 fn one_or_many(mut all: Vec<Value>) -> Value {
@@ -77,23 +74,17 @@ fn one_or_many(mut all: Vec<Value>) -> Value {
 
 async fn edit(
     topics: &Topics,
+    call: &Call,
     arn: &str,
-    change: impl FnOnce(&str, &mut Vec<Value>) -> Result<(), ApiError>,
+    change: impl FnOnce(&Arn, &Policy) -> Result<Policy, ApiError>,
 ) -> Result<Nothing, ApiError> {
-    let name = topics.name(arn)?;
+    let name = topics.asked(call, arn)?;
+    let arn = topics.arn(&name);
     topics
         .catalog
         .change(|state| {
             let mut settings = state.topics.get(&name).ok_or_else(no_topic)?.settings.clone();
-            let text = settings.policy.unwrap_or_else(|| default_policy(&topics.arn(&name), &topics.home));
-            let mut policy: Value = serde_json::from_str(&text).map_err(ApiError::fault)?;
-            let mut statements = match policy["Statement"].take() {
-                Value::Array(all) => all,
-                one => vec![one],
-            };
-            change(arn, &mut statements)?;
-            policy["Statement"] = Value::Array(statements);
-            let text = policy.to_string();
+            let text = change(&arn, &access::kept(&arn, &topics.home, &settings))?.document();
             if text.len() > POLICY_BYTES {
                 return Err(invalid_because("Policy", format!("a policy has at most {POLICY_BYTES} bytes")));
             }

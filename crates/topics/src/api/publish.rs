@@ -62,7 +62,7 @@ pub(super) async fn publish(
         }
         _ => return Err(invalid("Only one of TopicArn, TargetArn and PhoneNumber may be given")),
     };
-    let name = topics.name(&arn)?;
+    let name = topics.asked(&call, &arn)?;
     post.place(&settings(&topics, &name)?, deduplication)?;
     let published = topics.publish(&name, vec![post]).await?.remove(0);
     Ok(PublishResponse { message_id: Some(published.id), sequence_number: published.sequence })
@@ -76,7 +76,7 @@ pub(super) async fn publish_batch(
 ) -> Result<PublishBatchResponse, ApiError> {
     let entries = input.publish_batch_request_entries;
     check_ids(&entries)?;
-    let name = topics.name(&input.topic_arn)?;
+    let name = topics.asked(&call, &input.topic_arn)?;
     let settings = settings(&topics, &name)?;
     let (mut ids, mut posts, mut failed, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for entry in entries {

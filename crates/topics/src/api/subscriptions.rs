@@ -28,7 +28,9 @@ pub(super) async fn subscribe(
     call: Arc<Call>,
     input: SubscribeInput,
 ) -> Result<SubscribeResponse, ApiError> {
-    let name = topics.name(&input.topic_arn)?;
+    // <https://docs.aws.amazon.com/sns/latest/dg/sns-using-identity-based-policies.html#sns-policy-keys>
+    let told = [("sns:Protocol", input.protocol.as_str()), ("sns:Endpoint", input.endpoint.as_deref().unwrap_or_default())];
+    let name = topics.asked_of(&call, &input.topic_arn, &told)?;
     let fifo = topics.catalog.read(|state| state.topics.get(&name).map(|t| t.settings.fifo)).ok_or_else(no_topic)?;
     let protocol: Protocol = input.protocol.parse()?;
     let endpoint = protocol.endpoint(input.endpoint.as_deref().unwrap_or_default(), &topics.home)?;
@@ -164,10 +166,10 @@ pub(super) async fn list_subscriptions(
 /// <https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>
 pub(super) async fn list_subscriptions_by_topic(
     topics: Arc<Topics>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListSubscriptionsByTopicInput,
 ) -> Result<ListSubscriptionsByTopicResponse, ApiError> {
-    let name = topics.name(&input.topic_arn)?;
+    let name = topics.asked(&call, &input.topic_arn)?;
     let from = after(input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
     let entries = topics
         .catalog

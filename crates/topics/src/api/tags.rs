@@ -18,38 +18,43 @@ type Tags = BTreeMap<String, String>;
 /// <https://docs.aws.amazon.com/sns/latest/api/API_TagResource.html>
 pub(super) async fn tag_resource(
     topics: Arc<Topics>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: TagResourceRequest,
 ) -> Result<TagResourceResponse, ApiError> {
     let given = given(input.tags)?;
-    change(&topics, &input.resource_arn, |tags| tags.extend(given)).await?;
+    change(&topics, &call, &input.resource_arn, |tags| tags.extend(given)).await?;
     Ok(TagResourceResponse {})
 }
 
 /// <https://docs.aws.amazon.com/sns/latest/api/API_UntagResource.html>
 pub(super) async fn untag_resource(
     topics: Arc<Topics>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: UntagResourceRequest,
 ) -> Result<UntagResourceResponse, ApiError> {
-    change(&topics, &input.resource_arn, |tags| tags.retain(|key, _| !input.tag_keys.contains(key))).await?;
+    change(&topics, &call, &input.resource_arn, |tags| tags.retain(|key, _| !input.tag_keys.contains(key))).await?;
     Ok(UntagResourceResponse {})
 }
 
 /// <https://docs.aws.amazon.com/sns/latest/api/API_ListTagsForResource.html>
 pub(super) async fn list_tags_for_resource(
     topics: Arc<Topics>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListTagsForResourceRequest,
 ) -> Result<ListTagsForResourceResponse, ApiError> {
-    let name = topics.name(&input.resource_arn)?;
+    let name = topics.asked(&call, &input.resource_arn)?;
     let tags =
         topics.catalog.read(|state| state.topics.get(&name).map(|topic| topic.tags.clone())).ok_or_else(absent)?;
     Ok(ListTagsForResourceResponse { tags: Some(tags.into_iter().map(|(key, value)| Tag { key, value }).collect()) })
 }
 
-async fn change(topics: &Topics, arn: &str, edit: impl FnOnce(&mut Tags)) -> Result<(), ApiError> {
-    let name = topics.name(arn)?;
+async fn change(
+    topics: &Topics,
+    call: &Call,
+    arn: &str,
+    edit: impl FnOnce(&mut Tags),
+) -> Result<(), ApiError> {
+    let name = topics.asked(call, arn)?;
     topics
         .catalog
         .change(|state| {

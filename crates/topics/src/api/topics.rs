@@ -1,6 +1,7 @@
 //! Topics: made, listed, set, deleted.
 
 use super::{after, page, tags};
+use crate::access::default_policy;
 use crate::error::{invalid, invalid_because, no_topic, not_served};
 use crate::limits::{PAGE, TOPIC_NAME_LENGTH, TOPICS};
 use crate::policy::DeliveryPolicy;
@@ -8,8 +9,6 @@ use crate::settings::TopicSettings;
 use crate::signing::Version;
 use crate::state::Change;
 use crate::{Topics, feedback};
-use names::{Arn, Home};
-use serde_json::json;
 use shapes::sns::errors::TOPIC_LIMIT_EXCEEDED_EXCEPTION;
 use shapes::sns::{
     CreateTopicInput, CreateTopicResponse, DeleteTopicInput, GetTopicAttributesInput, GetTopicAttributesResponse,
@@ -91,10 +90,10 @@ fn set(topics: &Topics, settings: &mut TopicSettings, name: &str, value: &str) -
 /// <https://docs.aws.amazon.com/sns/latest/api/API_DeleteTopic.html>: a topic that is not there is deleted already.
 pub(super) async fn delete_topic(
     topics: Arc<Topics>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: DeleteTopicInput,
 ) -> Result<Nothing, ApiError> {
-    let name = topics.name(&input.topic_arn)?;
+    let name = topics.asked(&call, &input.topic_arn)?;
     topics
         .catalog
         .change(|state| {
@@ -124,10 +123,10 @@ pub(super) async fn list_topics(
 /// <https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html>
 pub(super) async fn get_topic_attributes(
     topics: Arc<Topics>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: GetTopicAttributesInput,
 ) -> Result<GetTopicAttributesResponse, ApiError> {
-    let name = topics.name(&input.topic_arn)?;
+    let name = topics.asked(&call, &input.topic_arn)?;
     let arn = topics.arn(&name);
     let attributes = topics
         .catalog
@@ -168,10 +167,10 @@ pub(super) async fn get_topic_attributes(
 /// <https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html>
 pub(super) async fn set_topic_attributes(
     topics: Arc<Topics>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: SetTopicAttributesInput,
 ) -> Result<Nothing, ApiError> {
-    let name = topics.name(&input.topic_arn)?;
+    let name = topics.asked(&call, &input.topic_arn)?;
     topics
         .catalog
         .change(|state| {
@@ -182,25 +181,4 @@ pub(super) async fn set_topic_attributes(
         })
         .await?;
     Ok(Nothing {})
-}
-
-/// The policy of a topic for which none was given.
-/// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html>
-pub(super) fn default_policy(arn: &Arn, home: &Home) -> String {
-    json!({
-        "Version": "2008-10-17",
-        "Id": "__default_policy_ID",
-        "Statement": [{
-            "Sid": "__default_statement_ID",
-            "Effect": "Allow",
-            "Principal": { "AWS": "*" },
-            "Action": [
-                "SNS:GetTopicAttributes", "SNS:SetTopicAttributes", "SNS:AddPermission", "SNS:RemovePermission",
-                "SNS:DeleteTopic", "SNS:Subscribe", "SNS:ListSubscriptionsByTopic", "SNS:Publish",
-            ],
-            "Resource": arn,
-            "Condition": { "StringEquals": { "AWS:SourceOwner": home.account } },
-        }],
-    })
-    .to_string()
 }

@@ -1,0 +1,100 @@
+"""Resource policies: services come in as a function's, a topic's and a queue's say, and not without one."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import lets_in
+from test_pipeline import make_function
+
+TELL = '''
+import boto3, json, os
+def handler(event, context):
+    boto3.client('sqs').send_message(QueueUrl=os.environ['QUEUE'], MessageBody=json.dumps(event))
+'''
+
+
+class Box:
+    """A queue that rules may tell of failures."""
+
+    def __init__(self, server, name, until, *services):
+        self.sqs, self.until = server.client('sqs'), until
+        self.url = self.sqs.create_queue(QueueName=name, Attributes={'Policy': lets_in(*services)})['QueueUrl']
+        self.arn = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
+
+    def next(self):
+        def look():
+            got = self.sqs.receive_message(QueueUrl=self.url, WaitTimeSeconds=1, MessageAttributeNames=['All'])
+            return got.get('Messages')
+        [message] = self.until(look)
+        self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message['ReceiptHandle'])
+        return message
+
+
+def test_a_rule_needs_a_permission_to_invoke(server, name, until):
+    box, dead = Box(server, name + '-box', until, 'events'), Box(server, name + '-dead', until, 'events')
+    functions = make_function(server, name, TELL, Environment={'Variables': {'QUEUE': box.url}})
+    function = functions.get_function_configuration(FunctionName=name)['FunctionArn']
+    events = server.client('events')
+    rule = events.put_rule(Name=name, EventPattern=json.dumps({'source': [name]}))['RuleArn']
+    events.put_targets(Rule=name, Targets=[{'Id': '1', 'Arn': function, 'DeadLetterConfig': {'Arn': dead.arn}}])
+
+    def put(n):
+        events.put_events(Entries=[{'Source': name, 'DetailType': 't', 'Detail': json.dumps({'n': n})}])
+
+    put(1)
+    letter = dead.next()
+    assert letter['MessageAttributes']['ERROR_CODE']['StringValue'] == 'NO_PERMISSIONS'
+    assert 'lambda:InvokeFunction' in letter['MessageAttributes']['ERROR_MESSAGE']['StringValue']
+    allow = {'FunctionName': name, 'Action': 'lambda:InvokeFunction', 'Principal': 'events.amazonaws.com'}
+    functions.add_permission(StatementId='other', SourceArn=rule + '-other', **allow)
+    put(2)
+    assert json.loads(dead.next()['Body'])['detail'] == {'n': 2}
+    functions.add_permission(StatementId='this', SourceArn=rule, SourceAccount='000000000000', **allow)
+    put(3)
+    assert json.loads(box.next()['Body'])['detail'] == {'n': 3}
+    with pytest.raises(ClientError) as error:
+        functions.add_permission(FunctionName=name, StatementId='bad', Action='lambda:InvokeFunction', Principal='nobody')
+    assert error.value.response['Error']['Code'] == 'InvalidParameterValueException'
+
+
+def test_a_topic_and_its_subscribers_let_services_in(server, name, until):
+    box, dead = Box(server, name + '-box', until, 'sns'), Box(server, name + '-dead', until, 'events', 'sns')
+    functions = make_function(server, name, TELL, Environment={'Variables': {'QUEUE': box.url}})
+    function = functions.get_function_configuration(FunctionName=name)['FunctionArn']
+    sns, events = server.client('sns'), server.client('events')
+    topic = sns.create_topic(Name=name)['TopicArn']
+    sns.subscribe(TopicArn=topic, Protocol='lambda', Endpoint=function,
+                  Attributes={'RedrivePolicy': json.dumps({'deadLetterTargetArn': dead.arn})})
+    sns.publish(TopicArn=topic, Message='not yet')
+    assert json.loads(dead.next()['Body'])['Message'] == 'not yet'
+    functions.add_permission(FunctionName=name, StatementId='sns', Action='lambda:InvokeFunction',
+                             Principal='sns.amazonaws.com', SourceArn=topic)
+    events.put_rule(Name=name, EventPattern=json.dumps({'source': [name]}))
+    target = {'Id': '1', 'Arn': topic, 'Input': '"told"', 'DeadLetterConfig': {'Arn': dead.arn}}
+    events.put_targets(Rule=name, Targets=[target])
+    entry = {'Source': name, 'DetailType': 't', 'Detail': '{}'}
+    events.put_events(Entries=[entry])
+    assert dead.next()['MessageAttributes']['ERROR_CODE']['StringValue'] == 'NO_PERMISSIONS'
+    sns.set_topic_attributes(TopicArn=topic, AttributeName='Policy', AttributeValue=lets_in('events', action='sns:Publish'))
+    events.put_events(Entries=[entry])
+    assert json.loads(json.loads(box.next()['Body'])['Records'][0]['Sns']['Message']) == 'told'
+
+
+def test_denials_hold_for_the_accounts_own_and_the_account_can_take_them_back(server, name):
+    iam, sqs = server.client('iam'), server.client('sqs')
+    iam.create_user(UserName=name)
+    keys = iam.create_access_key(UserName=name)['AccessKey']
+    own = server.client('sqs', keys['AccessKeyId'], keys['SecretAccessKey'])
+    deny = {'Effect': 'Deny', 'Principal': '*', 'Action': 'sqs:*', 'Resource': '*'}
+    policy = json.dumps({'Version': '2012-10-17', 'Statement': deny})
+    url = sqs.create_queue(QueueName=name, Attributes={'Policy': policy})['QueueUrl']
+    for client in (own, sqs):
+        with pytest.raises(ClientError) as error:
+            client.send_message(QueueUrl=url, MessageBody='a')
+        assert error.value.response['Error']['Code'] == 'AccessDenied'
+        assert 'with an explicit deny in a resource-based policy' in error.value.response['Error']['Message']
+    with pytest.raises(ClientError):
+        own.set_queue_attributes(QueueUrl=url, Attributes={'Policy': ''})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={'Policy': ''})
+    own.send_message(QueueUrl=url, MessageBody='a')
