@@ -62,9 +62,10 @@ impl Functions {
         let arn = self.home.arn("lambda", &format!("function:{function}{suffix}"));
         let nobody = Caller::anonymous(&self.home.account);
         let kind = if signed.is_some() { "AWS_IAM" } else { "NONE" };
-        let request = Request::new(Who::Caller(signed.unwrap_or(&nobody)), INVOKE_URL, arn.as_str(), &self.home.account)
-            .with("lambda:FunctionUrlAuthType", kind)
-            .with("lambda:InvokedViaFunctionUrl", "true");
+        let request =
+            Request::new(Who::Caller(signed.unwrap_or(&nobody)), INVOKE_URL, arn.as_str(), &self.home.account)
+                .with("lambda:FunctionUrlAuthType", kind)
+                .with("lambda:InvokedViaFunctionUrl", "true");
         policies::admit(policy.as_ref(), &request).is_ok()
     }
 }

@@ -60,7 +60,8 @@ async fn a_denial_holds_for_the_accounts_own() {
     let house = House::new(None).await;
     house.topic().await;
     let set = |action: &str, condition: Value| {
-        let deny = json!({ "Effect": "Deny", "Principal": "*", "Action": action, "Resource": TOPIC, "Condition": condition });
+        let deny =
+            json!({ "Effect": "Deny", "Principal": "*", "Action": action, "Resource": TOPIC, "Condition": condition });
         let policy = json!({ "Version": "2012-10-17", "Statement": [deny] }).to_string();
         json!({ "TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": policy })
     };

@@ -4,8 +4,8 @@
 use super::{check_revision, refuse};
 use crate::called::Called;
 use crate::functions::Functions;
-use crate::state::{Alias, Change, Door, Function, LATEST, State};
 use crate::permission;
+use crate::state::{Alias, Change, Door, Function, LATEST, State};
 use names::Arn;
 use policies::PolicyError;
 use serde_json::{Value, json};

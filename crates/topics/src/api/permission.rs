@@ -1,9 +1,9 @@
 //! Statements of a topic's policy, by label.
 
-use crate::{Topics, access};
 use crate::error::{invalid, invalid_because, no_topic};
 use crate::limits::{LABEL_LENGTH, POLICY_BYTES};
 use crate::state::Change;
+use crate::{Topics, access};
 use names::Arn;
 use policies::Policy;
 use serde_json::{Value, json};

@@ -29,7 +29,8 @@ pub(super) async fn subscribe(
     input: SubscribeInput,
 ) -> Result<SubscribeResponse, ApiError> {
     // <https://docs.aws.amazon.com/sns/latest/dg/sns-using-identity-based-policies.html#sns-policy-keys>
-    let told = [("sns:Protocol", input.protocol.as_str()), ("sns:Endpoint", input.endpoint.as_deref().unwrap_or_default())];
+    let told =
+        [("sns:Protocol", input.protocol.as_str()), ("sns:Endpoint", input.endpoint.as_deref().unwrap_or_default())];
     let name = topics.asked_of(&call, &input.topic_arn, &told)?;
     let fifo = topics.catalog.read(|state| state.topics.get(&name).map(|t| t.settings.fifo)).ok_or_else(no_topic)?;
     let protocol: Protocol = input.protocol.parse()?;

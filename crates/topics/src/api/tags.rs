@@ -48,12 +48,7 @@ pub(super) async fn list_tags_for_resource(
     Ok(ListTagsForResourceResponse { tags: Some(tags.into_iter().map(|(key, value)| Tag { key, value }).collect()) })
 }
 
-async fn change(
-    topics: &Topics,
-    call: &Call,
-    arn: &str,
-    edit: impl FnOnce(&mut Tags),
-) -> Result<(), ApiError> {
+async fn change(topics: &Topics, call: &Call, arn: &str, edit: impl FnOnce(&mut Tags)) -> Result<(), ApiError> {
     let name = topics.asked(call, arn)?;
     topics
         .catalog
