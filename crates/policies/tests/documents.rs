@@ -1,5 +1,7 @@
 //! What is taken, what is refused by name, and who is who.
 
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
 use names::{Account, Arn, Caller, CallerKind, Timestamp};
 use policies::{Decision, Policy, PolicyError, Refusal, Request, Who, admit};
 use serde_json::{Value, json};

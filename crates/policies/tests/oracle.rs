@@ -1,5 +1,7 @@
 //! Decisions against an evaluator that reads the JSON anew for each question and thinks of nothing but its meaning.
 
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
 use names::{Account, Arn, Caller, CallerKind, Timestamp};
 use policies::{Decision, Policy, Refusal, Request, Who, admit};
 use proptest::prelude::*;
