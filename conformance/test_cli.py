@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import BINARY
+from conftest import BINARY, lets_in
 
 
 @pytest.fixture
@@ -38,7 +38,8 @@ def test_streams(aws, name):
 def test_rules_and_queues(aws, server, name, until):
     # Version 1 of the CLI does not take AWS_ENDPOINT_URL for SQS in us-east-1.
     sqs = ['sqs', '--endpoint-url', server.endpoint]
-    url = aws(*sqs, 'create-queue', '--queue-name', name)['QueueUrl']
+    policy = json.dumps({'Policy': lets_in('events')})
+    url = aws(*sqs, 'create-queue', '--queue-name', name, '--attributes', policy)['QueueUrl']
     attributes = aws(*sqs, 'get-queue-attributes', '--queue-url', url, '--attribute-names', 'QueueArn')['Attributes']
     arn = attributes['QueueArn']
     aws('events', 'put-rule', '--name', name, '--event-pattern', json.dumps({'source': [name]}))

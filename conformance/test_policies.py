@@ -67,7 +67,9 @@ def test_a_topic_and_its_subscribers_let_services_in(server, name, until):
     sns.subscribe(TopicArn=topic, Protocol='lambda', Endpoint=function,
                   Attributes={'RedrivePolicy': json.dumps({'deadLetterTargetArn': dead.arn})})
     sns.publish(TopicArn=topic, Message='not yet')
-    assert json.loads(dead.next()['Body'])['Message'] == 'not yet'
+    letter = dead.next()
+    assert 'not yet' in letter['Body']
+    assert letter['MessageAttributes']['ERROR_CODE']['StringValue'] == 'AccessDeniedException'
     functions.add_permission(FunctionName=name, StatementId='sns', Action='lambda:InvokeFunction',
                              Principal='sns.amazonaws.com', SourceArn=topic)
     events.put_rule(Name=name, EventPattern=json.dumps({'source': [name]}))
