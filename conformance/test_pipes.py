@@ -7,6 +7,7 @@ import time
 import botocore.exceptions
 import pytest
 
+from conftest import lets_in
 from test_pipeline import make_function, make_stream
 
 TRUST = json.dumps({'Version': '2012-10-17', 'Statement': [{
@@ -107,7 +108,7 @@ def handler(events, context):
 
 
 def test_queue_to_event_bus(server, name, until):
-    source, seen = Queue(server, name), Queue(server, name + '-seen')
+    source, seen = Queue(server, name), Queue(server, name + '-seen', Policy=lets_in('events'))
     events = server.client('events')
     bus = events.create_event_bus(Name=name)['EventBusArn']
     events.put_rule(Name=name, EventBusName=name, EventPattern=json.dumps({'detail-type': ['order.placed']}))
