@@ -1,6 +1,5 @@
 """Pipes: from a stream or a queue, through a filter and an enrichment, to a target, with real functions."""
 
-import base64
 import json
 import time
 
@@ -8,7 +7,8 @@ import botocore.exceptions
 import pytest
 
 from conftest import lets_in
-from test_pipeline import make_function, make_stream
+from test_events import endpoint
+from test_pipeline import make_function, make_stream, package
 
 TRUST = json.dumps({'Version': '2012-10-17', 'Statement': [{
     'Effect': 'Allow', 'Principal': {'Service': 'pipes.amazonaws.com'}, 'Action': 'sts:AssumeRole'}]})
@@ -89,7 +89,7 @@ def handler(events, context):
     assert (shown['Enrichment'], shown['Target'], shown['Source']) == (function, target.arn, stream)
     # Given up records are told of, and the others go on.
     dead = Queue(server, name + '-dead')
-    functions.update_function_code(FunctionName=name, ZipFile=__import__('test_pipeline').package('''
+    functions.update_function_code(FunctionName=name, ZipFile=package('''
 import base64
 def handler(events, context):
     if any(b'bad' in base64.b64decode(e['data']) for e in events): raise ValueError('bad')
@@ -161,6 +161,98 @@ def test_a_crash_in_the_middle_loses_nothing(fresh, name, until):
     assert firsts == [str(n) for n in range(200)], 'each arrived, for the first time in order'
 
 
+def test_api_destinations_enrich_and_take(server, name, until):
+    events, source = server.client('events'), Queue(server, name, VisibilityTimeout='2')
+    failures = [(500, 'no')]
+
+    def answer(request):
+        if request['path'].startswith('/enrich'):
+            assert request['path'] == '/enrich/7?v=plain', request['path']
+            return 200, json.dumps({'price': int(request['body']) * 6})
+        return failures.pop() if failures else (200, '')
+
+    with endpoint(answer) as (url, seen):
+        connection = events.create_connection(
+            Name=name, AuthorizationType='API_KEY',
+            AuthParameters={'ApiKeyAuthParameters': {'ApiKeyName': 'X-Key', 'ApiKeyValue': 'k'}})['ConnectionArn']
+        ask, take = [
+            events.create_api_destination(
+                Name=name + part, ConnectionArn=connection, HttpMethod='POST',
+                InvocationEndpoint=url + path)['ApiDestinationArn']
+            for part, path in (('-ask', '/enrich/*'), ('-take', '/take'))]
+        pipes = make_pipe(
+            server, until, name, source.arn, take, Enrichment=ask,
+            EnrichmentParameters={'InputTemplate': '<$.body.id>', 'HttpParameters': {
+                'PathParameterValues': ['$.body.id'], 'QueryStringParameters': {'v': '$.body.kind'}}},
+            TargetParameters={'InputTemplate': '{"cost": <$.price>}', 'HttpParameters': {
+                'HeaderParameters': {'X-Price': '$.price'}}})
+        batch = pipes.describe_pipe(Name=name)['SourceParameters']['SqsQueueParameters']['BatchSize']
+        assert batch == 1, 'an API destination takes one event'
+        source.send('{"id": 7, "kind": "plain"}')
+        until(lambda: sum(1 for r in seen if r['path'] == '/take') == 2)
+    last = seen[-1]
+    assert (json.loads(last['body']), last['headers'].get('x-price', last['headers'].get('X-Price'))) == ({'cost': 42}, '42')
+    assert [r['path'].split('/')[1] for r in seen] == ['enrich', 'take', 'enrich', 'take'], 'a retry enriches anew'
+
+
+def test_streams_topics_and_fifo_queues_as_targets(server, name, until):
+    """One pipe after another: a FIFO queue, a stream, a consumer of it, a topic, a queue."""
+    kinesis, sns = server.client('kinesis'), server.client('sns')
+    first, last = Queue(server, name + '.fifo', FifoQueue='true'), Queue(server, name + '-last', Policy=lets_in('sns'))
+    stream, topic = make_stream(server, name), sns.create_topic(Name=name)['TopicArn']
+    sns.subscribe(TopicArn=topic, Protocol='sqs', Endpoint=last.arn, Attributes={'RawMessageDelivery': 'true'})
+    consumer = kinesis.register_stream_consumer(StreamARN=stream, ConsumerName='c')['Consumer']['ConsumerARN']
+    until(lambda: kinesis.describe_stream_consumer(ConsumerARN=consumer)['ConsumerDescription']['ConsumerStatus'] == 'ACTIVE')
+    make_pipe(server, until, name + '-1', first.arn, stream, TargetParameters={
+        'InputTemplate': '<$.body>', 'KinesisStreamParameters': {'PartitionKey': '$.attributes.MessageGroupId'}})
+    second = Queue(server, name + '-2.fifo', FifoQueue='true')
+    make_pipe(server, until, name + '-2', consumer, second.arn, TargetParameters={
+        'InputTemplate': '{"n": <$.data>, "from": <aws.pipes.source-arn>}',
+        'SqsQueueParameters': {'MessageGroupId': '$.partitionKey', 'MessageDeduplicationId': '$.sequenceNumber'}},
+        SourceParameters={'KinesisStreamParameters': {'StartingPosition': 'TRIM_HORIZON', 'ParallelizationFactor': 2, 'BatchSize': 3}})
+    make_pipe(server, until, name + '-3', second.arn, topic, TargetParameters={'InputTemplate': '<$.body.n> <$.body.from>'})
+    for n in range(10):
+        first.sqs.send_message(
+            QueueUrl=first.url, MessageBody=str(n), MessageGroupId='g{}'.format(n % 2), MessageDeduplicationId=str(n))
+    heard = last.heard(lambda out: len(out) >= 10)
+    assert sorted(heard) == ['{} {}'.format(n, consumer) for n in range(10)]
+    records = kinesis.get_records(ShardIterator=kinesis.get_shard_iterator(
+        StreamName=name, ShardId='shardId-000000000000', ShardIteratorType='TRIM_HORIZON')['ShardIterator'])['Records']
+    by_key = {}
+    for record in records:
+        by_key.setdefault(record['PartitionKey'], []).append(int(record['Data']))
+    assert by_key == {'g0': [0, 2, 4, 6, 8], 'g1': [1, 3, 5, 7, 9]}
+    shown = {pipe['name']: pipe for pipe in server.own('status')['pipes']}
+    assert shown[name + '-2']['state'] == 'RUNNING' and shown[name + '-2']['failures'] == 0
+
+
+def test_log_groups_as_target_and_as_log(server, name, until):
+    logs, source = server.client('logs'), Queue(server, name)
+    groups = {}
+    for part in ('-to', '-log'):
+        logs.create_log_group(logGroupName=name + part)
+        groups[part] = 'arn:aws:logs:us-east-1:000000000000:log-group:{}{}'.format(name, part)
+    pipes = make_pipe(
+        server, until, name, source.arn, groups['-to'],
+        LogConfiguration={'Level': 'TRACE', 'CloudwatchLogsLogDestination': {'LogGroupArn': groups['-log']}},
+        TargetParameters={'InputTemplate': '<$.body.text>', 'CloudWatchLogsParameters': {
+            'LogStreamName': 'mine', 'Timestamp': '$.body.at'}})
+    assert pipes.describe_pipe(Name=name)['LogConfiguration']['Level'] == 'TRACE'
+    now = int(time.time() * 1000) - 5000
+    source.send(json.dumps({'text': 'hello', 'at': now}))
+
+    def seen(part):
+        return logs.filter_log_events(logGroupName=name + part)['events']
+    event = until(lambda: seen('-to'))[0]
+    assert (event['message'], event['timestamp'], event['logStreamName']) == ('hello', now, 'mine')
+    until(lambda: len(seen('-log')) == 6)
+    told = [json.loads(event['message']) for event in seen('-log')]
+    assert [t['messageType'] for t in told] == [
+        'ExecutionStarted', 'TargetStageEntered', 'TargetInvocationStarted', 'TargetInvocationSucceeded',
+        'TargetStageSucceeded', 'ExecutionSucceeded']
+    assert len({t['executionId'] for t in told}) == 1 and 'payload' not in told[0]
+
+
 def test_what_is_refused(server, name, until):
     pipes, queue = server.client('pipes'), Queue(server, name)
     other = Queue(server, name + '-to')
@@ -178,9 +270,8 @@ def test_what_is_refused(server, name, until):
         assert refused(create, **{**base, 'Target': 'arn:aws:' + target})['Code'] == 'NotImplementedException'
     table = 'arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2024'
     assert 'DynamoDB' in refused(create, **{**base, 'Source': table})['Message']
-    log = {'Level': 'INFO', 'CloudwatchLogsLogDestination': {
-        'LogGroupArn': 'arn:aws:logs:us-east-1:000000000000:log-group:g'}}
-    assert 'LogConfiguration' in refused(create, **base, LogConfiguration=log)['Message']
+    log = {'Level': 'INFO', 'S3LogDestination': {'BucketName': 'logs', 'BucketOwner': '000000000000'}}
+    assert 'S3LogDestination' in refused(create, **base, LogConfiguration=log)['Message']
     made = create(**base, DesiredState='STOPPED', Tags={'a': '1'})
     until(lambda: pipes.describe_pipe(Name=name)['CurrentState'] == 'STOPPED')
     assert refused(create, **base)['Code'] == 'ConflictException'

@@ -115,6 +115,8 @@ pub mod attribute {
     /// `ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS` only.
     /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html>
     pub const READ_ONLY: &str = "read-only";
+    /// The stream of a log group that an event goes to.
+    pub const LOG_STREAM: &str = "log-stream";
     /// The number of this try, from two on: told to the target by the lane, and not kept.
     pub const TRY: &str = "try";
     /// What a request over HTTP gets beside its body, as JSON: `{"path":["..."],"headers":{},"query":{}}`.

@@ -6,7 +6,7 @@ use crate::Logs;
 use crate::batch;
 use crate::room::Room;
 use bytes::Bytes;
-use delivery::{Envelope, Target, Verdict};
+use delivery::{Envelope, Target, Verdict, attribute};
 use names::{Arn, Timestamp};
 use serde::Deserialize;
 use shapes::logs::errors::{INVALID_PARAMETER_EXCEPTION, RESOURCE_NOT_FOUND_EXCEPTION};
@@ -66,9 +66,12 @@ fn given(envelope: &Envelope) -> Result<Given<'_>, String> {
     Ok(Given { stream, at: at.unwrap_or_else(|| envelope.created.millis()), message: text.into() })
 }
 
-/// The stream that a sender's events go to: one a day and sender, made by us, with a name as AWS makes them up. Always the
+/// The stream that a sender's events go to: the one it names, or one a day and sender, made by us, with a name as AWS makes them up. Always the
 /// same for an envelope, so that a second delivery finds the stream of the first.
 fn stream_of(envelope: &Envelope) -> String {
+    if let Some(name) = envelope.attributes.get(attribute::LOG_STREAM) {
+        return name.clone();
+    }
     let from = envelope.from.as_ref().map_or(envelope.principal.as_str(), Arn::as_str);
     let day = envelope.created.secs().div_euclid(86_400);
     let halves = [0, 1].map(|half| crate::token::fingerprint(&format!("{half} {day} {from}")));

@@ -5,7 +5,7 @@ mod bus;
 mod http;
 
 use crate::item::Item;
-use crate::limits::{BATCH_OF_TEN, PAYLOAD, STREAM_TARGET_BATCH};
+use crate::limits::{BATCH_OF_TEN, GROUP_BATCH, PAYLOAD, STREAM_TARGET_BATCH};
 use crate::settings::{Enrichment, Target};
 use crate::template::{Facts, Template, TemplateError};
 use crate::text::Text;
@@ -43,6 +43,10 @@ enum Way {
     Topic,
     Bus(Bus),
     Destination(Request),
+    Group {
+        stream: Option<Text>,
+        time: Option<Text>,
+    },
 }
 
 /// Who sends, and when.
@@ -85,6 +89,10 @@ impl Aim {
             "events" if to.resource_after("api-destination/").is_some() => {
                 Way::Destination(Request::compile(&target.http.clone().unwrap_or_default())?)
             }
+            "logs" => {
+                let logs = target.logs.clone().unwrap_or_default();
+                Way::Group { stream: text(&logs.stream)?, time: text(&logs.timestamp)? }
+            }
             _ => return Err(AimError::Unserved(to)),
         };
         Ok(Aim { to, template, way })
@@ -110,7 +118,13 @@ impl Aim {
             Way::Stream { .. } => STREAM_TARGET_BATCH,
             Way::Queue { .. } | Way::Topic | Way::Bus(_) => BATCH_OF_TEN,
             Way::Destination(_) => 1,
+            Way::Group { .. } => GROUP_BATCH,
         }
+    }
+
+    /// Where it is.
+    pub(crate) fn to(&self) -> &Arn {
+        &self.to
     }
 
     /// Whether its answer tells of the batch.
@@ -189,6 +203,20 @@ impl Aim {
             Way::Destination(request) => {
                 attributes.insert(attribute::HTTP.to_owned(), request.fill(&item.decoded()));
             }
+            Way::Group { stream, time } => {
+                let event = item.decoded();
+                if let Some(stream) = stream {
+                    attributes.insert(attribute::LOG_STREAM.to_owned(), fill("LogStreamName", stream, &event)?);
+                }
+                let at = match time {
+                    Some(time) => {
+                        let text = fill("Timestamp", time, &event)?;
+                        text.parse().map_err(|_| Unfit(format!("the Timestamp {text} is no number of milliseconds")))?
+                    }
+                    None => sender.now.millis(),
+                };
+                body = logged(at, &body);
+            }
             Way::Function { .. } | Way::Topic => {}
         }
         Ok(self.envelope(sender, id, body, attributes))
@@ -223,6 +251,11 @@ impl Aim {
             created: sender.now,
         }
     }
+}
+
+/// What a log group's target takes: when, and what.
+pub(crate) fn logged(at_ms: i64, message: &str) -> String {
+    serde_json::json!({"timestamp": at_ms, "message": message}).to_string()
 }
 
 fn compile(text: Option<&str>) -> Result<Option<Template>, TemplateError> {

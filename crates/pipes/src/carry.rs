@@ -4,6 +4,7 @@ use crate::aim::{Aim, Sender};
 use crate::item::Item;
 use crate::live::Live;
 use crate::signals::Metric;
+use crate::trail::{Said, Step, Trail};
 use bytes::Bytes;
 use consume::{Answer, Wanted};
 use delivery::{Envelope, Verdict, code};
@@ -42,54 +43,83 @@ impl Live {
         self.signals.record(Metric::Invocations, 1);
         self.signals.record(Metric::EventCount, batch.items.len() as u64);
         self.signals.record(Metric::EventSize, batch.items.iter().map(|item| item.text.len() as u64).sum());
-        let (ran, verdict) = match self.stages(batch).await {
+        self.pipes.enter();
+        let mut trail = Trail::new(self.pipe.log.as_ref(), &self.arn, || self.pipes.world.uuid());
+        let payload = Said { payload: Some(batch.items), ..Said::default() };
+        trail.step(Step::ExecutionStarted, self.now(), payload);
+        let (ran, verdict) = match self.stages(batch, &mut trail).await {
             Ok(failed) => (Ran::Through(failed), Verdict::Accepted(Bytes::new())),
             Err(Broken(verdict)) => (if is_internal(&verdict) { Ran::Unreached } else { Ran::Failed }, verdict),
         };
         self.signals.took(Metric::Duration, clock.monotonic().saturating_sub(begun));
+        self.pipes.leave();
+        trail.step(outcome(&ran, &verdict), self.now(), payload);
+        self.log(trail).await;
         self.tell(&ran, &verdict);
         (ran, verdict)
     }
 
     /// The ids of the events that failed.
-    async fn stages(&self, batch: Batch<'_>) -> Result<Vec<String>, Broken> {
+    async fn stages(&self, batch: Batch<'_>, trail: &mut Trail<'_>) -> Result<Vec<String>, Broken> {
         let Some(enrichment) = &self.enrichment else {
-            return self.reach(batch.items, Some(batch.ids), batch).await;
+            return self.reach(batch.items, Some(batch.ids), batch, trail).await;
         };
-        let enriched = self.enrich(enrichment, batch).await?;
+        let enriched = self.enrich(enrichment, batch, trail).await?;
         if enriched.is_empty() {
             self.signals.record(Metric::TargetStageSkipped, 1);
+            trail.step(Step::TargetStageSkipped, self.now(), Said::default());
             return Ok(Vec::new());
         }
-        self.reach(&enriched, None, batch).await
+        self.reach(&enriched, None, batch, trail).await
     }
 
-    async fn enrich(&self, aim: &Aim, batch: Batch<'_>) -> Result<Vec<Item>, Broken> {
+    async fn enrich(&self, aim: &Aim, batch: Batch<'_>, trail: &mut Trail<'_>) -> Result<Vec<Item>, Broken> {
         let elapsed = self.stopwatch();
-        let verdict = self.hand_over(aim, batch.items, true).await.into_iter().next();
+        let payload = Said { payload: Some(batch.items), ..Said::default() };
+        trail.step(Step::EnrichmentStageEntered, self.now(), payload);
+        let verdict = self.hand_over(aim, batch.items, true, Step::EnrichmentInvocationStarted, trail).await;
+        let verdict = verdict.into_iter().next();
         self.signals.took(Metric::EnrichmentStageDuration, elapsed());
         let verdict = match verdict {
             Some(Verdict::Accepted(body)) => match Item::answered(&body) {
-                Ok(items) => return Ok(items),
+                Ok(items) => {
+                    let said = Said { response: Some(&body), ..Said::default() };
+                    trail.step(Step::EnrichmentInvocationSucceeded, self.now(), said);
+                    trail.step(Step::EnrichmentStageExited, self.now(), said);
+                    return Ok(items);
+                }
                 Err(error) => refused("InvalidAnswer", error.to_string()),
             },
             Some(failed) => failed,
             None => return Ok(Vec::new()),
         };
         self.signals.record(Metric::EnrichmentStageFailed, 1);
+        let failed = Said { failed: Some((&verdict, aim.to())), ..payload };
+        trail.step(Step::EnrichmentInvocationFailed, self.now(), failed);
         Err(Broken(verdict))
     }
 
     /// Hands events to the target. `ids` are those of the batch's events, where these are the same ones.
-    async fn reach(&self, items: &[Item], ids: Option<&[String]>, batch: Batch<'_>) -> Result<Vec<String>, Broken> {
+    async fn reach(
+        &self,
+        items: &[Item],
+        ids: Option<&[String]>,
+        batch: Batch<'_>,
+        trail: &mut Trail<'_>,
+    ) -> Result<Vec<String>, Broken> {
         let aim = &self.target;
+        let payload = Said { payload: Some(items), ..Said::default() };
+        trail.step(Step::TargetStageEntered, self.now(), payload);
         if items.len() > aim.most() {
             self.signals.record(Metric::TargetStageFailed, 1);
             let why = format!("the enrichment answered with {} events, the target takes {}", items.len(), aim.most());
-            return Err(Broken(refused("BatchTooLarge", why)));
+            let verdict = refused("BatchTooLarge", why);
+            let failed = Said { failed: Some((&verdict, aim.to())), ..payload };
+            trail.step(Step::TargetStageFailed, self.now(), failed);
+            return Err(Broken(verdict));
         }
         let elapsed = self.stopwatch();
-        let verdicts = self.hand_over(aim, items, batch.in_order).await;
+        let verdicts = self.hand_over(aim, items, batch.in_order, Step::TargetInvocationStarted, trail).await;
         self.signals.took(Metric::TargetStageDuration, elapsed());
         let outcome = match verdicts.as_slice() {
             [Verdict::Accepted(answer)] if aim.reports() => reported(answer).map_err(Broken),
@@ -100,16 +130,40 @@ impl Live {
             // What names no event of the batch says nothing about the others.
             false => Err(Broken(refused("InvalidAnswer", "a failed item is none of the batch".to_owned()))),
         });
-        match &outcome {
-            Ok(failed) if failed.is_empty() => {}
-            Ok(_) => self.signals.record(Metric::TargetStagePartiallyFailed, 1),
-            Err(_) => self.signals.record(Metric::TargetStageFailed, 1),
-        }
+        self.reached(&outcome, payload, trail);
         outcome
     }
 
+    /// Tells how the target's stage came out.
+    fn reached(&self, outcome: &Result<Vec<String>, Broken>, payload: Said<'_>, trail: &mut Trail<'_>) {
+        let (steps, said) = match outcome {
+            Ok(failed) if failed.is_empty() => {
+                ([Step::TargetInvocationSucceeded, Step::TargetStageSucceeded], Said::default())
+            }
+            Ok(_) => {
+                self.signals.record(Metric::TargetStagePartiallyFailed, 1);
+                ([Step::TargetInvocationPartiallyFailed, Step::TargetStagePartiallyFailed], payload)
+            }
+            Err(Broken(verdict)) => {
+                self.signals.record(Metric::TargetStageFailed, 1);
+                let failed = Said { failed: Some((verdict, self.target.to())), ..payload };
+                ([Step::TargetInvocationFailed, Step::TargetStageFailed], failed)
+            }
+        };
+        for step in steps {
+            trail.step(step, self.now(), said);
+        }
+    }
+
     /// One verdict for each envelope that the events became.
-    async fn hand_over(&self, aim: &Aim, items: &[Item], in_order: bool) -> Vec<Verdict> {
+    async fn hand_over(
+        &self,
+        aim: &Aim,
+        items: &[Item],
+        in_order: bool,
+        step: Step,
+        trail: &mut Trail<'_>,
+    ) -> Vec<Verdict> {
         let sender = Sender { now: self.pipes.world.now(), ..self.sender() };
         let envelopes = aim.envelopes(&sender, items, || self.pipes.world.uuid());
         let mut good: Vec<Envelope> = Vec::with_capacity(envelopes.len());
@@ -120,6 +174,9 @@ impl Live {
                 Ok(_) => unfit.push((i, again(code::NOT_TRIED, "what comes before it cannot be sent".to_owned()))),
                 Err(error) => unfit.push((i, refused("ValidationException", error.to_string()))),
             }
+        }
+        for envelope in &good {
+            trail.step(step, self.now(), Said { request: Some(&envelope.body), ..Said::default() });
         }
         let mut verdicts = self.pipes.delivery.hand_over(&good, in_order).await;
         for (i, verdict) in unfit {
@@ -132,6 +189,17 @@ impl Live {
         let clock = self.pipes.world.clock.clone();
         let begun = clock.monotonic();
         move || clock.monotonic().saturating_sub(begun)
+    }
+}
+
+/// How an execution ended.
+fn outcome(ran: &Ran, verdict: &Verdict) -> Step {
+    match ran {
+        Ran::Through(failed) if failed.is_empty() => Step::ExecutionSucceeded,
+        Ran::Through(_) => Step::ExecutionPartiallyFailed,
+        _ if is_throttled(verdict) => Step::ExecutionThrottled,
+        _ if matches!(verdict, Verdict::Again { code, .. } if code == code::TIMEOUT) => Step::ExecutionTimeout,
+        _ => Step::ExecutionFailed,
     }
 }
 

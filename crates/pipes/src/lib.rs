@@ -25,5 +25,6 @@ mod state;
 mod stream;
 mod template;
 mod text;
+mod trail;
 
 pub use pipes::{Neighbours, PipeStatus, Pipes};

@@ -52,3 +52,9 @@ pub(crate) const REASON_CHARS: usize = 512;
 /// Bytes of an event on a bus.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size>
 pub(crate) const BUS_EVENT: usize = 1 << 20;
+/// Bytes of a field of a log record, so that a record with three of them fits into a log event of 256 KiB. AWS cuts, too, and
+/// gives no number for a field. <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-logs.html>
+pub(crate) const LOG_FIELD: usize = 80 << 10;
+/// What a log group takes at once.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-batching-concurrency.html>
+pub(crate) const GROUP_BATCH: usize = 10_000;

@@ -1,6 +1,6 @@
 //! What a running pipe has at hand, whatever it reads.
 
-use crate::aim::{Aim, AimError, Sender};
+use crate::aim::{Aim, AimError, Sender, logged};
 use crate::carry::{Ran, is_throttled};
 use crate::limits::{REASON_CHARS, RETRY_CAP, RETRY_FIRST};
 use crate::pipes::Pipes;
@@ -8,9 +8,10 @@ use crate::running::Running;
 use crate::settings::Pipe;
 use crate::signals::{Metric, Signals};
 use crate::template::Facts;
+use crate::trail::Trail;
 use bytes::Bytes;
 use consume::{Cease, Filters, InvalidFilter};
-use delivery::{Backoff, Envelope, RetryPolicy, Verdict, code};
+use delivery::{Backoff, Envelope, RetryPolicy, Verdict, attribute, code};
 use names::{Arn, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,6 +105,24 @@ impl Live {
         let course = self.course(self.now(), Duration::ZERO);
         let id = self.pipes.world.uuid();
         Envelope { id, to: to.clone(), body: body.into(), policy: RetryPolicy::default(), ..course }
+    }
+
+    /// Leaves what an execution did in the pipe's log group.
+    pub(crate) async fn log(&self, trail: Trail<'_>) {
+        let Some(log) = &self.pipe.log else { return };
+        let envelopes = trail.records().into_iter().map(|record| {
+            let mut envelope = self.letter(&log.group, logged(record.at.millis(), &record.text));
+            // Records of one millisecond stay in their order.
+            envelope.attributes.insert(attribute::ORDER.to_owned(), self.arn.to_string());
+            envelope
+        });
+        let envelopes: Vec<Envelope> = envelopes.collect();
+        if envelopes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.pipes.delivery.send(envelopes).await {
+            tracing::warn!(%error, pipe = self.pipe.name, "a pipe's log lost the records of an execution");
+        }
     }
 
     /// Tells of an execution.

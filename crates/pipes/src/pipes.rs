@@ -1,6 +1,7 @@
 use crate::api;
 use crate::running::Registry;
 use crate::settings::Pipe;
+use crate::signals;
 use crate::state::State;
 use consume::{Checkpoints, Inbox, Source, Walker};
 use delivery::Delivery;
@@ -8,9 +9,10 @@ use names::{Arn, Home};
 use serde::Serialize;
 use shapes::pipes::PipeState;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use store::{Catalog, Store, StoreError};
 use wire::Service;
-use world::World;
+use world::{Series, World};
 
 /// What the room needs of other rooms; the binary wires it.
 pub trait Neighbours: Send + Sync + 'static {
@@ -31,6 +33,9 @@ pub struct Pipes {
     pub(crate) checkpoints: Arc<Checkpoints>,
     pub(crate) neighbours: Arc<dyn Neighbours>,
     pub(crate) registry: Registry,
+    /// Executions that are under way.
+    executing: AtomicU64,
+    concurrency: Arc<Series>,
 }
 
 /// A pipe as operators see it; counts are since the start.
@@ -70,8 +75,10 @@ impl Pipes {
                 checkpoints.forget(&consumer).await?;
             }
         }
-        let registry = Registry::default();
-        Ok(Arc::new(Pipes { world, home, catalog, delivery, checkpoints, neighbours, registry }))
+        let (registry, executing) = (Registry::default(), AtomicU64::new(0));
+        let concurrency = signals::concurrency(&world, &home);
+        let pipes = Pipes { world, home, catalog, delivery, checkpoints, neighbours, registry, executing, concurrency };
+        Ok(Arc::new(pipes))
     }
 
     /// The asked door: the table of handlers.
@@ -104,6 +111,16 @@ impl Pipes {
             }
         });
         shown.collect()
+    }
+
+    /// An execution begins.
+    pub(crate) fn enter(&self) {
+        self.concurrency.record(self.executing.fetch_add(1, Relaxed) + 1);
+    }
+
+    /// An execution ended.
+    pub(crate) fn leave(&self) {
+        self.executing.fetch_sub(1, Relaxed);
     }
 
     pub(crate) fn arn(&self, name: &str) -> Arn {

@@ -129,6 +129,13 @@ async fn supervise(pipes: Arc<Pipes>, name: String, running: Arc<Running>, stop:
             }
             continue;
         };
+        // One of its name that was deleted just before.
+        let before = running.seen().deleted.take();
+        if let Some(before) = before.filter(|before| before.id != pipe.id)
+            && let Err(error) = pipes.checkpoints.forget(&before.consumer()).await
+        {
+            tracing::warn!(%error, pipe = name, "the checkpoints of a deleted pipe stay");
+        }
         let cease = Cease::new(stop.clone(), nudged.clone());
         if !pipe.running || pipe.halted.is_some() {
             rest(&running, &nudged, PipeState::Stopped);

@@ -24,6 +24,9 @@ pub(crate) struct Pipe {
     pub(crate) enrichment: Option<Enrichment>,
     pub(crate) target: Target,
     pub(crate) role: Arn,
+    /// Where its executions are told of.
+    #[serde(default)]
+    pub(crate) log: Option<Log>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) created: Timestamp,
     pub(crate) modified: Timestamp,
@@ -72,6 +75,9 @@ pub(crate) struct Target {
     pub(crate) bus: Option<BusParameters>,
     /// For an API destination.
     pub(crate) http: Option<Http>,
+    /// For a log group.
+    #[serde(default)]
+    pub(crate) logs: Option<LogParameters>,
 }
 
 /// What a queue's messages get.
@@ -88,6 +94,41 @@ pub(crate) struct BusParameters {
     pub(crate) source: Option<String>,
     pub(crate) resources: Option<Vec<String>>,
     pub(crate) time: Option<String>,
+}
+
+/// What a log group's events get.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LogParameters {
+    pub(crate) stream: Option<String>,
+    /// A path to milliseconds since 1970.
+    pub(crate) timestamp: Option<String>,
+}
+
+/// Where executions are told of, and how much.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Log {
+    pub(crate) level: Level,
+    pub(crate) group: Arn,
+    /// Whether events, requests and answers are told.
+    pub(crate) data: bool,
+}
+
+/// How much is told; each tells all that those before it do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Level {
+    Error,
+    Info,
+    Trace,
+}
+
+impl Level {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Level::Error => "ERROR",
+            Level::Info => "INFO",
+            Level::Trace => "TRACE",
+        }
+    }
 }
 
 /// What a request gets beside its body.

@@ -1,6 +1,7 @@
 //! The metrics of pipes, by AWS's names:
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-monitoring.html>
 
+use names::Home;
 use std::sync::Arc;
 use std::time::Duration;
 use world::{Series, Signal, Unit, World};
@@ -36,6 +37,19 @@ metrics! {
     TargetStageFailed "TargetStageFailed" Count "Targets that failed.",
     TargetStagePartiallyFailed "TargetStagePartiallyFailed" Count "Targets that took some events only.",
     TargetStageSkipped "TargetStageSkipped" Count "Targets that were not called, as the enrichment left nothing.",
+}
+
+/// The number of executions at once.
+static CONCURRENCY: Signal = Signal {
+    namespace: "AWS/EventBridge/Pipes",
+    name: "Concurrency",
+    unit: Unit::Count,
+    dimensions: &["AwsAccountId"],
+};
+
+/// How many executions there are at once, each time one begins.
+pub(crate) fn concurrency(world: &World, home: &Home) -> Arc<Series> {
+    world.meter.series(&CONCURRENCY, &[home.account.as_str()])
 }
 
 /// A pipe's series.

@@ -218,6 +218,13 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn no_text_panics(text in "[{\\[]?[<>$.a\\[\\]*0\" \\\\é]{0,24}") {
+            if let Ok(template) = Template::compile(&text) {
+                template.fill(&facts(), &Item { text: "{\"a\":[1]}".into() }, Timestamp::default());
+            }
+        }
+
+        #[test]
         fn strings_in_json_templates_stay_json(text in ".*") {
             let body = json!({"t": text}).to_string();
             let filled = filled(r#"{"a": <$.body.t>, "b": "x<$.body.t>"}"#, &message(&body));

@@ -84,7 +84,7 @@ async fn refusals() {
         (json!({"Source": arn("sqs:us-east-1:000000000000:none")}), "NotFoundException"),
         (json!({"RoleArn": arn("iam::000000000000:role/other")}), "ValidationException"),
         (json!({"Target": arn("ecs:us-east-1:000000000000:cluster/c")}), "NotImplementedException"),
-        (json!({"Target": arn("logs:us-east-1:000000000000:log-group:g")}), "NotImplementedException"),
+        (json!({"Target": arn("timestream:us-east-1:000000000000:database/d/table/t")}), "NotImplementedException"),
         (json!({"Target": arn("dynamodb:us-east-1:000000000000:table/t")}), "ValidationException"),
         (json!({"Target": STREAM}), "ValidationException"),
         (json!({"Target": FUNCTION, "TargetParameters": {"SqsQueueParameters": {}}}), "ValidationException"),
@@ -100,7 +100,12 @@ async fn refusals() {
         (json!({"SourceParameters": {"FilterCriteria": {"Filters": [{"Pattern": "[]"}]}}}), "ValidationException"),
         (json!({"Enrichment": arn("states:us-east-1:000000000000:stateMachine:m")}), "NotImplementedException"),
         (json!({"EnrichmentParameters": {"InputTemplate": "x"}}), "ValidationException"),
-        (json!({"LogConfiguration": {"Level": "ERROR"}}), "NotImplementedException"),
+        (json!({"LogConfiguration": {"Level": "ERROR"}}), "ValidationException"),
+        (
+            json!({"LogConfiguration": {"Level": "ERROR", "FirehoseLogDestination": {
+            "DeliveryStreamArn": arn("firehose:us-east-1:000000000000:deliverystream/d")}}}),
+            "NotImplementedException",
+        ),
         (json!({"KmsKeyIdentifier": "k"}), "NotImplementedException"),
         (json!({"Tags": {"aws:x": "1"}}), "ValidationException"),
     ] {

@@ -78,3 +78,43 @@ async fn a_pipe_that_is_stopped_gives_back_what_it_has() {
     house.pass(2).await;
     assert_eq!(house.accepted(TO), ["a"], "long before its visibility time-out");
 }
+
+#[tokio::test(start_paused = true)]
+async fn executions_are_told_of_at_the_level_that_was_asked_for() {
+    let group = "arn:aws:logs:us-east-1:000000000000:log-group:g";
+    let house = House::new().await;
+    let log = json!({
+        "Level": "INFO", "IncludeExecutionData": ["ALL"], "CloudwatchLogsLogDestination": {"LogGroupArn": group},
+    });
+    house.pipe(json!({"Source": QUEUE, "Target": FUNCTION, "LogConfiguration": log})).await;
+    assert_eq!(house.done("DescribePipe", json!({"Name": "p"})).await["LogConfiguration"], log);
+    house.script(|envelope, number| match envelope.to.service() {
+        "lambda" if number == 0 => fails(),
+        _ => ok(Value::Null),
+    });
+    house.queue.send(&["a"]);
+    house.pass(40).await;
+    let records: Vec<Value> = house
+        .accepted(group)
+        .iter()
+        .map(|body| serde_json::from_str::<Value>(body).unwrap())
+        .map(|event| serde_json::from_str(event["message"].as_str().unwrap()).unwrap())
+        .collect();
+    let steps: Vec<&str> = records.iter().map(|record| record["messageType"].as_str().unwrap()).collect();
+    let wanted = [
+        "ExecutionStarted",
+        "TargetStageEntered",
+        "TargetInvocationFailed",
+        "TargetStageFailed",
+        "ExecutionFailed",
+        "ExecutionStarted",
+        "TargetStageEntered",
+        "TargetStageSucceeded",
+        "ExecutionSucceeded",
+    ];
+    assert_eq!(steps, wanted);
+    assert_eq!(records[2]["error"]["message"], "FunctionError");
+    assert!(records[0]["payload"].as_str().unwrap().contains("\"body\":\"a\""));
+    assert_eq!(records[0]["executionId"], records[4]["executionId"]);
+    assert_ne!(records[0]["executionId"], records[5]["executionId"], "each try is an execution");
+}

@@ -16,7 +16,7 @@ fn facts() -> Facts {
 
 fn to(arn: &str) -> Target {
     let arn: Arn = format!("arn:aws:{arn}").parse().unwrap();
-    Target { arn, template: None, forget: None, partition_key: None, queue: None, bus: None, http: None }
+    Target { arn, template: None, forget: None, partition_key: None, queue: None, bus: None, http: None, logs: None }
 }
 
 fn message(body: &str) -> Item {
@@ -104,4 +104,20 @@ fn other_targets_are_none() {
     for arn in ["states:us-east-1:000000000000:stateMachine:m", "events:us-east-1:000000000000:rule/r"] {
         assert!(matches!(Aim::target(&to(arn)), Err(AimError::Unserved(_))), "{arn}");
     }
+}
+
+#[test]
+fn a_log_group_gets_a_time_and_a_message() {
+    let logs = crate::settings::LogParameters { stream: Some("s".into()), timestamp: Some("$.body.at".into()) };
+    let target = Target {
+        logs: Some(logs),
+        template: Some("at <$.body.at>".into()),
+        ..to("logs:us-east-1:000000000000:log-group:g")
+    };
+    let all = sent(&target, &[message(r#"{"at":1700000000123}"#), message(r#"{"at":"noon"}"#)]);
+    let one = all[0].as_ref().unwrap();
+    let body: Value = serde_json::from_slice(&one.body).unwrap();
+    assert_eq!(body, json!({"timestamp": 1_700_000_000_123_i64, "message": "at 1700000000123"}));
+    assert_eq!(one.attributes[attribute::LOG_STREAM], "s");
+    assert!(all[1].is_err());
 }

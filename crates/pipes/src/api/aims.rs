@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/eventbridge/latest/pipes-reference/API_PipeTargetParameters.html>
 
 use crate::error::{invalid, not_served};
-use crate::settings::{BusParameters, Enrichment, Http, QueueParameters, Target};
+use crate::settings::{BusParameters, Enrichment, Http, LogParameters, QueueParameters, Target};
 use names::Arn;
 use shapes::pipes::{
     PipeEnrichmentParameters, PipeTargetEventBridgeEventBusParameters, PipeTargetInvocationType, PipeTargetParameters,
@@ -15,6 +15,7 @@ pub(super) fn target(text: &str) -> Result<Target, ApiError> {
     let unserved = |what: &str| Err(not_served(&format!("{what} as a target of pipes")));
     match (arn.service(), arn.resource()) {
         ("lambda" | "kinesis" | "sqs" | "sns", _) => {}
+        ("logs", resource) if resource.starts_with("log-group:") => {}
         ("events", resource) if resource.starts_with("event-bus/") || resource.starts_with("api-destination/") => {}
         ("ecs", _) => return unserved("Amazon ECS"),
         ("states", _) => return unserved("AWS Step Functions"),
@@ -23,12 +24,20 @@ pub(super) fn target(text: &str) -> Result<Target, ApiError> {
         ("sagemaker", _) => return unserved("Amazon SageMaker"),
         ("timestream", _) => return unserved("Amazon Timestream"),
         ("firehose", _) => return unserved("Amazon Data Firehose"),
-        ("logs", _) => return unserved("a log group"),
         ("execute-api", _) => return unserved("Amazon API Gateway"),
         ("inspector", _) => return unserved("Amazon Inspector"),
         _ => return Err(invalid(format!("The target {text} is none that pipes send to."))),
     }
-    Ok(Target { arn, template: None, forget: None, partition_key: None, queue: None, bus: None, http: None })
+    Ok(Target {
+        arn,
+        template: None,
+        forget: None,
+        partition_key: None,
+        queue: None,
+        bus: None,
+        http: None,
+        logs: None,
+    })
 }
 
 /// Sets what is given; the object of a service is one value.
@@ -39,7 +48,6 @@ pub(super) fn set_target(target: &mut Target, given: PipeTargetParameters) -> Re
         ("BatchJobParameters", given.batch_job_parameters.is_some()),
         ("RedshiftDataParameters", given.redshift_data_parameters.is_some()),
         ("SageMakerPipelineParameters", given.sage_maker_pipeline_parameters.is_some()),
-        ("CloudWatchLogsParameters", given.cloud_watch_logs_parameters.is_some()),
         ("TimestreamParameters", given.timestream_parameters.is_some()),
     ];
     if let Some((name, _)) = unserved.iter().find(|(_, given)| *given) {
@@ -52,6 +60,7 @@ pub(super) fn set_target(target: &mut Target, given: PipeTargetParameters) -> Re
         "sqs" => "SqsQueueParameters",
         "events" if is_destination => "HttpParameters",
         "events" => "EventBridgeEventBusParameters",
+        "logs" => "CloudWatchLogsParameters",
         _ => "",
     };
     let special = [
@@ -60,6 +69,7 @@ pub(super) fn set_target(target: &mut Target, given: PipeTargetParameters) -> Re
         ("SqsQueueParameters", given.sqs_queue_parameters.is_some()),
         ("HttpParameters", given.http_parameters.is_some()),
         ("EventBridgeEventBusParameters", given.event_bridge_event_bus_parameters.is_some()),
+        ("CloudWatchLogsParameters", given.cloud_watch_logs_parameters.is_some()),
     ];
     if let Some((name, _)) = special.iter().find(|(name, given)| *given && *name != own) {
         return Err(invalid(format!("{name} are not parameters of the target {}.", target.arn)));
@@ -79,6 +89,9 @@ pub(super) fn set_target(target: &mut Target, given: PipeTargetParameters) -> Re
     }
     if let Some(bus) = given.event_bridge_event_bus_parameters {
         target.bus = Some(bus_parameters(bus)?);
+    }
+    if let Some(logs) = given.cloud_watch_logs_parameters {
+        target.logs = Some(LogParameters { stream: logs.log_stream_name, timestamp: logs.timestamp });
     }
     if let Some(http) = given.http_parameters {
         let (path, headers) = (http.path_parameter_values, http.header_parameters);

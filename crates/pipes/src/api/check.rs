@@ -4,21 +4,39 @@ use crate::Pipes;
 use crate::aim::{Aim, PRINCIPAL};
 use crate::error::{invalid, not_served};
 use crate::limits::UNGATHERED_BATCH;
-use crate::settings::Pipe;
+use crate::settings::{Level, Log, Pipe};
 use consume::{Filters, Kind, SourceError, WalkError};
 use names::Arn;
 use shapes::pipes::{LogLevel, PipeLogConfigurationParameters, errors};
 use wire::ApiError;
 
 /// What a pipe may have at AWS and has not here.
-pub(super) fn unserved(log: Option<&PipeLogConfigurationParameters>, key: Option<&str>) -> Result<(), ApiError> {
-    if key.is_some_and(|key| !key.is_empty()) {
-        return Err(not_served("KmsKeyIdentifier of pipes"));
+pub(super) fn unserved(key: Option<&str>) -> Result<(), ApiError> {
+    match key.filter(|key| !key.is_empty()) {
+        Some(_) => Err(not_served("KmsKeyIdentifier of pipes")),
+        None => Ok(()),
     }
-    if log.is_some_and(|log| log.level != LogLevel::Off) {
-        return Err(not_served("LogConfiguration of pipes other than OFF"));
+}
+
+/// Where executions are to be told of.
+/// <https://docs.aws.amazon.com/eventbridge/latest/pipes-reference/API_PipeLogConfigurationParameters.html>
+pub(super) fn log(given: PipeLogConfigurationParameters) -> Result<Option<Log>, ApiError> {
+    let level = match given.level {
+        LogLevel::Off => return Ok(None),
+        LogLevel::Error => Level::Error,
+        LogLevel::Info => Level::Info,
+        LogLevel::Trace => Level::Trace,
+    };
+    if given.s3_log_destination.is_some() {
+        return Err(not_served("S3LogDestination of pipes"));
     }
-    Ok(())
+    if given.firehose_log_destination.is_some() {
+        return Err(not_served("FirehoseLogDestination of pipes"));
+    }
+    let group = given.cloudwatch_logs_log_destination.map(|destination| destination.log_group_arn);
+    let group = group.ok_or_else(|| invalid("A LogConfiguration with a level other than OFF needs a destination."))?;
+    let group = group.parse().map_err(|_| invalid(format!("The log group {group} is no ARN.")))?;
+    Ok(Some(Log { level, group, data: given.include_execution_data.is_some_and(|data| !data.is_empty()) }))
 }
 
 /// A role that is there and lets pipes take it on.

@@ -55,7 +55,8 @@ pub(super) async fn create_pipe(
 
 /// What the pipe is to be.
 fn pipe(pipes: &Pipes, input: CreatePipeRequest, at: Timestamp) -> Result<Pipe, ApiError> {
-    check::unserved(input.log_configuration.as_ref(), input.kms_key_identifier.as_deref())?;
+    check::unserved(input.kms_key_identifier.as_deref())?;
+    let log = input.log_configuration.map(check::log).transpose()?.flatten();
     let source = source::arn(&input.source)?;
     let mut target = aims::target(&input.target)?;
     aims::set_target(&mut target, input.target_parameters.unwrap_or_default())?;
@@ -83,6 +84,7 @@ fn pipe(pipes: &Pipes, input: CreatePipeRequest, at: Timestamp) -> Result<Pipe, 
         enrichment,
         target,
         role: check::role(pipes, &input.role_arn)?,
+        log,
         tags: tags::given(input.tags.unwrap_or_default())?,
         created: at,
         modified: at,

@@ -3,7 +3,7 @@
 use super::state::current;
 use crate::Pipes;
 use crate::error::no_pipe;
-use crate::settings::{Http, Pipe, Reading, Target};
+use crate::settings::{Http, Level, Log, Pipe, Reading, Target};
 use consume::{Kind, Start};
 use shapes::pipes as p;
 use shapes::pipes::{DescribePipeRequest, DescribePipeResponse, PipeState, RequestedPipeState};
@@ -50,7 +50,7 @@ pub(super) async fn describe_pipe(
         tags: Some(pipe.tags.clone()),
         creation_time: Some(pipe.created),
         last_modified_time: Some(pipe.modified),
-        log_configuration: None,
+        log_configuration: pipe.log.as_ref().map(log),
         kms_key_identifier: None,
         name: Some(pipe.name),
     })
@@ -82,6 +82,21 @@ fn source(pipe: &Pipe) -> p::PipeSourceParameters {
         Kind::Stream => shown.kinesis_stream_parameters = Some(stream(reading)),
     }
     shown
+}
+
+fn log(log: &Log) -> p::PipeLogConfiguration {
+    p::PipeLogConfiguration {
+        cloudwatch_logs_log_destination: Some(p::CloudwatchLogsLogDestination {
+            log_group_arn: Some(log.group.to_string()),
+        }),
+        level: Some(match log.level {
+            Level::Error => p::LogLevel::Error,
+            Level::Info => p::LogLevel::Info,
+            Level::Trace => p::LogLevel::Trace,
+        }),
+        include_execution_data: log.data.then(|| vec![p::IncludeExecutionDataOption::All]),
+        ..Default::default()
+    }
 }
 
 fn stream(reading: &Reading) -> p::PipeSourceKinesisStreamParameters {
@@ -132,6 +147,10 @@ fn target(target: &Target) -> Option<p::PipeTargetParameters> {
             path_parameter_values: path,
             header_parameters: headers,
             query_string_parameters: query,
+        }),
+        cloud_watch_logs_parameters: target.logs.clone().map(|logs| p::PipeTargetCloudWatchLogsParameters {
+            log_stream_name: logs.stream,
+            timestamp: logs.timestamp,
         }),
         ..Default::default()
     };

@@ -47,13 +47,14 @@ pub(super) async fn update_pipe(
 }
 
 fn changed(pipes: &Pipes, mut pipe: Pipe, input: UpdatePipeRequest, at: Timestamp) -> Result<Pipe, ApiError> {
-    check::unserved(input.log_configuration.as_ref(), input.kms_key_identifier.as_deref())?;
+    check::unserved(input.kms_key_identifier.as_deref())?;
+    if let Some(given) = input.log_configuration {
+        pipe.log = check::log(given)?;
+    }
     if let Some(text) = input.target {
         let fresh = aims::target(&text)?;
-        let same = |arn: &names::Arn| (arn.service().to_owned(), arn.resource().split('/').next().map(str::to_owned));
-        pipe.target = match same(&fresh.arn) == same(&pipe.target.arn)
-            || fresh.arn.service() != "events" && fresh.arn.service() == pipe.target.arn.service()
-        {
+        // What a service's parameters say is of use for that service only.
+        pipe.target = match kind(&fresh) == kind(&pipe.target) {
             true => Target { arn: fresh.arn, ..pipe.target },
             false => Target { template: pipe.target.template, ..fresh },
         };
@@ -95,4 +96,9 @@ fn changed(pipes: &Pipes, mut pipe: Pipe, input: UpdatePipeRequest, at: Timestam
     pipe.role = check::role(pipes, &input.role_arn)?;
     (pipe.halted, pipe.modified) = (None, at);
     Ok(pipe)
+}
+
+/// What a target is: its service, and what it is of EventBridge's.
+fn kind(target: &Target) -> (String, bool) {
+    (target.arn.service().to_owned(), target.arn.resource().starts_with("api-destination/"))
 }

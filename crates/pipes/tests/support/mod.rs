@@ -109,7 +109,9 @@ impl House {
             tries: Mutex::default(),
             accepted: Mutex::default(),
         });
-        for (service, prefix) in [("sqs", ""), ("kinesis", ""), ("lambda", ""), ("events", ""), ("sns", "")] {
+        for (service, prefix) in
+            [("sqs", ""), ("kinesis", ""), ("lambda", ""), ("events", ""), ("sns", ""), ("logs", "")]
+        {
             delivery.register(service, prefix, targets.clone());
         }
         delivery.start();
