@@ -3,7 +3,6 @@
 use crate::api;
 use crate::called::Found;
 use crate::limits;
-use crate::logs::{LogLine, Logs};
 use crate::mapping::{Mappings, Phase};
 use crate::runtime::{
     self, Credentials, CredentialsError, Executor, FunctionSpec, LogSink, Managed, Runtime, SessionCredentials,
@@ -35,6 +34,8 @@ pub trait Neighbours: Send + Sync + 'static {
     fn trusts(&self, role: &Arn, service: &str) -> bool;
     /// Temporary credentials of an execution role, for a function's session.
     fn credentials(&self, role: &Arn, session: &str) -> Result<SessionCredentials, String>;
+    /// Takes a line that a function wrote, for a log group and a log stream, without waiting.
+    fn log(&self, group: &str, stream: &str, at: Timestamp, line: String);
 }
 
 /// What a process of a function holds on to: its role, and its code.
@@ -92,20 +93,19 @@ pub struct Functions {
     pub(crate) runtimes: Runtimes,
     pub(crate) mappings: Mappings,
     executor: Executor,
-    logs: Arc<Logs>,
     pub(crate) shelf: Arc<Shelf>,
     endpoint: OnceLock<String>,
 }
 
-struct Sink(Arc<Logs>);
+struct Sink(Arc<dyn Neighbours>);
 
 impl LogSink for Sink {
-    fn write(&self, function: &str, stream_name: &str, at: Timestamp, line: String) {
-        self.0.write(&group(function), LogLine { at, stream: stream_name.to_owned(), text: line });
+    fn write(&self, group: &str, stream_name: &str, at: Timestamp, line: String) {
+        self.0.log(group, stream_name, at, line);
     }
 }
 
-/// The log group of a function.
+/// The log group of a function that names none.
 pub fn group(function: &str) -> String {
     format!("/aws/lambda/{function}")
 }
@@ -133,9 +133,8 @@ impl Functions {
         neighbours: Arc<dyn Neighbours>,
         options: Options,
     ) -> Result<Arc<Functions>, StoreError> {
-        let logs = Logs::open(&world, &store);
         let managed = Arc::new(Managed::new(world.clone(), options.runtimes, options.environment));
-        let sink: Arc<dyn LogSink> = Arc::new(Sink(logs.clone()));
+        let sink: Arc<dyn LogSink> = Arc::new(Sink(neighbours.clone()));
         let catalog = Catalog::open(&store, "functions").await?;
         let shelf = Arc::new(Shelf::new(options.data_dir.join("functions")));
         shelf.sweep(&catalog).await;
@@ -155,7 +154,6 @@ impl Functions {
             neighbours,
             runtimes: Runtimes::new(managed),
             world,
-            logs,
         });
         functions.apply_reservations();
         Ok(functions)
@@ -296,11 +294,6 @@ impl Functions {
         &self.executor
     }
 
-    /// The functions' logs.
-    pub fn logs(&self) -> &Logs {
-        &self.logs
-    }
-
     /// All the executor needs to run a function.
     pub(crate) fn spec(&self, found: &Found) -> Result<Arc<FunctionSpec>, runtime::UnknownRuntime> {
         let function = &found.function;
@@ -328,6 +321,7 @@ impl Functions {
             region: self.home.region.clone(),
             ephemeral_mb: u64::from(function.ephemeral_mb),
             reserved_concurrency: reserved.map(|n| n as usize),
+            log_group: function.log_group(),
         }))
     }
 }

@@ -18,7 +18,6 @@ mod invocation;
 mod layers;
 mod limits;
 mod lineage;
-mod logs;
 mod mailbox;
 mod mapping;
 mod permission;
@@ -36,5 +35,4 @@ mod url_door;
 mod url_stream;
 
 pub use functions::{Functions, Hold, Neighbours, Options, group};
-pub use logs::{LogLine, Logs};
 pub use url_door::UrlRequest;

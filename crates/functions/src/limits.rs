@@ -94,7 +94,3 @@ pub(crate) const TAGS: usize = 50;
 pub(crate) const PAGE: i32 = 50;
 /// Events of one function on their way at once: deliveries beyond it wait in their lane.
 pub(crate) const CONCURRENCY: usize = 100;
-/// Kept log bytes per group, beyond which the oldest go.
-pub(crate) const LOG_BYTES: u64 = 64 << 20;
-/// Log bytes not yet written; more is dropped and counted.
-pub(crate) const LOG_BUFFER: usize = 16 << 20;

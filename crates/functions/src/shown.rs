@@ -1,6 +1,5 @@
 //! Functions as the API and status pages show them.
 
-use crate::functions::group;
 use crate::functions::{ARCHITECTURE, Functions};
 use crate::runtimes::Readiness;
 use crate::state::{Function, LATEST, UsedLayer};
@@ -59,7 +58,7 @@ impl Functions {
             }),
             logging_config: Some(shape::LoggingConfig {
                 log_format: Some(shape::LogFormat::Text),
-                log_group: Some(group(&function.name)),
+                log_group: Some(function.log_group()),
                 ..Default::default()
             }),
             ..Default::default()

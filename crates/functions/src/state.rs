@@ -57,6 +57,9 @@ pub(crate) struct Function {
     /// The name of the directory where they lie merged, below the code directory.
     #[serde(default)]
     pub(crate) layers_id: Option<String>,
+    /// The log group its lines go to, where it is not its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) logs_to: Option<String>,
     /// The resource policy: statement id to statement (JSON text). Those of versions and aliases are in their [`Door`]s.
     pub(crate) permissions: BTreeMap<String, String>,
 }
@@ -69,6 +72,11 @@ impl Function {
     /// Whether it is the version that can be changed.
     pub(crate) fn is_latest(&self) -> bool {
         self.version == LATEST
+    }
+
+    /// The log group its lines go to.
+    pub(crate) fn log_group(&self) -> String {
+        self.logs_to.clone().unwrap_or_else(|| crate::functions::group(&self.name))
     }
 }
 

@@ -9,8 +9,8 @@ use anyhow::{Result, ensure};
 use consume::{Checkpoints, Inbox, Source};
 use delivery::Delivery;
 use functions::runtime::SessionCredentials;
-use functions::{Functions, LogLine, Neighbours};
-use names::{Arn, Home};
+use functions::{Functions, Neighbours};
+use names::{Arn, Home, Timestamp};
 use pipes::Pipes;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -46,13 +46,7 @@ impl House {
     pub async fn open(world: World, settings: &Settings) -> Result<Arc<House>> {
         serve::check_directory(&world, settings)?;
         let home = settings.home.clone();
-        let options = StoreOptions {
-            durability: match settings.durability {
-                Durability::Fsync => store::Durability::Fsync,
-                Durability::Os => store::Durability::Os,
-            },
-            ..StoreOptions::default()
-        };
+        let options = store_options(settings);
         let masters = settings.encryption.as_ref().map(|keys| keys.read(&*world.disk)).transpose()?;
         let store = Store::open_with_keys(&world, &settings.data_dir, options, masters).await?;
         let delivery = Delivery::open(&world, &store).await?;
@@ -72,11 +66,12 @@ impl House {
             secret_access_key: settings.credentials.secret_access_key.clone(),
         };
         let identity = identity::Identity::open(world.clone(), home.clone(), &store, &settings.data_dir, root).await?;
-        let rooms = Rooms { streams: streams.clone(), queues: queues.clone(), identity: identity.clone() };
+        let rooms =
+            Rooms { streams: streams.clone(), queues: queues.clone(), identity: identity.clone(), logs: logs.clone() };
         let (rooms, checkpoints) = (Arc::new(rooms), Checkpoints::open(&store).await?);
         let functions = open_functions(&world, settings, &store, &delivery, checkpoints.clone(), rooms.clone()).await?;
         let pipes = Pipes::open(world.clone(), home.clone(), &store, delivery.clone(), checkpoints, rooms).await?;
-        log_deliveries(&world, &topics, functions.clone());
+        log_deliveries(&world, &topics, logs.clone());
         for (service, prefix, target) in [
             ("kinesis", "stream/", streams.target()),
             ("sqs", "", queues.target()),
@@ -228,6 +223,14 @@ impl House {
     }
 }
 
+fn store_options(settings: &Settings) -> StoreOptions {
+    let durability = match settings.durability {
+        Durability::Fsync => store::Durability::Fsync,
+        Durability::Os => store::Durability::Os,
+    };
+    StoreOptions { durability, ..StoreOptions::default() }
+}
+
 async fn open_streams(world: &World, settings: &Settings, store: &Store) -> Result<Arc<streams::Streams>> {
     let limits = match settings.limits {
         LimitsMode::Aws => streams::Limits::Aws,
@@ -260,10 +263,10 @@ async fn open_topics(
 }
 
 /// What topics say of their deliveries goes where functions' lines go.
-fn log_deliveries(world: &World, topics: &topics::Topics, logs: Arc<Functions>) {
+fn log_deliveries(world: &World, topics: &topics::Topics, logs: Arc<logs::Logs>) {
     let clock = world.clock.clone();
     topics.log_to(Arc::new(move |group, stream, text| {
-        logs.logs().write(group, LogLine { at: clock.now(), stream: stream.to_owned(), text });
+        logs.write(group, logs::Line { at: clock.now(), stream: stream.to_owned(), text });
     }));
 }
 
@@ -299,6 +302,7 @@ struct Rooms {
     streams: Arc<streams::Streams>,
     queues: Arc<queues::Queues>,
     identity: Arc<identity::Identity>,
+    logs: Arc<logs::Logs>,
 }
 
 impl Neighbours for Rooms {
@@ -319,6 +323,9 @@ impl Neighbours for Rooms {
             session_token: Some(found.session_token),
             expires: found.expires,
         })
+    }
+    fn log(&self, group: &str, stream: &str, at: Timestamp, line: String) {
+        self.logs.write(group, logs::Line { at, stream: stream.to_owned(), text: line });
     }
 }
 

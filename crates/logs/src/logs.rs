@@ -16,6 +16,9 @@ use tokio::sync::watch;
 use wire::{ApiError, Service, common};
 use world::{Stage, World};
 
+/// Where functions kept their lines before log groups had a home of their own.
+const FORMER: &str = "functions/logs";
+
 /// CloudWatch Logs.
 pub struct Logs {
     pub(crate) world: World,
@@ -242,5 +245,10 @@ async fn sweep(store: &Store, known: &[(String, Group)]) -> Result<(), StoreErro
         let logs = store.logs(prefix).into_iter();
         gone.extend(logs.filter(|(name, _)| !numbers.contains(&name[prefix.len()..])).map(|(_, log)| log));
     }
+    let former = store.logs(FORMER);
+    if !former.is_empty() {
+        tracing::warn!(groups = former.len(), "lines that functions wrote before log groups had a home are dropped");
+    }
+    gone.extend(former.into_iter().map(|(_, log)| log));
     if gone.is_empty() { Ok(()) } else { store.drop_logs(gone).await }
 }

@@ -44,7 +44,7 @@ async fn what_is_not_served_fails_by_name_and_alone() {
     let house = with_rule().await;
     let ecs = json!({"TaskDefinitionArn": "arn:aws:ecs:us-east-1:000000000000:task-definition/t"});
     let targets = json!([
-        {"Id": "log", "Arn": "arn:aws:logs:us-east-1:000000000000:log-group:/a"},
+        {"Id": "machine", "Arn": "arn:aws:states:us-east-1:000000000000:stateMachine:m"},
         {"Id": "ecs", "Arn": "arn:aws:ecs:us-east-1:000000000000:cluster/c", "EcsParameters": ecs},
         {"Id": "far", "Arn": "arn:aws:sqs:eu-west-1:000000000000:q"},
         {"Id": "dead", "Arn": QUEUE, "DeadLetterConfig": {"Arn": "arn:aws:sqs:us-east-1:111111111111:q"}},
@@ -54,10 +54,15 @@ async fn what_is_not_served_fails_by_name_and_alone() {
     let answer = house.done("PutTargets", json!({"Rule": "r", "Targets": targets})).await;
     assert_eq!(answer["FailedEntryCount"], 5);
     let failed = answer["FailedEntries"].as_array().unwrap();
-    for (place, (id, word)) in
-        [("log", "logs"), ("ecs", "EcsParameters"), ("far", "regions"), ("dead", "dead-letter"), ("bus", "inputs")]
-            .iter()
-            .enumerate()
+    for (place, (id, word)) in [
+        ("machine", "states"),
+        ("ecs", "EcsParameters"),
+        ("far", "regions"),
+        ("dead", "dead-letter"),
+        ("bus", "inputs"),
+    ]
+    .iter()
+    .enumerate()
     {
         assert_eq!(failed[place]["TargetId"], *id);
         let message = failed[place]["ErrorMessage"].as_str().unwrap();
@@ -116,4 +121,32 @@ async fn a_rule_has_five_targets() {
         refused,
         ("LimitExceededException", "The requested resource exceeds the maximum number allowed.".to_owned())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_group_takes_the_event_or_one_kind_of_template() {
+    let house = with_rule().await;
+    let group = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/g";
+    let made = |template: &str| {
+        json!({"Arn": format!("{group}:*"), "InputTransformer":
+            {"InputPathsMap": {"at": "$.time", "m": "$.detail.m"}, "InputTemplate": template}})
+    };
+    for target in [
+        json!({"Arn": group}),
+        made(r#"{"timestamp": <at>, "message": <m>}"#),
+        made(r#"{"message": "it is <m> at <at>", "timestamp" : <aws.events.event.ingestion-time>}"#),
+    ] {
+        house.done("PutTargets", put(target)).await;
+    }
+    for target in [
+        json!({"Arn": group, "Input": r#"{"timestamp": 1, "message": "m"}"#}),
+        json!({"Arn": group, "InputPath": "$.detail"}),
+        made("\"<m>\""),
+        made(r#"{"timestamp": <at>, "message": <m>, "more": 1}"#),
+        made(r#"{"message": <m>}"#),
+    ] {
+        let (code, why) = house.refused("PutTargets", put(target)).await;
+        assert_eq!(code, "ValidationException");
+        assert!(why.contains("a log group takes the matched event"), "{why}");
+    }
 }

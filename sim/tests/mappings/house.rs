@@ -39,6 +39,7 @@ impl Neighbours for Rooms {
     fn credentials(&self, _: &Arn, _: &str) -> Result<SessionCredentials, String> {
         Err("no function runs here".to_owned())
     }
+    fn log(&self, _: &str, _: &str, _: names::Timestamp, _: String) {}
 }
 
 pub(crate) struct House {

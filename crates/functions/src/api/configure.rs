@@ -36,7 +36,6 @@ pub(crate) async fn create_function(
     let runtime = input.runtime.ok_or_else(|| missing("Runtime"))?;
     functions.runtimes.accept(runtime.as_str()).map_err(invalid)?;
     let handler = without_nul("Handler", input.handler.ok_or_else(|| missing("Handler"))?)?;
-    refuse_log_group(&input.logging_config, &name)?;
     let tagged = input.tags.unwrap_or_default();
     tags::check(&tagged)?;
     let taken = |state: &State| state.functions.contains_key(&name);
@@ -70,6 +69,7 @@ pub(crate) async fn create_function(
         dead_letter: dead_letter(&functions, input.dead_letter_config)?.flatten(),
         tags: tagged,
         version: LATEST.to_owned(),
+        logs_to: input.logging_config.and_then(|config| logs_to(config, &name)),
         permissions: BTreeMap::new(),
         name: name.clone(),
     };
@@ -114,6 +114,7 @@ fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), ApiError> {
         ("ImageConfig", input.image_config.is_some()),
         ("SnapStart", snaps(&input.snap_start)),
         ("LoggingConfig but LogFormat Text", formats(&input.logging_config)),
+        ("LoggingConfig with a LogGroup that begins with aws/", is_reserved(&input.logging_config)),
         ("TenancyConfig", input.tenancy_config.is_some()),
         ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
         ("DurableConfig", input.durable_config.is_some()),
@@ -146,10 +147,15 @@ fn formats(config: &Option<LoggingConfig>) -> bool {
     })
 }
 
-/// Every function logs to a group of its own.
-fn refuse_log_group(config: &Option<LoggingConfig>, name: &str) -> Result<(), ApiError> {
-    let other = config.as_ref().and_then(|config| config.log_group.as_ref()).is_some_and(|g| *g != group(name));
-    refuse(&[("LoggingConfig with another LogGroup than the function's own", other)])
+/// Whether the log group is one that nobody can make.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html>
+fn is_reserved(config: &Option<LoggingConfig>) -> bool {
+    config.as_ref().and_then(|config| config.log_group.as_ref()).is_some_and(|group| group.starts_with("aws/"))
+}
+
+/// The log group that is asked for, where it is not the function's own.
+fn logs_to(config: LoggingConfig, name: &str) -> Option<String> {
+    config.log_group.filter(|asked| *asked != group(name))
 }
 
 fn missing(what: &str) -> ApiError {
@@ -331,6 +337,7 @@ pub(crate) async fn update_function_configuration(
         ("ImageConfig", input.image_config.is_some()),
         ("SnapStart", snaps(&input.snap_start)),
         ("LoggingConfig but LogFormat Text", formats(&input.logging_config)),
+        ("LoggingConfig with a LogGroup that begins with aws/", is_reserved(&input.logging_config)),
         ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
         ("DurableConfig", input.durable_config.is_some()),
         ("RuntimeConfig", input.runtime_config.is_some()),
@@ -357,7 +364,6 @@ pub(crate) async fn update_function_configuration(
         .catalog
         .change(|state| {
             let mut f = find(state, &functions.home, &name)?.clone();
-            refuse_log_group(&input.logging_config, &name)?;
             check_revision(&f.revision, input.revision_id.as_deref())?;
             f.role = role.unwrap_or(f.role);
             f.handler = handler.unwrap_or(f.handler);
@@ -369,6 +375,7 @@ pub(crate) async fn update_function_configuration(
             f.runtime = input.runtime.map_or(f.runtime, |r| r.as_str().to_owned());
             f.dead_letter = dead_letter.unwrap_or(f.dead_letter);
             f.layers = used.unwrap_or(f.layers);
+            f.logs_to = input.logging_config.map_or(f.logs_to, |config| logs_to(config, &name));
             f.layers_id = merged.as_ref().map_or(f.layers_id, |merged| merged.id.clone());
             f.last_modified = call.at;
             f.revision = revision;

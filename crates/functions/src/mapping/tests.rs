@@ -200,6 +200,7 @@ impl Neighbours for Rooms {
     fn credentials(&self, _: &Arn, _: &str) -> Result<SessionCredentials, String> {
         Err("no function runs here".into())
     }
+    fn log(&self, _: &str, _: &str, _: names::Timestamp, _: String) {}
 }
 
 type Script = dyn Fn(usize, &Value) -> Verdict + Send + Sync;
@@ -390,6 +391,7 @@ fn function() -> Change {
         revision: String::new(),
         dead_letter: None,
         tags: BTreeMap::new(),
+        logs_to: None,
         permissions: BTreeMap::new(),
         version: crate::state::LATEST.into(),
         layers: vec![],

@@ -171,7 +171,7 @@ impl Start<'_> {
         set("AWS_LAMBDA_FUNCTION_VERSION", &spec.version);
         set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &spec.memory_mb.to_string());
         set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
-        set("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", spec.name));
+        set("AWS_LAMBDA_LOG_GROUP_NAME", &spec.log_group);
         set("AWS_LAMBDA_LOG_STREAM_NAME", self.log_stream);
         set("AWS_LAMBDA_RUNTIME_API", &self.api.to_string());
         set("LAMBDA_TASK_ROOT", &code_dir);

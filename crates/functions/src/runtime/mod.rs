@@ -63,7 +63,7 @@ pub trait Credentials: Send + Sync {
 /// Takes what functions write.
 pub trait LogSink: Send + Sync {
     /// One event of a function's log. It may hold line breaks: one event of the function, several lines.
-    fn write(&self, function: &str, stream_name: &str, at: Timestamp, line: String);
+    fn write(&self, group: &str, stream_name: &str, at: Timestamp, line: String);
 }
 
 /// A function as it is to be run.
@@ -101,6 +101,8 @@ pub struct FunctionSpec {
     pub ephemeral_mb: u64,
     /// How many of it may run at once, where it has its own limit.
     pub reserved_concurrency: Option<usize>,
+    /// The log group that its lines go to.
+    pub log_group: String,
 }
 
 impl FunctionSpec {
@@ -110,7 +112,7 @@ impl FunctionSpec {
             (&s.code_sha, &s.code_dir, &s.layers_dir, &s.runtime, &s.handler)
         }
         fn place(s: &FunctionSpec) -> impl PartialEq + '_ {
-            (&s.endpoint, &s.region, s.memory_mb, s.ephemeral_mb, &s.env, s.timeout)
+            (&s.endpoint, &s.region, &s.log_group, s.memory_mb, s.ephemeral_mb, &s.env, s.timeout)
         }
         code(self) == code(other) && place(self) == place(other)
     }

@@ -53,7 +53,7 @@ pub(super) async fn run(
     mut orders: mpsc::Receiver<Order>,
     mut stop: Stop,
 ) {
-    let log_stream = log_stream(&house.world, &spec.version);
+    let log_stream = log_stream(&house.world, &spec);
     let mut held = None;
     loop {
         match Sandbox::start(house.clone(), id, spec.clone(), log_stream.clone()).await {
@@ -371,7 +371,7 @@ impl Sandbox {
         if let Some(tail) = &mut self.tail {
             tail.push(&line);
         }
-        self.house.logs.write(&self.spec.name, &self.log_stream, self.house.world.now(), line);
+        self.house.logs.write(&self.spec.log_group, &self.log_stream, self.house.world.now(), line);
     }
 }
 
@@ -379,8 +379,12 @@ pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-/// `2026/01/31/[$LATEST]84738b...`, as Lambda names log streams.
-fn log_stream(world: &World, version: &str) -> String {
+/// `2026/01/31/[$LATEST]84738b...`, as Lambda names log streams; in a log group that is not the function's own, its name
+/// stands before that.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html>
+fn log_stream(world: &World, spec: &FunctionSpec) -> String {
     let (year, month, day, ..) = world.now().civil();
-    format!("{year:04}/{month:02}/{day:02}/[{version}]{}", world.hex_id(32))
+    let own = spec.log_group == crate::functions::group(&spec.name);
+    let name = if own { "" } else { &spec.name };
+    format!("{year:04}/{month:02}/{day:02}/{name}[{}]{}", spec.version, world.hex_id(32))
 }

@@ -115,6 +115,7 @@ impl House {
             region: names::Region::parse("us-east-1").unwrap(),
             ephemeral_mb: 512,
             reserved_concurrency: None,
+            log_group: format!("/aws/lambda/{name}"),
         }
     }
 

@@ -242,6 +242,7 @@ impl Neighbours for Rooms {
             expires,
         })
     }
+    fn log(&self, _: &str, _: &str, _: names::Timestamp, _: String) {}
 }
 
 pub(crate) struct House {

@@ -54,16 +54,15 @@ fn cursor(from: &str, end: u64) -> Result<u64, String> {
 }
 
 async fn group(house: &House, name: &str, from: &str, wait: Duration) -> Result<Value, String> {
-    let logs = house.functions.logs();
     let missing = || format!("there is no log group {name} yet: it appears with the function's first line");
-    let (end, mut grows) = logs.end(name).ok_or_else(missing)?;
+    let (end, mut grows) = house.logs.end(name).ok_or_else(missing)?;
     let from = cursor(from, end)?;
     if from >= end && !wait.is_zero() {
         // Time running out is an answer too: a page without lines.
         let _ = tokio::time::timeout(wait, grows.wait_for(|next| *next > from)).await;
     }
-    let (lines, next) = logs.read(name, from, PAGE).map_err(|e| e.to_string())?.ok_or_else(missing)?;
-    Ok(page(lines.iter().map(|l| line(l.at, &l.text)).collect(), next))
+    let read = house.logs.follow(name, from, PAGE).ok_or_else(missing)??;
+    Ok(page(read.lines.iter().map(|(at, text)| line(*at, text)).collect(), read.next))
 }
 
 async fn audit(house: &House, from: &str, wait: Duration) -> Result<Value, String> {

@@ -128,6 +128,13 @@ fn check(rules: &Rules, id: &str, target: &Target) -> Result<(), Unfit> {
     if let Err(error @ (CompileError::Input(_) | CompileError::Path(_))) = compiled {
         return malformed(error.to_string());
     }
+    if service == "logs" && !fits_log_group(target) {
+        // AWS's own words could not be confirmed.
+        return malformed(format!(
+            "The input of target {id} is not valid: a log group takes the matched event, or an InputTemplate of the form \
+             {{\"timestamp\": <timestamp>, \"message\": <message>}}."
+        ));
+    }
     if target.partition_key_path.is_some() && service != "kinesis" {
         return malformed(format!("Parameter(s) KinesisParameters not valid for target: {id}."));
     }
@@ -154,6 +161,24 @@ fn check(rules: &Rules, id: &str, target: &Target) -> Result<(), Unfit> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a log group can be sent what a target makes of an event.
+/// Source: <https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_events_targets.LogGroupTargetInputOptions.html>
+fn fits_log_group(target: &Target) -> bool {
+    if target.input.is_some() || target.input_path.is_some() {
+        return false;
+    }
+    let Some(transformer) = &target.transformer else { return true };
+    // That it is JSON once its placeholders are filled has been seen to.
+    let mut pieces = transformer.template.split('<');
+    let mut filled = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        filled.push('0');
+        filled.push_str(piece.split_once('>').map_or(piece, |(_, rest)| rest));
+    }
+    let made = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&filled);
+    made.is_ok_and(|made| made.len() == 2 && made.contains_key("timestamp") && made.contains_key("message"))
 }
 
 fn parse(text: &str) -> Result<Arn, Unfit> {

@@ -75,7 +75,9 @@ impl House {
         let rules =
             Rules::open(world.clone(), Home::default(), store, delivery.clone(), Path::new("/data")).await.unwrap();
         let taken = Arc::new(Taken::default());
-        for (service, prefix) in [("sqs", ""), ("kinesis", "stream/"), ("sns", ""), ("lambda", "function:")] {
+        for (service, prefix) in
+            [("sqs", ""), ("kinesis", "stream/"), ("sns", ""), ("lambda", "function:"), ("logs", "log-group:")]
+        {
             delivery.register(service, prefix, taken.clone());
         }
         for (service, prefix, target) in rules.targets() {

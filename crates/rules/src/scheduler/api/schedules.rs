@@ -178,7 +178,7 @@ fn reachable(scheduler: &Scheduler, arn: &Arn, what: &str) -> Result<(), ApiErro
 fn check(target: &Target) -> Result<(), ApiError> {
     let service = target.arn.service();
     let is_bus = service == "events" && target.arn.resource().starts_with("event-bus/");
-    if service == "events" && !is_bus {
+    if (service == "events" && !is_bus) || service == "logs" {
         return Err(not_served(&format!("targets of schedules such as {}", target.arn)));
     }
     let fifo = service == "sqs" && target.arn.resource().ends_with(".fifo");
