@@ -8,12 +8,13 @@ use crate::room::Room;
 use bytes::Bytes;
 use delivery::{Envelope, Target, Verdict, attribute};
 use names::{Arn, Timestamp};
+use policies::{Decision, Policy, Refusal, Request, Who};
 use serde::Deserialize;
 use shapes::logs::errors::{INVALID_PARAMETER_EXCEPTION, RESOURCE_NOT_FOUND_EXCEPTION};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wire::ApiError;
+use wire::{ApiError, common};
 use world::BoxFuture;
 
 /// The log groups of the house as a target of delivery.
@@ -66,8 +67,8 @@ fn given(envelope: &Envelope) -> Result<Given<'_>, String> {
     Ok(Given { stream, at: at.unwrap_or_else(|| envelope.created.millis()), message: text.into() })
 }
 
-/// The stream that a sender's events go to: the one it names, or one a day and sender, made by us, with a name as AWS makes them up. Always the
-/// same for an envelope, so that a second delivery finds the stream of the first.
+/// The stream that a sender's events go to: the one it names, or one a day and sender, made by us, with a name as AWS makes
+/// them up. Always the same for an envelope, so that a second delivery finds the stream of the first.
 fn stream_of(envelope: &Envelope) -> String {
     if let Some(name) = envelope.attributes.get(attribute::LOG_STREAM) {
         return name.clone();
@@ -109,13 +110,46 @@ impl GroupTarget {
             Err(error) => return vec![verdict(&error); envelopes.len()],
         };
         let days = self.0.catalog.read(|state| state.groups.get(group).and_then(|group| group.retention_days));
-        let all: Vec<_> = envelopes.iter().map(|envelope| self.checked(envelope, days)).collect();
+        let policies = self.policies();
+        let checked = |envelope| {
+            let given = self.checked(envelope, days)?;
+            self.admitted(&policies, group, envelope, &given).map(|()| given)
+        };
+        let all: Vec<_> = envelopes.iter().map(checked).collect();
         let fit: Vec<&Given<'_>> = all.iter().flatten().collect();
         match self.append(group, &room, &fit).await {
             Ok(()) => {
                 all.into_iter().map(|given| given.map_or_else(|v| v, |_| Verdict::Accepted(Bytes::new()))).collect()
             }
             Err(error) => all.into_iter().map(|given| given.map_or_else(|v| v, |_| verdict(&error))).collect(),
+        }
+    }
+
+    /// The resource policies.
+    fn policies(&self) -> Vec<Policy> {
+        // They were read before they were kept.
+        let read = |policy: &crate::state::Policy| Policy::parse(&policy.document, "logs").ok();
+        self.0.catalog.read(|state| state.policies.values().filter_map(read).collect())
+    }
+
+    /// Keeps out whom a policy denies this. Who is of the account needs no grant.
+    fn admitted(
+        &self,
+        policies: &[Policy],
+        group: &str,
+        envelope: &Envelope,
+        given: &Given<'_>,
+    ) -> Result<(), Verdict> {
+        let stream = format!("{}:log-stream:{}", self.0.arn(group), given.stream);
+        let who = Who::service(&envelope.principal, envelope.role.as_ref());
+        let request = Request::new(who, "logs:PutLogEvents", &stream, &self.0.home.account);
+        let request = request.sent(envelope.from.as_ref(), self.0.world.now());
+        match policies.iter().any(|policy| policy.decide(&request) == Decision::Denied) {
+            true => Err(Verdict::Refused {
+                code: common::ACCESS_DENIED.name.to_owned(),
+                why: request.refused(Refusal::Denied),
+            }),
+            false => Ok(()),
         }
     }
 

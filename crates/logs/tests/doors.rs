@@ -121,3 +121,27 @@ async fn what_cannot_be_an_event_of_the_group_is_refused() {
     }
     assert!(house.filter("g", json!({})).await.0.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn whom_a_policy_denies_it_is_kept_out() {
+    let house = House::new().await;
+    house.create("g", &[]).await;
+    house.create("h", &[]).await;
+    let document = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "logs:PutLogEvents", "Resource": "*"},
+        {"Effect": "Deny", "Principal": {"Service": "events.amazonaws.com"}, "Action": "logs:PutLogEvents",
+         "Resource": "arn:aws:logs:us-east-1:000000000000:log-group:g:*"}]});
+    house.fine("PutResourcePolicy", json!({"policyName": "p", "policyDocument": document.to_string()})).await;
+    let target = house.logs.target();
+    let body = json!({"timestamp": house.now(), "message": "m"});
+    match target.deliver(&envelope(&house, "g", &body)).await {
+        Verdict::Refused { code, why } => {
+            assert_eq!(code, "AccessDeniedException");
+            assert!(why.contains("explicit deny"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(target.deliver(&envelope(&house, "h", &body)).await, Verdict::Accepted(Bytes::new()));
+    house.fine("DeleteResourcePolicy", json!({"policyName": "p"})).await;
+    assert_eq!(target.deliver(&envelope(&house, "g", &body)).await, Verdict::Accepted(Bytes::new()));
+}

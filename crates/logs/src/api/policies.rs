@@ -1,11 +1,12 @@
-//! Resource policies: which of AWS's services may put events. Kept and shown. They grant, and what the house's own services
-//! deliver within the account is let in without a grant, so they change nothing yet.
+//! Resource policies: which of AWS's services may put events. What they deny is kept out; what the house's own services
+//! deliver within the account needs no grant.
 
 use super::{limit, page};
 use crate::Logs;
 use crate::error::{invalid, refuse, too_many};
 use crate::limits::{DESCRIBED, POLICIES};
 use crate::state::{Change, Policy};
+use policies::Policy as Document;
 use shapes::logs::errors::RESOURCE_NOT_FOUND_EXCEPTION;
 use shapes::logs::{
     DeleteResourcePolicyRequest, DescribeResourcePoliciesRequest, DescribeResourcePoliciesResponse, PolicyScope,
@@ -27,7 +28,7 @@ pub(super) async fn put_resource_policy(
     ])?;
     let name = input.policy_name.ok_or_else(|| invalid("policyName is required."))?;
     let document = input.policy_document.ok_or_else(|| invalid("policyDocument is required."))?;
-    check(&document)?;
+    Document::parse(&document, "logs").map_err(|why| invalid(format!("Invalid policy document: {why}")))?;
     let policy = Policy { name, document, updated: call.at };
     let shown = shape(&policy);
     logs.catalog
@@ -39,26 +40,6 @@ pub(super) async fn put_resource_policy(
         })
         .await?;
     Ok(PutResourcePolicyResponse { resource_policy: Some(shown), revision_id: None })
-}
-
-/// A document says of each statement whether it allows or denies, to whom, and what.
-fn check(document: &str) -> Result<(), ApiError> {
-    let wrong = |why: &str| invalid(format!("Invalid policy document: {why}"));
-    let parsed: serde_json::Value = serde_json::from_str(document).map_err(|error| wrong(&error.to_string()))?;
-    let statements = match &parsed["Statement"] {
-        serde_json::Value::Array(statements) => statements.as_slice(),
-        one @ serde_json::Value::Object(_) => std::slice::from_ref(one),
-        _ => return Err(wrong("it has no Statement.")),
-    };
-    for statement in statements {
-        if !matches!(statement["Effect"].as_str(), Some("Allow" | "Deny")) {
-            return Err(wrong("the Effect of a statement is Allow or Deny."));
-        }
-        if ["Principal", "Action"].iter().any(|part| statement[*part].is_null()) {
-            return Err(wrong("a statement has a Principal and an Action."));
-        }
-    }
-    Ok(())
 }
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeResourcePolicies.html>
