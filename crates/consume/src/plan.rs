@@ -67,6 +67,8 @@ pub enum Outcome {
     Success,
     /// This record of the batch failed, or all from the piece's first.
     FailedAt(usize),
+    /// All before this record of the batch are dealt with, and nobody was reached with it.
+    Until(usize),
     /// Whoever was to get them was not reached.
     Unreached,
 }
@@ -154,6 +156,12 @@ impl Plan {
         let Some(piece) = self.pieces.front_mut() else { return Follow::Next };
         let failed_at = match outcome {
             Outcome::Unreached => return Follow::Again,
+            Outcome::Until(at) if at > piece.range.start && at < piece.range.end => {
+                // What was not reached cost no retry.
+                (piece.invokes, piece.range.start, self.done) = (piece.invokes + 1, at, at);
+                return Follow::Next;
+            }
+            Outcome::Until(_) => return Follow::Again,
             Outcome::Success => piece.range.end,
             Outcome::FailedAt(lowest) => lowest.clamp(piece.range.start, piece.range.end - 1),
         };

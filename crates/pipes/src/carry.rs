@@ -26,10 +26,21 @@ pub(crate) struct Batch<'a> {
 pub(crate) enum Ran {
     /// All events are dealt with but these.
     Through(Vec<String>),
+    /// The same, where these wait for the first of them, which was not reached or has no room.
+    Stuck(Vec<String>),
     /// The enrichment or the target, as configured, failed: all did.
     Failed,
     /// They were not reached, or have no room: what AWS calls an internal error.
     Unreached,
+}
+
+/// What a stage left.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Left {
+    /// The ids of the events that failed.
+    failed: Vec<String>,
+    /// Whether nobody is to blame for that.
+    stuck: bool,
 }
 
 /// A stage that did not come to its end.
@@ -48,7 +59,8 @@ impl Live {
         let payload = Said { payload: Some(batch.items), ..Said::default() };
         trail.step(Step::ExecutionStarted, self.now(), payload);
         let (ran, verdict) = match self.stages(batch, &mut trail).await {
-            Ok(failed) => (Ran::Through(failed), Verdict::Accepted(Bytes::new())),
+            Ok(Left { failed, stuck: true }) => (Ran::Stuck(failed), Verdict::Accepted(Bytes::new())),
+            Ok(Left { failed, .. }) => (Ran::Through(failed), Verdict::Accepted(Bytes::new())),
             Err(Broken(verdict)) => (if is_internal(&verdict) { Ran::Unreached } else { Ran::Failed }, verdict),
         };
         self.signals.took(Metric::Duration, clock.monotonic().saturating_sub(begun));
@@ -59,8 +71,7 @@ impl Live {
         (ran, verdict)
     }
 
-    /// The ids of the events that failed.
-    async fn stages(&self, batch: Batch<'_>, trail: &mut Trail<'_>) -> Result<Vec<String>, Broken> {
+    async fn stages(&self, batch: Batch<'_>, trail: &mut Trail<'_>) -> Result<Left, Broken> {
         let Some(enrichment) = &self.enrichment else {
             return self.reach(batch.items, Some(batch.ids), batch, trail).await;
         };
@@ -68,7 +79,7 @@ impl Live {
         if enriched.is_empty() {
             self.signals.record(Metric::TargetStageSkipped, 1);
             trail.step(Step::TargetStageSkipped, self.now(), Said::default());
-            return Ok(Vec::new());
+            return Ok(Left::default());
         }
         self.reach(&enriched, None, batch, trail).await
     }
@@ -106,7 +117,7 @@ impl Live {
         ids: Option<&[String]>,
         batch: Batch<'_>,
         trail: &mut Trail<'_>,
-    ) -> Result<Vec<String>, Broken> {
+    ) -> Result<Left, Broken> {
         let aim = &self.target;
         let payload = Said { payload: Some(items), ..Said::default() };
         trail.step(Step::TargetStageEntered, self.now(), payload);
@@ -122,11 +133,13 @@ impl Live {
         let verdicts = self.hand_over(aim, items, batch.in_order, Step::TargetInvocationStarted, trail).await;
         self.signals.took(Metric::TargetStageDuration, elapsed());
         let outcome = match verdicts.as_slice() {
-            [Verdict::Accepted(answer)] if aim.reports() => reported(answer).map_err(Broken),
+            [Verdict::Accepted(answer)] if aim.reports() => {
+                reported(answer).map(|failed| Left { failed, stuck: false }).map_err(Broken)
+            }
             _ => accepted(items, ids, &verdicts, batch.in_order),
         };
-        let outcome = outcome.and_then(|failed| match failed.iter().all(|id| batch.ids.contains(id)) {
-            true => Ok(failed),
+        let outcome = outcome.and_then(|left| match left.failed.iter().all(|id| batch.ids.contains(id)) {
+            true => Ok(left),
             // What names no event of the batch says nothing about the others.
             false => Err(Broken(refused("InvalidAnswer", "a failed item is none of the batch".to_owned()))),
         });
@@ -135,9 +148,9 @@ impl Live {
     }
 
     /// Tells how the target's stage came out.
-    fn reached(&self, outcome: &Result<Vec<String>, Broken>, payload: Said<'_>, trail: &mut Trail<'_>) {
+    fn reached(&self, outcome: &Result<Left, Broken>, payload: Said<'_>, trail: &mut Trail<'_>) {
         let (steps, said) = match outcome {
-            Ok(failed) if failed.is_empty() => {
+            Ok(left) if left.failed.is_empty() => {
                 ([Step::TargetInvocationSucceeded, Step::TargetStageSucceeded], Said::default())
             }
             Ok(_) => {
@@ -196,7 +209,7 @@ impl Live {
 fn outcome(ran: &Ran, verdict: &Verdict) -> Step {
     match ran {
         Ran::Through(failed) if failed.is_empty() => Step::ExecutionSucceeded,
-        Ran::Through(_) => Step::ExecutionPartiallyFailed,
+        Ran::Through(_) | Ran::Stuck(_) => Step::ExecutionPartiallyFailed,
         _ if is_throttled(verdict) => Step::ExecutionThrottled,
         _ if matches!(verdict, Verdict::Again { code, .. } if code == code::TIMEOUT) => Step::ExecutionTimeout,
         _ => Step::ExecutionFailed,
@@ -215,15 +228,10 @@ fn reported(answer: &Bytes) -> Result<Vec<String>, Verdict> {
 }
 
 /// The ids of events that were not accepted; that none was, or that an enrichment hid whose they are, fails them all.
-fn accepted(
-    items: &[Item],
-    ids: Option<&[String]>,
-    verdicts: &[Verdict],
-    in_order: bool,
-) -> Result<Vec<String>, Broken> {
+fn accepted(items: &[Item], ids: Option<&[String]>, verdicts: &[Verdict], in_order: bool) -> Result<Left, Broken> {
     let failed: Vec<usize> =
         verdicts.iter().enumerate().filter(|(_, v)| !matches!(v, Verdict::Accepted(_))).map(|(i, _)| i).collect();
-    let Some(first) = failed.first() else { return Ok(Vec::new()) };
+    let Some(first) = failed.first() else { return Ok(Left::default()) };
     // Where nothing may go on without the first, it is waited for as what it is.
     if failed.len() == verdicts.len() || (in_order && *first == 0) {
         return Err(Broken(verdicts[*first].clone()));
@@ -232,7 +240,8 @@ fn accepted(
         Some(ids) => ids.get(*i).cloned(),
         None => items[*i].id(),
     });
-    named.collect::<Option<Vec<String>>>().ok_or_else(|| Broken(verdicts[*first].clone()))
+    let named = named.collect::<Option<Vec<String>>>().ok_or_else(|| Broken(verdicts[*first].clone()))?;
+    Ok(Left { failed: named, stuck: in_order && is_internal(&verdicts[*first]) })
 }
 
 /// Whether a failure is none of the enrichment's or the target's own: such are retried for as long as the source keeps the
@@ -281,12 +290,14 @@ mod tests {
         let ok = || Verdict::Accepted(Bytes::new());
         let no = || refused("InvalidParameterValue", "no".into());
         let failed = |ids: Option<&[String]>, verdicts: &[Verdict]| {
-            accepted(&items, ids, verdicts, false).map_err(|Broken(verdict)| verdict)
+            accepted(&items, ids, verdicts, false).map(|left| left.failed).map_err(|Broken(verdict)| verdict)
         };
         assert_eq!(failed(Some(&ids), &[ok(), ok(), ok()]), Ok(vec![]));
         assert_eq!(failed(Some(&ids), &[ok(), no(), ok()]), Ok(vec!["m1".to_owned()]));
         assert_eq!(failed(None, &[ok(), ok(), no()]), Ok(vec!["m2".to_owned()]), "an enriched event that kept its id");
         assert_eq!(failed(Some(&ids), &[no(), no(), no()]), Err(no()));
+        let stuck = |verdict: Verdict| accepted(&items, Some(&ids), &[ok(), verdict, no()], true).ok().unwrap().stuck;
+        assert!(stuck(again("ProvisionedThroughputExceededException", "full".into())) && !stuck(no()));
         let hidden = [Item { text: "1".into() }, Item { text: "2".into() }];
         assert!(accepted(&hidden, None, &[ok(), no()], false).is_err(), "nobody knows whose it is");
     }

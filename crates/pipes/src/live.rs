@@ -127,7 +127,7 @@ impl Live {
 
     /// Tells of an execution.
     pub(crate) fn tell(&self, ran: &Ran, verdict: &Verdict) {
-        let partly = matches!(ran, Ran::Through(failed) if !failed.is_empty());
+        let partly = matches!(ran, Ran::Through(failed) | Ran::Stuck(failed) if !failed.is_empty());
         let failed = matches!(ran, Ran::Failed | Ran::Unreached);
         for (holds, metric) in [
             (partly, Metric::ExecutionPartiallyFailed),

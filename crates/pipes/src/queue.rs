@@ -56,7 +56,7 @@ impl Messages {
         let course = live.course(live.now(), visibility);
         let ordered = live.pipes.delivery.in_order_by(&course, live.cease.wait(), attempt, again).await;
         let fate = match last() {
-            Ran::Through(failed) => Fate::Through(failed),
+            Ran::Through(failed) | Ran::Stuck(failed) => Fate::Through(failed),
             Ran::Failed => Fate::Failed,
             Ran::Unreached if ordered == Ordered::Stopped => Fate::Untouched,
             Ran::Unreached => Fate::Failed,

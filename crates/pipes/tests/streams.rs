@@ -182,3 +182,19 @@ async fn latest_begins_when_the_pipe_was_made_and_a_stopped_pipe_goes_on_where_i
     house.pass(5).await;
     assert!(house.checkpoints.consumers().is_empty(), "a deleted pipe leaves no checkpoints");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_full_in_the_middle_of_a_batch_costs_no_retry() {
+    let house = House::new().await;
+    let parameters = stream(json!({"BatchSize": 4, "MaximumRetryAttempts": 0, "DeadLetterConfig": {"Arn": DEAD}}));
+    let target = json!({"InputTemplate": DATA});
+    house.pipe(json!({"Source": STREAM, "SourceParameters": parameters, "TargetParameters": target})).await;
+    house.script(|_, number| match number {
+        2..5 => delivery::Verdict::Again { code: "RequestThrottled".into(), why: "full".into(), after: None },
+        _ => ok(Value::Null),
+    });
+    house.put(&["1", "2", "3", "4"]);
+    house.pass(120).await;
+    assert_eq!(house.accepted(TO), ["1", "2", "3", "4"], "each once, and in order");
+    assert!(house.accepted(DEAD).is_empty());
+}

@@ -3,6 +3,17 @@
 use super::*;
 use proptest::prelude::*;
 
+#[test]
+fn what_was_not_reached_costs_no_retry() {
+    let mut plan = Plan::new(4, Rules { retries: Some(0), bisect: false });
+    assert_eq!(plan.after(Outcome::Until(2)), Follow::Next);
+    assert_eq!(plan.done(), 2);
+    assert_eq!(plan.next(|_| false), Step::Invoke(Piece { range: 2..4, failures: 0, invokes: 1 }));
+    assert_eq!(plan.after(Outcome::Until(2)), Follow::Again, "nothing was dealt with");
+    assert_eq!(plan.after(Outcome::Success), Follow::Next);
+    assert_eq!((plan.next(|_| false), plan.done()), (Step::Done, 4));
+}
+
 /// What happened to a batch.
 #[derive(Debug, Default)]
 struct Story {
