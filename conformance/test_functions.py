@@ -1,7 +1,10 @@
 """The control plane of functions with boto3: versions, aliases, concurrency, tags, events and where their ends are told."""
 
+import base64
+import hashlib
 import io
 import json
+import shutil
 import urllib.error
 import urllib.request
 import zipfile
@@ -149,6 +152,100 @@ def handler(event, context):
             return 'recursiveinvocationsdropped_count{FunctionName="%s"' % name in answer.read().decode()
     until(dropped)
     assert count() == 16
+
+
+def test_a_function_that_feeds_its_own_queue_is_stopped(server, name, until):
+    sqs, _, dead = make_queue(server, name + '-dead')
+    dead_url = sqs.get_queue_url(QueueName=name + '-dead')['QueueUrl']
+    _, url, arn = make_queue(server, name)
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={
+        'VisibilityTimeout': '3', 'RedrivePolicy': json.dumps({'deadLetterTargetArn': dead, 'maxReceiveCount': 1})})
+    functions = make_function(server, name, '''
+import boto3, os
+sqs = boto3.client('sqs')
+def handler(event, context):
+    for record in event['Records']:
+        sqs.send_message(QueueUrl=os.environ['URL'], MessageBody=str(int(record['body']) + 1))
+''', Timeout=3, Environment={'Variables': {'URL': url}})
+    mapping = functions.create_event_source_mapping(FunctionName=name, EventSourceArn=arn, BatchSize=1)
+    sqs.send_message(QueueUrl=url, MessageBody='1')
+
+    def stopped():
+        return sqs.receive_message(QueueUrl=dead_url).get('Messages')
+    (message,) = until(stopped, patience=60)
+    # The sixteenth invocation is the last: what that sent is not handed over.
+    assert message['Body'] == '17'
+    functions.delete_event_source_mapping(UUID=mapping['UUID'])
+
+
+def test_code_can_be_had_by_its_link(server, name):
+    functions = make_function(server, name, WHO)
+    asked = functions.get_function(FunctionName=name)
+    code, configuration = asked['Code'], asked['Configuration']
+    assert code['RepositoryType'] == 'S3'
+    with urllib.request.urlopen(code['Location'], timeout=30) as answer:
+        body = answer.read()
+    assert base64.b64encode(hashlib.sha256(body).digest()).decode() == configuration['CodeSha256']
+    assert zipfile.ZipFile(io.BytesIO(body)).read('handler.py').decode() == WHO
+    for bad in [code['Location'].replace('signature=', 'signature=0'), code['Location'].split('?')[0]]:
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(bad, timeout=30)
+        assert error.value.code == 403
+    assert configuration['RuntimeVersionConfig']['RuntimeVersionArn'].startswith('arn:aws:lambda:us-east-1::runtime:')
+    missing = server.own('status')['sandbox']['missing']
+    assert all(why in configuration.get('StateReason', '') for why in missing)
+
+
+def test_tags_of_mappings(server, name):
+    _, _, arn = make_queue(server, name)
+    functions = make_function(server, name, 'def handler(event, context): return 1')
+    made = functions.create_event_source_mapping(FunctionName=name, EventSourceArn=arn, Enabled=False, Tags={'a': '1'})
+    mapping = made['EventSourceMappingArn']
+    functions.tag_resource(Resource=mapping, Tags={'b': '2', 'c': '3'})
+    functions.untag_resource(Resource=mapping, TagKeys=['a'])
+    assert functions.list_tags(Resource=mapping)['Tags'] == {'b': '2', 'c': '3'}
+    assert functions.list_tags(Resource=functions.get_function(FunctionName=name)['Configuration']['FunctionArn'])['Tags'] == {}
+    assert refused(functions.tag_resource, Resource=mapping, Tags={'aws:x': ''})['Code'] == 'InvalidParameterValueException'
+    nobody = mapping.rsplit(':', 1)[0] + ':00000000-0000-4000-8000-000000000000'
+    assert refused(functions.list_tags, Resource=nobody)['Code'] == 'ResourceNotFoundException'
+
+
+EXTENSION = '''#!{python}
+import json, http.client, os, sys
+api = os.environ['AWS_LAMBDA_RUNTIME_API']
+def ask(method, path, headers, body=None):
+    connection = http.client.HTTPConnection(api)
+    connection.request(method, '/2020-01-01/extension/' + path, body, headers)
+    answer = connection.getresponse()
+    return answer, answer.read()
+answer, about = ask('POST', 'register', {{'Lambda-Extension-Name': os.path.basename(sys.argv[0])}}, json.dumps({{'events': ['INVOKE']}}))
+me = answer.headers['Lambda-Extension-Identifier']
+print('extension sees', json.loads(about)['functionName'], os.path.exists('/var/task/index.py'), os.getpid() < 100, flush=True)
+while True:
+    _, event = ask('GET', 'event/next', {{'Lambda-Extension-Identifier': me}})
+    print('extension is told of', json.loads(event)['eventType'], flush=True)
+'''
+
+
+def test_extensions_run_in_the_sandbox(server, name, until):
+    functions = server.client('lambda')
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w') as archive:
+        info = zipfile.ZipInfo('extensions/observer')
+        info.external_attr = 0o755 << 16
+        archive.writestr(info, EXTENSION.format(python=shutil.which('python3', path='/usr/bin:/bin')))
+    layer = functions.publish_layer_version(LayerName=name, Content={'ZipFile': out.getvalue()})
+    make_function(server, name, 'def handler(event, context): return 1', Layers=[layer['LayerVersionArn']])
+    assert run(functions, name) == 1
+    layers = server.own('status')['sandbox']['held']
+
+    def told():
+        lines = [line['text'] for line in server.own('tail?what=/aws/lambda/' + name)['lines']]
+        return [line for line in lines if line.startswith('extension')]
+    lines = until(lambda: told() if any('is told' in line for line in told()) else None)
+    rooted = str(any('root' in layer for layer in layers))
+    assert lines[0].split()[2:4] == [name, rooted], (lines, layers)
+    assert lines[1] == 'extension is told of INVOKE'
 
 
 def test_layers_are_seen_as_one(server, name):

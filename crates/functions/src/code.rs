@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
+/// What the name of a zip file ends with that is kept beside what was in it.
+pub(crate) const ZIP: &str = "zip";
 /// The largest zip file that may be uploaded directly.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const MAX_ZIPPED: usize = 50 << 20;
@@ -113,11 +115,26 @@ impl Package {
                 return Err(error);
             }
         }
+        self.keep(&functions.join(format!("{hex}.{ZIP}")))?;
         // Also where another one renamed it: its name may not be on the disk yet.
         for dir in functions.ancestors().take(2) {
             fs::OpenOptions::new().read(true).open(dir)?.sync_all()?;
         }
         Ok(place)
+    }
+
+    /// Keeps the zip file itself, for who asks for it.
+    #[allow(clippy::disallowed_methods)] // see the head of this file
+    fn keep(&self, place: &Path) -> io::Result<()> {
+        if place.exists() {
+            return Ok(());
+        }
+        let turn = UNPACKINGS.fetch_add(1, Ordering::Relaxed);
+        let temporary = place.with_extension(format!("{turn}.tmp"));
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(&self.zip)?;
+        file.sync_all()?;
+        fs::rename(temporary, place)
     }
 
     fn unpack_into(&self, root: &Path) -> Result<(), CodeError> {
@@ -161,6 +178,7 @@ pub fn remove(dir: &Path) -> io::Result<()> {
 
 /// Removes from the directory `functions` what no function uses: code of functions that are gone, and what a crash left.
 /// Only while nothing is being unpacked.
+#[allow(clippy::disallowed_methods)] // see the head of this file
 pub fn sweep(functions: &Path, used: &HashSet<String>) -> io::Result<()> {
     let entries = match fs::read_dir(functions) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -168,7 +186,13 @@ pub fn sweep(functions: &Path, used: &HashSet<String>) -> io::Result<()> {
     };
     for entry in entries {
         let entry = entry?;
-        if !used.contains(entry.file_name().to_string_lossy().as_ref()) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if used.contains(name.strip_suffix(ZIP).and_then(|name| name.strip_suffix('.')).unwrap_or(&name)) {
+            continue;
+        }
+        if entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        } else {
             remove(&entry.path())?;
         }
     }
@@ -366,7 +390,8 @@ mod tests {
         assert_eq!(fs::metadata(place.join("bootstrap")).unwrap().permissions().mode() & 0o777, 0o555);
         assert_eq!(fs::metadata(place.join("lib/a.py")).unwrap().permissions().mode() & 0o777, 0o444);
         assert_eq!(package.unpack(dir.path()).unwrap(), place);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary directory stays");
+        assert_eq!(fs::metadata(place.with_extension(ZIP)).unwrap().len(), package.size() as u64);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing temporary stays");
         remove(&place).unwrap();
         assert!(!place.exists());
     }
@@ -394,7 +419,8 @@ mod tests {
         let name = used.file_name().unwrap().to_str().unwrap().to_owned();
         sweep(dir.path(), &HashSet::from([name])).unwrap();
         assert!(used.join("d/a").exists() && !gone.exists());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(used.with_extension(ZIP).exists() && !gone.with_extension(ZIP).exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]
@@ -419,7 +445,7 @@ mod tests {
             let all: Vec<_> = (0..8).map(|_| scope.spawn(|| package.unpack(dir.path()).unwrap())).collect();
             assert_eq!(all.into_iter().map(|one| one.join().unwrap()).collect::<HashSet<_>>().len(), 1);
         });
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary directory stays");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing temporary stays");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::api;
 use crate::called::Found;
+use crate::code_link::Signer;
 use crate::limits;
 use crate::mapping::{Mappings, Phase};
 use crate::runtime::{
@@ -95,6 +96,9 @@ pub struct Functions {
     executor: Executor,
     pub(crate) shelf: Arc<Shelf>,
     endpoint: OnceLock<String>,
+    pub(crate) signer: Signer,
+    /// What [`Executor::missing`] said.
+    pub(crate) unconfined: OnceLock<Vec<String>>,
 }
 
 struct Sink(Arc<dyn Neighbours>);
@@ -149,6 +153,8 @@ impl Functions {
             mappings: Mappings::new(checkpoints),
             shelf,
             endpoint: OnceLock::new(),
+            signer: Signer::new(&world),
+            unconfined: OnceLock::new(),
             home,
             delivery,
             neighbours,

@@ -12,6 +12,7 @@ mod api;
 mod asynchronous;
 mod called;
 pub mod code;
+mod code_link;
 mod event;
 mod functions;
 mod invocation;

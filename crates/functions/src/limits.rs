@@ -86,6 +86,9 @@ pub(crate) const CODE_STORAGE: u64 = 75 << 30;
 pub(crate) const ALIAS_WEIGHTS: usize = 1;
 /// Between two looks at what is provisioned: a process that ends at once is not started again at once.
 pub(crate) const PROVISION_PAUSE: Duration = Duration::from_secs(1);
+/// How long a link to a package is good.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html>
+pub(crate) const CODE_LINK: Duration = Duration::from_secs(600);
 /// Layers of a function.
 pub(crate) const LAYERS: usize = 5;
 /// Tags of a function. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html>

@@ -18,6 +18,8 @@ pub(crate) struct Lineage {
 pub(crate) fn extend(trace: &TraceContext, function: &Arn) -> Lineage {
     let mut parts: Vec<&str> = trace.as_str().split(';').filter(|part| !part.is_empty()).collect();
     let told = parts.iter().find_map(|part| part.strip_prefix("Lineage=")).unwrap_or_default();
+    // Clients that send the header on write what stands between two in their own way.
+    let told = told.replace("%7C", "|");
     let entry = |text: &str| {
         let (id, count) = text.rsplit_once(':')?;
         Some((id.to_owned(), count.parse::<u32>().ok()?))

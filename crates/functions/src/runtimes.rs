@@ -19,6 +19,7 @@ pub(crate) enum Readiness {
 pub(crate) struct Runtimes {
     managed: Arc<Managed>,
     seen: Mutex<BTreeMap<&'static str, Readiness>>,
+    versions: Mutex<BTreeMap<&'static str, String>>,
 }
 
 /// Shows preparation to who asks for a function's state.
@@ -44,7 +45,7 @@ fn family(runtime: &Runtime) -> Option<&'static str> {
 
 impl Runtimes {
     pub(crate) fn new(managed: Arc<Managed>) -> Runtimes {
-        Runtimes { managed, seen: Mutex::default() }
+        Runtimes { managed, seen: Mutex::default(), versions: Mutex::default() }
     }
 
     /// Whether a runtime's name is served.
@@ -67,11 +68,19 @@ impl Runtimes {
         seen.get(family).cloned().unwrap_or_else(|| Readiness::Preparing("waiting".to_owned()))
     }
 
+    /// The version of what runs functions of a runtime, once it is ready.
+    pub(crate) fn version(&self, name: &str) -> Option<String> {
+        let family = family(&Runtime::parse(name).ok()?)?;
+        self.versions.lock().expect("no panic holds this lock").get(family).cloned()
+    }
+
     /// Makes a runtime ready. A failure is tried again with the next function. `None`: there is none, or nothing to run.
     pub(crate) async fn ready(&self, runtime: &Runtime) -> Result<Option<Arc<Interpreter>>, ()> {
         let Some(family) = family(runtime) else { return Ok(None) };
         match self.managed.ready(runtime, &Shown(self, family)).await {
             Ok(interpreter) => {
+                let version = interpreter.as_ref().map(|interpreter| (family, interpreter.version.clone()));
+                self.versions.lock().expect("no panic holds this lock").extend(version);
                 self.see(family, Readiness::Ready);
                 Ok(interpreter)
             }

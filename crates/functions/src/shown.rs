@@ -16,7 +16,8 @@ impl Functions {
     /// that is prepared.
     pub(crate) fn describe(&self, function: &Function, arn: Option<&Arn>) -> shape::FunctionConfiguration {
         let (state, code, reason) = match self.runtimes.readiness(&function.runtime) {
-            Readiness::Ready => (shape::State::Active, None, None),
+            // There is no field for how a function is held: this one is read by people only.
+            Readiness::Ready => (shape::State::Active, None, self.unconfined()),
             Readiness::Preparing(step) => (
                 shape::State::Pending,
                 Some(shape::StateReasonCode::Creating),
@@ -44,6 +45,7 @@ impl Functions {
             environment,
             tracing_config: Some(shape::TracingConfigResponse { mode: Some(shape::TracingMode::PassThrough) }),
             revision_id: Some(function.revision.clone()),
+            runtime_version_config: Some(self.runtime_version(&function.runtime)),
             state: Some(state),
             state_reason: reason,
             state_reason_code: code,
@@ -63,6 +65,23 @@ impl Functions {
             }),
             ..Default::default()
         }
+    }
+
+    /// What keeps functions less to themselves than it could be, where something does.
+    fn unconfined(&self) -> Option<String> {
+        let missing = self.unconfined.get_or_init(|| self.executor().missing());
+        (!missing.is_empty())
+            .then(|| format!("Active, but not fully sandboxed on this machine: {}", missing.join("; ")))
+    }
+
+    /// Which runtime it is, by an ARN that is another for another version of what runs it here.
+    /// <https://docs.aws.amazon.com/lambda/latest/api/API_RuntimeVersionConfig.html>
+    fn runtime_version(&self, runtime: &str) -> shape::RuntimeVersionConfig {
+        let text = format!("{runtime} {}", self.runtimes.version(runtime).unwrap_or_default());
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        let id: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let arn = format!("arn:aws:lambda:{}::runtime:{id}", self.home.region);
+        shape::RuntimeVersionConfig { runtime_version_arn: Some(arn), error: None }
     }
 
     /// The same with a qualified ARN, as lists of versions show it.

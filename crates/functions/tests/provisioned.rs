@@ -42,6 +42,11 @@ async fn processes_are_there_before_the_first_call_and_stay() {
     house.invoke("f:1", json!(1)).await;
     assert_eq!(house.started(), started, "none was started for a call, and none ended for want of one");
     assert_eq!(house.metric("ProvisionedConcurrencyInvocations", 1).1, 2);
+    let kinds = |house: &House| house.seen(|seen| seen.env["AWS_LAMBDA_INITIALIZATION_TYPE"].clone());
+    assert_eq!(kinds(&house), ["provisioned-concurrency"; 2]);
+    house.invoke("f", json!(1)).await;
+    assert_eq!(kinds(&house).last().unwrap(), "on-demand", "$LATEST has none");
+    let started = house.started();
     // One that ends is replaced.
     house.script(|_| Act::Exit(1));
     house.invoke("f:1", json!(1)).await;

@@ -225,7 +225,8 @@ async fn tags_are_of_functions() {
 async fn code_changes_under_running_invocations_and_goes_when_its_last_process_has_ended() {
     let house = House::new().await;
     let made = house.make("f", "old").await;
-    let code = || std::fs::read_dir(house.dir.path().join("functions")).unwrap().count();
+    // Of each package there is what was in it, and the zip file.
+    let code = || std::fs::read_dir(house.dir.path().join("functions")).unwrap().count() / 2;
     house.script(|seen| Act::After(Duration::from_secs(10), Box::new(who(seen))));
     let running = house.invoke("f", json!(1));
     let update = async {
@@ -240,5 +241,5 @@ async fn code_changes_under_running_invocations_and_goes_when_its_last_process_h
     assert_eq!(answer[0], "$LATEST");
     house.until(|| code() == 1).await;
     house.ask("DeleteFunction", json!({"FunctionName": "f"})).await;
-    house.until(|| code() == 0).await;
+    house.until(|| std::fs::read_dir(house.dir.path().join("functions")).unwrap().count() == 0).await;
 }

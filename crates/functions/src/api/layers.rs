@@ -58,7 +58,7 @@ pub(crate) async fn publish(
         })
         .await?;
     Ok(PublishLayerVersionResponse {
-        content: Some(content(&made)),
+        content: Some(content(&functions, &made)),
         layer_arn: Some(layer_arn(home, &name).to_string()),
         layer_version_arn: Some(made.arn.to_string()),
         description: Some(made.description.clone()),
@@ -95,9 +95,9 @@ fn layer_arn(home: &Home, name: &str) -> Arn {
     home.arn("lambda", &format!("layer:{name}"))
 }
 
-fn content(version: &LayerVersion) -> LayerVersionContentOutput {
-    // There is no S3 here to hand out a presigned URL of.
+fn content(functions: &Functions, version: &LayerVersion) -> LayerVersionContentOutput {
     LayerVersionContentOutput {
+        location: functions.code_link(&version.code_id),
         code_sha256: Some(version.code_sha256.clone()),
         code_size: Some(version.code_size as i64),
         ..Default::default()
@@ -120,7 +120,7 @@ fn architectures_of(version: &LayerVersion) -> Option<Vec<Architecture>> {
 fn found(functions: &Functions, name: &str, number: u64) -> Result<GetLayerVersionResponse, ApiError> {
     let version = functions.catalog.read(|state| state.layer_version(name, number).cloned()).ok_or_else(not_there)?;
     Ok(GetLayerVersionResponse {
-        content: Some(content(&version)),
+        content: Some(content(functions, &version)),
         layer_arn: Some(layer_arn(&functions.home, name).to_string()),
         layer_version_arn: Some(version.arn.to_string()),
         description: Some(version.description.clone()),

@@ -27,8 +27,11 @@ pub(crate) async fn get_function(
         let tags = state.functions.get(name).map(|function| function.tags.clone());
         (state.family(name).and_then(|family| family.reserved), tags.unwrap_or_default())
     });
-    // There is no S3 here to hand out a presigned URL of; the package lies unpacked in the data directory.
-    let code = FunctionCodeLocation { repository_type: Some("Headwater".to_owned()), ..Default::default() };
+    let code = FunctionCodeLocation {
+        repository_type: Some("S3".to_owned()),
+        location: functions.code_link(&found.function.code_id),
+        ..Default::default()
+    };
     Ok(GetFunctionResponse {
         configuration: Some(functions.describe(&found.function, Some(&found.arn))),
         code: Some(code),

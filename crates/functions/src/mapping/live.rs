@@ -4,6 +4,7 @@ use super::Running;
 use super::settings::Mapping;
 use super::signals::Signals;
 use crate::api::invoke::PRINCIPAL;
+use crate::asynchronous::code::LOOP;
 use crate::functions::Functions;
 use crate::limits;
 use bytes::Bytes;
@@ -118,6 +119,8 @@ impl Live {
             Verdict::Again { code, why, .. } if code == "FunctionError" => {
                 (Reply::Failed { error: true }, code.as_str(), why.as_str())
             }
+            // It stays stopped however often it is tried: the queue brings back the messages, or sees them off.
+            Verdict::Again { code, why, .. } if code == LOOP => (Reply::Failed { error: false }, LOOP, why.as_str()),
             Verdict::Again { code, why, .. } | Verdict::Busy { code, why, .. } | Verdict::Refused { code, why } => {
                 (Reply::Unreached, code.as_str(), why.as_str())
             }

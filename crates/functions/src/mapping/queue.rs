@@ -3,11 +3,11 @@
 use super::live::{Live, Reply};
 use super::signals::Count;
 use super::supervise::End;
-use crate::event;
-use crate::limits;
+use crate::{event, limits, lineage};
 use consume::shape::Origin;
 use consume::{Dealt, Emptied, Emptier, Fate, Gathering, Growth, Inbox, InboxError, Message, Taker, Wanted};
-use delivery::{Ordered, Try, Verdict};
+use delivery::{Envelope, Ordered, Try, Verdict};
+use names::TraceContext;
 use std::sync::Arc;
 use std::time::Duration;
 use world::BoxFuture;
@@ -39,12 +39,24 @@ impl Messages {
         Origin { source: &self.live.mapping.source, shard: "", role: "" }
     }
 
+    /// The chain of invocations that messages come out of: of several, that in which the function is most often.
+    /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+    fn trace(&self, messages: &[Message]) -> Option<TraceContext> {
+        let function = self.live.function();
+        let name = function.resource_after("function:").and_then(|called| called.split(':').next()).unwrap_or_default();
+        let own = self.live.functions.home.arn("lambda", &format!("function:{name}"));
+        let headers = messages.iter().filter_map(|message| message.system.get("AWSTraceHeader"));
+        let traces = headers.filter_map(|header| TraceContext::from_header(header));
+        traces.max_by_key(|trace| lineage::extend(trace, &own).count)
+    }
+
     /// Invokes the function with as many of `messages` as fit.
     async fn invoke(&self, messages: &[Message], visibility: Duration) -> Dealt {
         let (live, origin) = (&self.live, self.origin());
         let write = |out: &mut Vec<u8>, message: &Message| event::message(out, &origin, message);
         let (body, count) = event::payload(messages, "}", limits::SYNC_PAYLOAD, write);
-        let envelope = live.envelope(body, live.now(), visibility);
+        let trace = self.trace(&messages[..count]);
+        let envelope = Envelope { trace, ..live.envelope(body, live.now(), visibility) };
         let wanted = Wanted { items: live.mapping.report, state: false };
         let mut failed: Option<Vec<String>> = None;
         let again = |this: Try, verdict: &Verdict| {

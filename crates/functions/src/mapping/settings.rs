@@ -3,6 +3,7 @@
 use consume::Kind;
 use names::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Where a mapping starts to read a stream.
@@ -68,6 +69,9 @@ pub(crate) struct Mapping {
     /// Invocations at once for a queue.
     #[serde(default)]
     pub(crate) concurrency: Option<u32>,
+    /// Tags.
+    #[serde(default)]
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 fn one() -> u32 {

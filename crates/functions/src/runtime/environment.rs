@@ -48,6 +48,8 @@ pub(super) struct Start<'a> {
     pub(super) credentials: &'a SessionCredentials,
     pub(super) api: SocketAddr,
     pub(super) log_stream: &'a str,
+    /// Whether it is provisioned, and not started for want of it.
+    pub(super) kept: bool,
     /// Its temporary directory, where it has no root of its own.
     pub(super) scratch: PathBuf,
     pub(super) max_processes: u64,
@@ -170,7 +172,7 @@ impl Start<'_> {
         set("AWS_LAMBDA_FUNCTION_NAME", &spec.name);
         set("AWS_LAMBDA_FUNCTION_VERSION", &spec.version);
         set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &spec.memory_mb.to_string());
-        set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+        set("AWS_LAMBDA_INITIALIZATION_TYPE", if self.kept { "provisioned-concurrency" } else { "on-demand" });
         set("AWS_LAMBDA_LOG_GROUP_NAME", &spec.log_group);
         set("AWS_LAMBDA_LOG_STREAM_NAME", self.log_stream);
         set("AWS_LAMBDA_RUNTIME_API", &self.api.to_string());

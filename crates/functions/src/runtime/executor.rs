@@ -115,7 +115,7 @@ impl Executor {
                 Place::Cold { id, orders, inbox } => {
                     let sent = orders.try_send(order);
                     debug_assert!(sent.is_ok(), "a new mailbox has room");
-                    self.launch(id, spec, inbox);
+                    self.launch(id, spec, inbox, false);
                 }
             }
             self.ahead(spec, self.house.pool.growth(spec));
@@ -128,10 +128,10 @@ impl Executor {
         Err(InvokeError::Unavailable)
     }
 
-    fn launch(&self, id: u64, spec: &Arc<FunctionSpec>, inbox: mpsc::Receiver<Order>) {
+    fn launch(&self, id: u64, spec: &Arc<FunctionSpec>, inbox: mpsc::Receiver<Order>, kept: bool) {
         let (house, spec) = (self.house.clone(), spec.clone());
         let name = format!("function {} {}", spec.name, spec.version);
-        self.house.world.tasks.spawn(Stage::Delivery, name, |stop| run(house, id, spec, inbox, stop));
+        self.house.world.tasks.spawn(Stage::Delivery, name, |stop| run(house, id, spec, kept, inbox, stop));
     }
 
     /// Starts processes before they are needed, until `want` of a version are free and what runs ahead takes a quarter
@@ -139,7 +139,7 @@ impl Executor {
     pub fn ahead(&self, spec: &Arc<FunctionSpec>, want: usize) -> usize {
         let mut started = 0;
         while let Some((id, inbox)) = self.house.pool.open_ahead(spec, want) {
-            self.launch(id, spec, inbox);
+            self.launch(id, spec, inbox, false);
             started += 1;
         }
         started
@@ -163,7 +163,7 @@ impl Executor {
     /// Starts processes until there are `want` of a version, as far as there is memory.
     pub fn fill(&self, spec: &Arc<FunctionSpec>, want: usize) {
         while let Some((id, inbox)) = self.house.pool.open_kept(spec, want) {
-            self.launch(id, spec, inbox);
+            self.launch(id, spec, inbox, true);
         }
     }
 
@@ -180,6 +180,15 @@ impl Executor {
     /// What is to be kept may have changed.
     pub fn look_at_kept(&self) {
         self.house.pool.changed.notify_one();
+    }
+
+    /// What keeps functions less to themselves here than it could be, in words for a person.
+    pub fn missing(&self) -> Vec<String> {
+        if self.house.options.confined {
+            self.house.world.processes.offers().missing
+        } else {
+            vec!["sandbox: functions are not confined, as the server was told".to_owned()]
+        }
     }
 
     /// Sets how many invocations functions without a reservation may share.

@@ -50,13 +50,14 @@ pub(super) async fn run(
     house: Arc<House>,
     id: u64,
     spec: Arc<FunctionSpec>,
+    kept: bool,
     mut orders: mpsc::Receiver<Order>,
     mut stop: Stop,
 ) {
     let log_stream = log_stream(&house.world, &spec);
     let mut held = None;
     loop {
-        match Sandbox::start(house.clone(), id, spec.clone(), log_stream.clone()).await {
+        match Sandbox::start(house.clone(), id, spec.clone(), log_stream.clone(), kept).await {
             Ok((sandbox, serving)) => {
                 held = tokio::select! {
                     biased;
@@ -139,6 +140,7 @@ impl Sandbox {
         id: u64,
         spec: Arc<FunctionSpec>,
         log_stream: String,
+        kept: bool,
     ) -> Result<(Sandbox, BoxFuture<'static, ()>), InvokeError> {
         let world = &house.world;
         let interpreter = house.managed.ready(&spec.runtime, &Silent).await?;
@@ -154,6 +156,7 @@ impl Sandbox {
             credentials: &credentials,
             api: isolation.api,
             log_stream: &log_stream,
+            kept,
             scratch: house.options.scratch_dir.join(world.hex_id(16)),
             max_processes: house.options.max_processes,
             processor: house.options.processor_shares.then(|| isolation::processor(spec.memory_mb)),

@@ -88,6 +88,10 @@ impl App {
         if let Some((id, path)) = urls::place(&asked.head) {
             return self.answer_url(&id, &path, &asked).await;
         }
+        let uri = &asked.head.uri;
+        if let Some(package) = self.house.functions.package(uri.path(), uri.query()).await {
+            return urls::package(package).map(Body::from);
+        }
         match own(&asked.head).map(str::to_owned) {
             Some(route) => self.answer_own(&route, &asked, caller).await.map(Body::from),
             None => self.house.front.answer(asked).await,

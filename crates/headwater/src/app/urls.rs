@@ -1,10 +1,11 @@
 //! URLs of functions: by their own hosts, and below a path of ours for clients whose resolver knows no such hosts.
 
 use super::App;
+use bytes::Bytes;
 use functions::UrlRequest;
-use http::Response;
-use http::header::HOST;
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
+use http::{Response, StatusCode};
 use world::net::{Asked, Body};
 
 /// Below this: the id of the URL, then the path.
@@ -21,6 +22,18 @@ pub(super) fn place(head: &Parts) -> Option<(String, String)> {
     let host = host.or_else(|| head.uri.authority().map(|authority| authority.as_str()))?;
     let (id, rest) = host.split_once('.')?;
     rest.starts_with("lambda-url.").then(|| (id.to_ascii_lowercase(), path.to_owned()))
+}
+
+/// The answer to a link to a package; the link itself is the right to have it.
+pub(super) fn package(package: Result<Bytes, &'static str>) -> Response<Bytes> {
+    let (status, kind, body) = match package {
+        Ok(zip) => (StatusCode::OK, "application/zip", zip),
+        Err(why) => (StatusCode::FORBIDDEN, "text/plain", Bytes::from_static(why.as_bytes())),
+    };
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
 }
 
 impl App {

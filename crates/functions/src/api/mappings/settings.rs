@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html>
 
-use super::super::not_served;
+use super::super::{not_served, tags};
 use super::invalid;
 use crate::functions::Functions;
 use crate::limits;
@@ -12,6 +12,7 @@ use names::{Arn, Timestamp};
 use shapes::lambda::{
     CreateEventSourceMappingRequest, EventSourceMappingMetric, FunctionResponseType, UpdateEventSourceMappingRequest,
 };
+use std::collections::BTreeMap;
 use wire::ApiError;
 
 /// Which event sources take a setting.
@@ -26,9 +27,8 @@ enum Of {
 }
 
 /// The settings that not every event source takes, and whether each is there.
-fn special(input: &CreateEventSourceMappingRequest) -> [(&'static str, Of, bool); 19] {
+fn special(input: &CreateEventSourceMappingRequest) -> [(&'static str, Of, bool); 18] {
     let kms = input.kms_key_arn.as_ref().is_some_and(|arn| !arn.is_empty());
-    let tags = input.tags.as_ref().is_some_and(|tags| !tags.is_empty());
     let destination = input.destination_config.as_ref();
     [
         ("BisectBatchOnFunctionError", Of::Streams, input.bisect_batch_on_function_error.is_some()),
@@ -41,7 +41,6 @@ fn special(input: &CreateEventSourceMappingRequest) -> [(&'static str, Of, bool)
         ("DestinationConfig with OnSuccess", Of::Others, destination.is_some_and(|d| d.on_success.is_some())),
         ("KMSKeyArn", Of::Others, kms),
         ("LoggingConfig", Of::Others, input.logging_config.is_some()),
-        ("Tags", Of::Others, tags),
         ("Topics", Of::Others, input.topics.is_some()),
         ("Queues", Of::Others, input.queues.is_some()),
         ("SourceAccessConfigurations", Of::Others, input.source_access_configurations.is_some()),
@@ -106,6 +105,7 @@ pub(super) fn fresh(uuid: String, function: String, source: Arn, at: Timestamp) 
         tumble_s: 0,
         counted: false,
         concurrency: None,
+        tags: BTreeMap::new(),
     }
 }
 
@@ -118,6 +118,10 @@ pub(super) fn change(mapping: &mut Mapping, input: &CreateEventSourceMappingRequ
             Of::Others => not_served(name),
             _ => invalid(format!("Unsupported {name} parameter for given event source mapping type.")),
         });
+    }
+    if let Some(tags) = &input.tags {
+        tags::check(tags)?;
+        mapping.tags = tags.clone();
     }
     let endless = |limit: i32| u32::try_from(limit).ok();
     if let Some(size) = input.batch_size {
