@@ -1,8 +1,8 @@
-use crate::Identity;
 use crate::purpose;
+use crate::{Identity, RootKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use names::{Caller, CallerKind, Timestamp};
+use names::{Caller, CallerKind, Home, Timestamp};
 use wire::auth::{AuthError, Authenticator, Principal};
 
 impl Authenticator for Identity {
@@ -11,23 +11,24 @@ impl Authenticator for Identity {
             return self.find_session(access_key_id, token, at);
         }
         if access_key_id == self.root.access_key_id {
-            return Ok(Principal { secret: self.root.secret_access_key.clone(), caller: self.root_caller() });
+            return Ok(Principal { secret: self.root.secret_access_key.clone(), caller: self.root_caller.clone() });
         }
         self.find_user(access_key_id)
     }
 }
 
-impl Identity {
-    fn root_caller(&self) -> Caller {
-        Caller {
-            kind: CallerKind::Root,
-            account: self.home.account.clone(),
-            arn: self.home.global_arn("iam", "root").to_string(),
-            principal_id: self.home.account.to_string(),
-            access_key_id: self.root.access_key_id.clone(),
-        }
+/// The account's root, as a caller.
+pub(crate) fn root_caller(home: &Home, root: &RootKey) -> Caller {
+    Caller {
+        kind: CallerKind::Root,
+        account: home.account.clone(),
+        arn: home.global_arn("iam", "root").to_string(),
+        principal_id: home.account.to_string(),
+        access_key_id: root.access_key_id.clone(),
     }
+}
 
+impl Identity {
     fn find_user(&self, access_key_id: &str) -> Result<Principal, AuthError> {
         self.catalog.read(|state| {
             let key = state.keys.get(access_key_id).ok_or(AuthError::UnknownKey)?;

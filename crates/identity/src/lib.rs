@@ -22,7 +22,7 @@ mod trust;
 pub use error::{OpenError, SessionError};
 pub use session::SessionCredentials;
 
-use names::{Arn, Home};
+use names::{Arn, Caller, Home};
 use state::{Change, State};
 use std::fmt;
 use std::path::Path;
@@ -60,6 +60,8 @@ pub struct Identity {
     catalog: Arc<Catalog<State>>,
     seal: Seal,
     root: RootKey,
+    /// Made once: most calls are root's.
+    root_caller: Caller,
 }
 
 impl Identity {
@@ -80,7 +82,8 @@ impl Identity {
                 Ok((if state.founded.is_none() { vec![Change::Founded { at }] } else { Vec::new() }, ()))
             })
             .await?;
-        Ok(Arc::new(Identity { world, home, catalog, seal, root }))
+        let root_caller = auth::root_caller(&home, &root);
+        Ok(Arc::new(Identity { world, home, catalog, seal, root, root_caller }))
     }
 
     /// The asked door: the tables of IAM and STS.

@@ -1,8 +1,9 @@
 use crate::auth::Authenticator;
 use crate::route::{Routes, Unrouted, header};
-use crate::sigv4::{Signed, Verifier, is_signed, scope_service};
+use crate::sigv4::{Signed, Verifier, is_signed};
 use crate::{ApiError, Call, Handled, Handler, Request, Routed, Service, Value, codec, common, signals};
 use bytes::Bytes;
+use http::header::{HOST, HeaderName, USER_AGENT};
 use http::request::Parts;
 use names::{Caller, Home, Timestamp, TraceContext};
 use std::any::Any;
@@ -76,6 +77,7 @@ struct Passage {
     started: Duration,
 }
 
+const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// As much of a `User-Agent` is kept.
 const USER_AGENT_LIMIT: usize = 1024;
 
@@ -106,7 +108,7 @@ impl Front {
 
     /// The largest body that a request with this head may have.
     pub fn body_limit(&self, head: &Parts) -> usize {
-        let service = self.routes.service_of(head, scope_service(head).as_deref());
+        let service = self.routes.service_of(head);
         service.map_or(crate::service::DEFAULT_BODY_LIMIT, |i| self.services[i].limit())
     }
 
@@ -114,7 +116,7 @@ impl Front {
     pub fn too_large(&self, head: &Parts) -> http::Response<Bytes> {
         let id = self.world.uuid();
         let error = common::TOO_LARGE.because("Request body exceeds the limit of the service");
-        match self.routes.route(head, &[], scope_service(head).as_deref()) {
+        match self.routes.route(head, &[]) {
             Ok(routed) => self.refuse(&id, &routed, &error),
             Err(unrouted) => codec::encode_error(None, None, unrouted.protocol, &id, &error),
         }
@@ -124,8 +126,7 @@ impl Front {
     pub async fn answer(&self, asked: Asked) -> http::Response<Body> {
         let passage =
             Passage { request_id: self.world.uuid(), at: self.world.now(), started: self.world.clock.monotonic() };
-        let scope = scope_service(&asked.head);
-        let routed = match self.routes.route(&asked.head, &asked.body, scope.as_deref()) {
+        let routed = match self.routes.route(&asked.head, &asked.body) {
             Ok(routed) => routed,
             Err(Unrouted { service, protocol, error }) => {
                 let model = service.map(|i| self.services[i].model());
@@ -133,7 +134,6 @@ impl Front {
                 return answer.map(Body::from);
             }
         };
-        drop(scope);
         let caller = match self.authenticate(&asked, &routed, passage.at) {
             Ok(caller) => caller,
             Err(error) => return self.refuse(&passage.request_id, &routed, &error).map(Body::from),
@@ -152,11 +152,11 @@ impl Front {
             caller,
             request_id: passage.request_id,
             source_ip: asked.peer.ip(),
-            user_agent: header(&asked.head, "user-agent").map(shorten).unwrap_or_default(),
+            user_agent: header(&asked.head, USER_AGENT).map(shorten).unwrap_or_default(),
             host: host(&asked.head),
             tls: self.tls,
             at: passage.at,
-            trace: header(&asked.head, "x-amzn-trace-id").and_then(TraceContext::from_header),
+            trace: header(&asked.head, TRACE_ID).and_then(TraceContext::from_header),
         });
         let observed = self.observer.wants(call.service.name, operation.name);
         let request = Request { protocol: routed.protocol, head: Arc::new(asked.head), body: asked.body, observed };
@@ -251,7 +251,7 @@ fn shorten(text: &str) -> String {
 /// The authority that the client used.
 fn host(head: &Parts) -> String {
     let from_target = || head.uri.authority().map(http::uri::Authority::as_str);
-    header(head, "host").or_else(from_target).unwrap_or_default().to_owned()
+    header(head, HOST).or_else(from_target).unwrap_or_default().to_owned()
 }
 
 type Answered = Result<http::Response<Body>, ApiError>;

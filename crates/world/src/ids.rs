@@ -11,15 +11,15 @@ impl World {
         self.entropy.fill(&mut b);
         b[6] = b[6] & 0x0f | 0x40;
         b[8] = b[8] & 0x3f | 0x80;
-        let mut text = String::with_capacity(36);
+        let mut text = [b'-'; 36];
+        let mut at = 0;
         for (i, byte) in b.iter().enumerate() {
-            if matches!(i, 4 | 6 | 8 | 10) {
-                text.push('-');
-            }
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 15)]));
+            at += usize::from(matches!(i, 4 | 6 | 8 | 10));
+            text[at] = HEX[usize::from(byte >> 4)];
+            text[at + 1] = HEX[usize::from(byte & 15)];
+            at += 2;
         }
-        text
+        std::str::from_utf8(&text).expect("hexadecimal digits are ASCII").to_owned()
     }
 
     /// `len` random characters out of `A-Z2-7`, as IAM's unique ids use them.

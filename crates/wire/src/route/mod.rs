@@ -4,10 +4,14 @@ mod pattern;
 
 pub(crate) use pattern::Pattern;
 
+use crate::sigv4::scope_service;
 use crate::{ApiError, OperationEntry, ServiceModel, common};
+use http::header::{AsHeaderName, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use std::borrow::Cow;
 use std::collections::HashMap;
+
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// A protocol that AWS's clients speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,12 +84,14 @@ impl Routes {
         Routes { models, linked, by_prefix, by_path }
     }
 
-    /// Finds the way. `scope` is the service in the signature's credential scope, where there is one.
-    pub(crate) fn route(&self, head: &Parts, body: &[u8], scope: Option<&str>) -> Result<Routed, Unrouted> {
-        let content_type = header(head, "content-type").unwrap_or("");
-        if let Some(target) = header(head, "x-amz-target") {
+    /// Finds the way. Where the request itself does not say enough, the credential scope of its signature does.
+    pub(crate) fn route(&self, head: &Parts, body: &[u8]) -> Result<Routed, Unrouted> {
+        let content_type = header(head, CONTENT_TYPE).unwrap_or("");
+        if let Some(target) = header(head, TARGET) {
             return self.by_target(target, content_type);
         }
+        let scope = scope_service(head);
+        let scope = scope.as_deref();
         if let Some((service, operation)) = rpc_path(head.uri.path())
             && (header(head, "smithy-protocol").is_some() || is_type(content_type, "application/cbor"))
         {
@@ -98,9 +104,10 @@ impl Routes {
     }
 
     /// The service a request is for, judged by its head alone: for limits that apply before the body is read.
-    pub(crate) fn service_of(&self, head: &Parts, scope: Option<&str>) -> Option<usize> {
-        let prefix = header(head, "x-amz-target").and_then(|t| t.rsplit_once('.')).map(|(prefix, _)| prefix);
-        prefix.and_then(|prefix| self.by_prefix.get(prefix).copied()).or_else(|| self.scoped(scope?))
+    pub(crate) fn service_of(&self, head: &Parts) -> Option<usize> {
+        let prefix = header(head, TARGET).and_then(|t| t.rsplit_once('.')).map(|(prefix, _)| prefix);
+        let targeted = prefix.and_then(|prefix| self.by_prefix.get(prefix).copied());
+        targeted.or_else(|| self.scoped(&scope_service(head)?))
     }
 
     fn scoped(&self, scope: &str) -> Option<usize> {
@@ -237,7 +244,7 @@ fn json_version(model: &ServiceModel) -> Protocol {
     if model.json_version == "1.0" { Protocol::AwsJson10 } else { Protocol::AwsJson11 }
 }
 
-pub(crate) fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
+pub(crate) fn header(head: &Parts, name: impl AsHeaderName) -> Option<&str> {
     head.headers.get(name).and_then(|v| v.to_str().ok())
 }
 

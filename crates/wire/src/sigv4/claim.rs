@@ -3,6 +3,7 @@
 use crate::codec::read_time;
 use crate::route::header;
 use crate::{ApiError, common};
+use http::header::{AUTHORIZATION, HeaderName};
 use http::request::Parts;
 use names::Timestamp;
 use percent_encoding::percent_decode_str;
@@ -10,6 +11,8 @@ use ring::digest::{SHA256, digest};
 use std::borrow::Cow;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// The parts of a signature, from the header or the query string.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ pub(super) struct Claim<'a> {
 impl<'a> Claim<'a> {
     pub(super) fn read(head: &'a Parts) -> Result<Claim<'a>, ApiError> {
         let query = Presigned::read(head.uri.query().unwrap_or(""));
-        match (header(head, "authorization"), query.algorithm.is_some()) {
+        match (header(head, AUTHORIZATION), query.algorithm.is_some()) {
             (Some(_), true) => Err(common::INVALID_SIGNATURE
                 .because("Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")),
             (Some(text), false) => from_header(head, text),
@@ -65,17 +68,24 @@ fn incomplete(text: impl Into<String>) -> ApiError {
 
 fn from_header<'a>(head: &'a Parts, text: &'a str) -> Result<Claim<'a>, ApiError> {
     let (algorithm, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let pairs = || rest.split([',', ' ']).filter_map(|pair| pair.split_once('='));
-    let get = |name: &str| pairs().find(|(found, _)| *found == name).map(|(_, value)| value).filter(|v| !v.is_empty());
-    let date = header(head, "x-amz-date").or_else(|| header(head, "date"));
+    let (mut credential, mut signature, mut signed_headers) = (None, None, None);
+    for (name, value) in rest.split([',', ' ']).filter_map(|pair| pair.split_once('=')) {
+        let part = match name {
+            "Credential" => &mut credential,
+            "Signature" => &mut signature,
+            "SignedHeaders" => &mut signed_headers,
+            _ => continue,
+        };
+        // The first of a name counts.
+        part.get_or_insert(value);
+    }
+    let [credential, signature, signed_headers] =
+        [credential, signature, signed_headers].map(|part| part.filter(|value| !value.is_empty()));
+    let date = header(head, DATE).or_else(|| header(head, http::header::DATE));
     let (Some(credential), Some(signature), Some(signed_headers), Some(date)) =
-        (get("Credential"), get("Signature"), get("SignedHeaders"), date)
+        (credential, signature, signed_headers, date)
     else {
-        let lacking = [
-            ("Credential", get("Credential")),
-            ("Signature", get("Signature")),
-            ("SignedHeaders", get("SignedHeaders")),
-        ];
+        let lacking = [("Credential", credential), ("Signature", signature), ("SignedHeaders", signed_headers)];
         let mut why: String = lacking
             .iter()
             .filter(|(_, value)| value.is_none())
@@ -96,7 +106,7 @@ fn from_header<'a>(head: &'a Parts, text: &'a str) -> Result<Claim<'a>, ApiError
         signature: Cow::Borrowed(signature),
         stamp,
         at,
-        token: header(head, "x-amz-security-token").map(Cow::Borrowed),
+        token: header(head, TOKEN).map(Cow::Borrowed),
         expires_secs: None,
         presigned: false,
     })
@@ -113,19 +123,21 @@ fn algorithm_fits(algorithm: &str) -> Result<(), ApiError> {
 /// The key id of a credential whose form is right.
 fn key_id(credential: &str) -> Result<&str, ApiError> {
     let shown = || credential.chars().take(256).collect::<String>();
-    let parts: Vec<&str> = credential.splitn(7, '/').collect();
-    if parts.len() != 5 {
+    let mut parts = credential.split('/');
+    let (Some(id), Some(_), Some(_), Some(_), Some(term), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(incomplete(format!(
             "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{}'",
             shown()
         )));
-    }
-    if parts[4] != "aws4_request" {
-        let term: String = parts[4].chars().take(64).collect();
+    };
+    if term != "aws4_request" {
+        let term: String = term.chars().take(64).collect();
         return Err(common::INVALID_SIGNATURE
             .because(format!("Credential should be scoped with a valid terminator: 'aws4_request', not '{term}'.")));
     }
-    Ok(parts[0])
+    Ok(id)
 }
 
 /// The time of signing, in the form the signature was made over and as a time.
@@ -247,12 +259,12 @@ impl<'a> Presigned<'a> {
 
 /// Whether a request claims a signature at all, good or bad.
 pub(crate) fn is_signed(head: &Parts) -> bool {
-    head.headers.contains_key(http::header::AUTHORIZATION) || Presigned::read(head.uri.query().unwrap_or("")).is_any()
+    head.headers.contains_key(AUTHORIZATION) || Presigned::read(head.uri.query().unwrap_or("")).is_any()
 }
 
 /// The service in the credential scope, unverified: for routing.
 pub(crate) fn scope_service(head: &Parts) -> Option<Cow<'_, str>> {
-    if let Some(text) = header(head, "authorization") {
+    if let Some(text) = header(head, AUTHORIZATION) {
         let credential = text.split_once("Credential=")?.1;
         let credential = credential.split([',', ' ']).next()?;
         return credential.split('/').nth(3).map(Cow::Borrowed);
