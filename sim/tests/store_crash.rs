@@ -79,10 +79,19 @@ async fn act(world: World, house: House, model: Shared, random: SeededEntropy, s
 
 async fn append(house: &House, model: &Shared, random: &SeededEntropy, lazy: bool) -> Result<(), StoreError> {
     let call = model.lock().unwrap().new_call();
-    let (mut batches, mut sent) = (Vec::new(), Vec::new());
+    let (mut batches, mut sent) = (Vec::<Batch>::new(), Vec::new());
+    // Batches of one log each, or one batch of several.
+    let together = random.below(2) == 0;
     for _ in 0..=random.below(3) {
         let log = random.below(LOGS);
-        let mut batch = Batch::new(house.logs[log as usize]);
+        let id = house.logs[log as usize];
+        let mut batch = match batches.pop_if(|_| together) {
+            Some(mut batch) => {
+                batch.turn_to(id);
+                batch
+            }
+            None => Batch::new(id),
+        };
         let records: Vec<_> = (0..=random.below(5)).map(|_| payload(random, call, 1200)).collect();
         records.iter().for_each(|record| batch.push(record));
         batches.push(batch);

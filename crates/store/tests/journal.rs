@@ -75,6 +75,42 @@ async fn limits_of_a_read_hold_and_one_record_always_comes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_of_several_logs_is_answered_for_each() {
+    let (world, _) = World::simulated(1);
+    let store = open(&world, 1 << 20).await;
+    let (a, b, c) = (store.log("a").await.unwrap(), store.log("b").await.unwrap(), store.log("c").await.unwrap());
+    put(&store, b, b"before").await.unwrap();
+    let mut several = batch(a, [vec![1], vec![2]]);
+    several.turn_to(b);
+    several.push(&vec![3; 200_000]);
+    several.push(&[4]);
+    several.turn_to(c);
+    several.turn_to(a);
+    several.push(&[5]);
+    let both = vec![several, batch(c, [vec![6]])];
+    let appended = store.append(both).await.unwrap();
+    assert_eq!(appended.iter().map(|place| place.first).collect::<Vec<_>>(), [0, 1, 0, 2, 0]);
+    let check = |store: &Store| {
+        let c = store.find_log("c").unwrap();
+        let read = |log| store.read(log, 0, ALL).unwrap().into_iter().map(|r| r.data.to_vec()).collect::<Vec<_>>();
+        assert_eq!(read(a), [vec![1], vec![2], vec![5]]);
+        assert_eq!(read(b), [b"before".to_vec(), vec![3; 200_000], vec![4]]);
+        assert_eq!(read(c), [vec![6]]);
+    };
+    check(&store);
+    store.drop_log(c).await.unwrap();
+    let mut lost = batch(a, [vec![7]]);
+    lost.turn_to(c);
+    lost.push(&[8]);
+    assert_eq!(store.append(vec![lost]).await, Err(StoreError::NoLog(c)), "all of a call or none");
+    assert_eq!(store.extent(a).next, 3);
+    let c = store.log("c").await.unwrap();
+    put(&store, c, &[6]).await.unwrap();
+    store.close().await;
+    check(&open(&world, 1 << 20).await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn watchers_see_the_next_index_and_the_end() {
     let (world, _) = World::simulated(1);
     let store = open(&world, 8192).await;

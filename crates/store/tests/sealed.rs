@@ -50,6 +50,25 @@ fn read(store: &Store, log: LogId) -> Vec<(Vec<u8>, bool)> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sealed_batch_of_several_logs_is_read_by_each() {
+    let (world, disk) = World::simulated(1);
+    let store = open(&world, master(1, None)).await;
+    let (a, b) = (store.log("a").await.unwrap(), store.log("b").await.unwrap());
+    let key = store.make_key("a").await.unwrap();
+    let mut several = batch(a, Some(key), &[b"hidden one"]);
+    several.turn_to(b);
+    several.turn_to(a);
+    several.push(b"hidden two");
+    several.turn_to(b);
+    several.push(b"hidden three");
+    let appended = store.append(vec![several]).await.unwrap();
+    assert_eq!(appended.iter().map(|place| place.first).collect::<Vec<_>>(), [0, 0, 1, 0]);
+    assert_eq!(read(&store, a), [(b"hidden one".to_vec(), true), (b"hidden two".to_vec(), true)]);
+    assert_eq!(read(&store, b), [(b"hidden three".to_vec(), true)]);
+    assert!(!is_on_disk(&disk, b"hidden"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn plain_and_sealed_batches_of_one_group_are_read_in_order() {
     let (world, disk) = World::simulated(1);
     let store = open(&world, master(1, None)).await;

@@ -9,7 +9,7 @@ use crate::streams::Asked;
 use names::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Batch, KeyId, StoreError};
+use store::{Batch, KeyId, LogId, StoreError};
 use tokio::sync::OwnedRwLockReadGuard;
 use wire::ApiError;
 
@@ -43,8 +43,10 @@ pub(crate) struct Entry {
 /// Records that are about to be appended, all in one call of the store.
 pub(crate) struct Plan {
     written: Vec<Written>,
-    /// By place.
+    /// One for each shard that has records among them, in the order of the batch.
     groups: Vec<Group>,
+    /// The records, shard by shard; `None` where no shard lets any in.
+    batch: Option<Batch>,
 }
 
 /// The records of one shard.
@@ -52,13 +54,39 @@ struct Group {
     place: usize,
     /// How many there are, and the bytes that count: key and payload.
     counted: (u64, u64),
-    batch: Batch,
 }
 
 impl Plan {
     /// How many records there are, those included that were not let in.
     pub(crate) fn len(&self) -> usize {
         self.written.len()
+    }
+
+    /// Frames the records of one shard, a run of `puts` with its place, as far as its limits let them in. All records
+    /// together take `bytes`.
+    fn frame(&mut self, stream: &LiveStream, run: &[(usize, usize)], puts: &[Put<'_>], bytes: usize, now: Duration) {
+        let place = run[0].0;
+        let shard = &stream.shards[place];
+        let mut counted = (0, 0);
+        let mut flow = shard.flow(now);
+        for (_, i) in run {
+            let put = &puts[*i];
+            self.written[*i].place = place;
+            if flow.as_mut().is_some_and(|flow| !flow.admit(put.counted())) {
+                note(&shard.series.write_exceeded, 1);
+                continue;
+            }
+            self.written[*i].at = Some((counted.0, Timestamp::default()));
+            let batch = self.batch.get_or_insert_with(|| begin(stream, shard.log, bytes));
+            if counted.0 == 0 && !batch.is_empty() {
+                batch.turn_to(shard.log);
+            }
+            batch.push_with(record::size(put.key, put.data), |out| record::write(put.key, put.data, out));
+            counted = (counted.0 + 1, counted.1 + put.counted() as u64);
+        }
+        if counted.0 > 0 {
+            self.groups.push(Group { place, counted });
+        }
     }
 }
 
@@ -86,50 +114,38 @@ impl Streams {
     /// Sorts records by shard, refuses what the shards' limits do not let in, and frames the rest.
     /// Within a shard their order stays.
     pub(crate) fn plan(&self, stream: &LiveStream, puts: &[Put<'_>]) -> Plan {
-        let placed = |put: &Put<'_>| Written { place: stream.place_of(put.hash), at: None };
-        let mut written: Vec<Written> = puts.iter().map(placed).collect();
-        let mut order: Vec<usize> = (0..puts.len()).collect();
-        order.sort_by_key(|i| written[*i].place);
+        let mut order: Vec<(usize, usize)> =
+            puts.iter().enumerate().map(|(i, put)| (stream.place_of(put.hash), i)).collect();
+        order.sort_unstable();
+        let bytes = puts.iter().map(|put| Batch::RECORD_BYTES + record::size(put.key, put.data)).sum();
+        let mut plan =
+            Plan { written: vec![Written { place: 0, at: None }; puts.len()], groups: Vec::new(), batch: None };
         let now = self.world().clock.monotonic();
-        let (mut groups, mut framed) = (Vec::new(), 0);
-        let mut rest = &order[..];
-        while let Some(first) = rest.first() {
-            let place = written[*first].place;
-            let (run, others) = rest.split_at(rest.partition_point(|i| written[*i].place == place));
-            let group = frame(stream, place, run, puts, &mut written, now);
-            framed += group.batch.len();
-            groups.push(group);
-            rest = others;
+        for run in order.chunk_by(|(a, _), (b, _)| a == b) {
+            plan.frame(stream, run, puts, bytes, now);
         }
-        groups.retain(|group| !group.batch.is_empty());
+        let framed = plan.batch.as_ref().map_or(0, Batch::len);
         if framed < puts.len() {
             stream.series.write_exceeded.record((puts.len() - framed) as u64);
         }
-        Plan { written, groups }
+        plan
     }
 
     /// Appends what was planned. Durable when it returns; all of it or, after an error, none.
     pub(crate) async fn commit(&self, entry: &Entry, plan: Plan) -> Result<Vec<Written>, StoreError> {
-        let Plan { mut written, groups } = plan;
-        let (mut counts, mut batches) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
-        for Group { place, counted, batch } in groups {
-            counts.push((place, counted));
-            batches.push(batch);
-        }
-        if batches.is_empty() {
-            return Ok(written);
-        }
-        let appended = self.store().append(batches).await?;
+        let Plan { mut written, groups, batch } = plan;
+        let Some(batch) = batch else { return Ok(written) };
+        let appended = self.store().append(vec![batch]).await?;
         for written in &mut written {
             if let (Some((offset, _)), Ok(i)) =
-                (written.at, counts.binary_search_by_key(&written.place, |(place, _)| *place))
+                (written.at, groups.binary_search_by_key(&written.place, |group| group.place))
             {
                 written.at = Some((appended[i].first + offset, appended[i].at));
             }
         }
         let stream = &entry.stream;
         let (mut records, mut bytes) = (0, 0);
-        for (place, counted) in counts {
+        for Group { place, counted } in groups {
             let series = &stream.shards[place].series;
             note(&series.incoming_records, counted.0);
             note(&series.incoming_bytes, counted.1);
@@ -143,33 +159,10 @@ impl Streams {
     }
 }
 
-/// Frames the records of one shard, `run` of `puts`, as far as its limits let them in.
-fn frame(
-    stream: &LiveStream,
-    place: usize,
-    run: &[usize],
-    puts: &[Put<'_>],
-    written: &mut [Written],
-    now: Duration,
-) -> Group {
-    let shard = &stream.shards[place];
-    let size = |put: &Put<'_>| record::size(put.key, put.data);
-    let bytes = run.iter().map(|i| Batch::RECORD_BYTES + size(&puts[*i])).sum();
-    let mut group = Group { place, counted: (0, 0), batch: Batch::with_capacity(shard.log, bytes) };
+fn begin(stream: &LiveStream, log: LogId, bytes: usize) -> Batch {
+    let mut batch = Batch::with_capacity(log, bytes);
     if let Some(encryption) = &stream.def.encryption {
-        group.batch.seal_under(KeyId(encryption.key));
+        batch.seal_under(KeyId(encryption.key));
     }
-    let mut flow = shard.flow(now);
-    for i in run {
-        let put = &puts[*i];
-        if flow.as_mut().is_some_and(|flow| !flow.admit(put.counted())) {
-            note(&shard.series.write_exceeded, 1);
-            continue;
-        }
-        written[*i].at = Some((group.batch.len() as u64, Timestamp::default()));
-        group.counted.0 += 1;
-        group.counted.1 += put.counted() as u64;
-        group.batch.push_with(size(put), |out| record::write(put.key, put.data, out));
-    }
-    group
+    batch
 }

@@ -82,7 +82,7 @@ impl Writer {
             }
             let (mut blocks, mut bytes) = (Vec::new(), 0);
             for entry in &entries {
-                blocks.push(Block { head: moved(entry), parts: vec![segment.block(entry)?] });
+                blocks.push(Block::new(moved(entry), segment.block(entry)?));
                 bytes += u64::from(entry.bytes);
                 if bytes >= self.step_bytes() {
                     break;

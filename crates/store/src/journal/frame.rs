@@ -123,16 +123,20 @@ pub(crate) struct Link {
 }
 
 /// Writes a frame's head and table; its checksum.
-pub(crate) fn encode_head(out: &mut Vec<u8>, seed: Seed, link: Link, blocks: &[BlockHead]) -> u32 {
+pub(crate) fn encode_head(out: &mut Vec<u8>, seed: Seed, link: Link, blocks: impl Iterator<Item = BlockHead>) -> u32 {
     out.clear();
     out.put_u32_le(0);
     out.put_u32_le(link.previous);
     out.put_u64_le(link.group);
     out.put_u64_le(link.synced);
-    out.put_u32_le(u32::try_from(blocks.len()).expect("a group has few blocks"));
-    let body = blocks.iter().map(|b| u64::from(b.bytes)).sum::<u64>();
-    out.put_u32_le(u32::try_from(body).expect("a group is far smaller than 4 GiB"));
-    blocks.iter().for_each(|block| block.encode(out));
+    out.put_u64_le(0);
+    let (mut count, mut body) = (0u32, 0u64);
+    for block in blocks {
+        (count, body) = (count + 1, body + u64::from(block.bytes));
+        block.encode(out);
+    }
+    out[24..28].copy_from_slice(&count.to_le_bytes());
+    out[28..32].copy_from_slice(&u32::try_from(body).expect("a group is far smaller than 4 GiB").to_le_bytes());
     let checksum = crc32c::crc32c_append(seed.0, &out[4..]);
     out[..4].copy_from_slice(&checksum.to_le_bytes());
     checksum
@@ -186,7 +190,7 @@ mod tests {
             let seed = Seed::of(&[1; 16], 9);
             let blocks: Vec<_> = (0..n).map(|i| block(i as u64, 5, b"abc")).collect();
             let mut out = Vec::new();
-            let checksum = encode_head(&mut out, seed, Link { previous: 4, group, synced: 3 }, &blocks);
+            let checksum = encode_head(&mut out, seed, Link { previous: 4, group, synced: 3 }, blocks.iter().copied());
             let head = FrameHead::decode(&out);
             prop_assert_eq!((head.checksum, head.previous, head.group, head.synced), (checksum, 4, group, 3));
             prop_assert_eq!(head.len(), out.len());

@@ -7,7 +7,7 @@ use super::segment::Segment;
 use crate::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 /// A block of a segment.
@@ -104,7 +104,10 @@ pub(crate) struct Log {
     pub(crate) last_at: Timestamp,
     /// In the order of their indexes, without gaps. The times of their last records never go back.
     pub(crate) spans: VecDeque<Span>,
-    pub(crate) watch: watch::Sender<u64>,
+    /// Its blocks in the segment that is being written, in the order of their indexes.
+    pub(crate) blocks: Vec<Entry>,
+    /// There once somebody has asked for it: most logs are watched by nobody.
+    pub(crate) watch: OnceLock<watch::Sender<u64>>,
 }
 
 impl Log {
@@ -116,8 +119,15 @@ impl Log {
             next: state.next,
             last_at: state.last_at,
             spans: VecDeque::new(),
-            watch: watch::Sender::new(state.next),
+            blocks: Vec::new(),
+            watch: OnceLock::new(),
         }
+    }
+
+    /// Takes a block of the active segment over; mostly the newest.
+    fn list(&mut self, entry: Entry) {
+        let at = self.blocks.partition_point(|other| other.first < entry.first);
+        self.blocks.insert(at, entry);
     }
     /// The span that holds an index.
     pub(crate) fn span(&self, index: u64) -> Option<&Span> {
@@ -141,8 +151,6 @@ pub(crate) struct Index {
     pub(crate) segments: BTreeMap<u64, Tenure>,
     /// The number of the segment that is being written.
     pub(crate) active: u64,
-    /// Its blocks, by log and first index.
-    pub(crate) blocks: BTreeMap<(u64, u64), Entry>,
     /// Trims that are not durable yet.
     pub(crate) trims: BTreeSet<u64>,
     /// Bytes became unwanted since a segment to give up was last looked for.
@@ -211,20 +219,22 @@ impl Index {
         released.into_iter().for_each(|(segment, bytes, spans)| self.release(segment, bytes, spans));
     }
 
-    /// Takes a block of the active segment over. `Err` where it does not follow on the log's last record.
-    pub(crate) fn add(&mut self, block: &BlockHead, offset: u64) -> Result<(), String> {
-        let Some(log) = self.logs.get_mut(&block.log) else { return Ok(()) };
+    /// Takes a block of the active segment over; whether somebody waits for what it adds. `Err` where it does not follow on
+    /// the log's last record.
+    pub(crate) fn add(&mut self, block: &BlockHead, offset: u64) -> Result<bool, String> {
+        let Some(log) = self.logs.get_mut(&block.log) else { return Ok(false) };
         if block.relocated {
             self.relocate(block, offset);
-            return Ok(());
+            return Ok(false);
         }
         if block.first != log.next {
             return Err(format!("log {} goes on with record {}, not {}", block.log, block.first, log.next));
         }
         log.next = block.next();
         log.last_at = log.last_at.max(block.at);
+        let watched = log.watch.get().is_some();
         let entry = Entry::of(block, offset);
-        self.blocks.insert((block.log, block.first), entry);
+        log.blocks.push(entry);
         let at = log.spans.len();
         if join(log, at, self.active, &entry) {
             self.hold(entry.bytes, 0);
@@ -233,7 +243,7 @@ impl Index {
             log.spans.push_back(Span { segment: self.active, run });
             self.hold(entry.bytes, 1);
         }
-        Ok(())
+        Ok(watched)
     }
 
     fn hold(&mut self, bytes: u32, spans: u64) {
@@ -256,7 +266,7 @@ impl Index {
             log.spans.remove(at);
         }
         let entry = Entry::of(block, offset);
-        self.blocks.insert((block.log, block.first), entry);
+        log.list(entry);
         if join(log, at, self.active, &entry) {
             self.hold(entry.bytes, 0);
         } else {
@@ -281,24 +291,30 @@ impl Index {
     /// The first block of the active segment that holds some of these indexes of a log and whose time is `at` or later.
     /// The indexes are those of one span, or the end of one.
     pub(crate) fn active_block_at(&self, log: u64, indexes: Range<u64>, at: Timestamp) -> Option<Entry> {
-        let holds = |index| self.blocks.range((log, 0)..=(log, index)).next_back().map(|(_, entry)| *entry);
-        let Range { start: mut low, end: mut high } = indexes;
-        while low < high {
-            let entry = holds(low + (high - low) / 2)?;
-            if entry.at < at {
-                low = entry.next().max(low + (high - low) / 2 + 1);
-            } else {
-                high = entry.first.max(low);
-            }
-        }
-        if low < indexes.end { holds(low) } else { None }
+        let blocks = &self.logs.get(&log)?.blocks;
+        let first = blocks.partition_point(|entry| entry.next() <= indexes.start);
+        let found = first + blocks[first..].partition_point(|entry| entry.first < indexes.end && entry.at < at);
+        blocks.get(found).copied().filter(|entry| entry.first < indexes.end)
     }
 
     /// Up to `max` blocks of the active segment from the one that holds `index` on.
     pub(crate) fn active_blocks(&self, log: u64, index: u64, max: usize) -> Vec<Entry> {
-        let holds = self.blocks.range((log, 0)..=(log, index)).next_back();
-        let start = holds.map_or(index, |((_, first), _)| *first);
-        self.blocks.range((log, start)..=(log, u64::MAX)).take(max).map(|(_, entry)| *entry).collect()
+        let Some(log) = self.logs.get(&log) else { return Vec::new() };
+        let start = log.blocks.partition_point(|entry| entry.next() <= index);
+        log.blocks[start..].iter().take(max).copied().collect()
+    }
+
+    /// All blocks of the active segment, by log and index.
+    pub(crate) fn all_active_blocks(&self) -> Vec<Entry> {
+        self.logs.values().flat_map(|log| &log.blocks).copied().collect()
+    }
+
+    /// Makes another segment the one that is being written.
+    pub(crate) fn begin(&mut self, segment: Arc<Segment>) {
+        self.active = segment.number;
+        // Room that was used stays with nobody: most logs are quiet.
+        self.logs.values_mut().for_each(|log| log.blocks = Vec::new());
+        self.segments.insert(segment.number, Tenure { segment, live_bytes: 0, spans: 0 });
     }
 }
 

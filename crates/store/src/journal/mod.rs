@@ -13,6 +13,8 @@ mod sealed;
 mod segment;
 mod writer;
 
+pub(crate) use frame::BLOCK_HEAD;
+
 use crate::store::Writer as Mode;
 use crate::vault::Vault;
 use crate::{Appended, Batch, Extent, LogId, OpenError, StoreError, StoreOptions, Usage};
@@ -150,15 +152,13 @@ impl Journal {
         mut batches: Vec<Batch>,
     ) -> Result<oneshot::Receiver<Result<Vec<Appended>, StoreError>>, StoreError> {
         let (done, result) = oneshot::channel();
-        self.vault.seal(&mut batches)?;
-        let bytes = complete(&mut batches)?;
+        let bytes = self.complete(&mut batches)?;
         self.submit(Work::Append { batches, done: Some(done) }, bytes).await?;
         Ok(result)
     }
 
     pub(crate) async fn append_lazy(self: &Arc<Self>, mut batches: Vec<Batch>) -> Result<(), StoreError> {
-        self.vault.seal(&mut batches)?;
-        let bytes = complete(&mut batches)?;
+        let bytes = self.complete(&mut batches)?;
         self.submit(Work::Append { batches, done: None }, bytes).await?;
         if self.options.writer == Mode::Inline && !self.flush_planned.swap(true, Ordering::Relaxed) {
             let journal = self.clone();
@@ -169,6 +169,18 @@ impl Journal {
             });
         }
         Ok(())
+    }
+
+    /// Readies a call for the writer; the bytes it takes.
+    fn complete(&self, batches: &mut [Batch]) -> Result<usize, StoreError> {
+        batches.iter_mut().for_each(Batch::end);
+        self.vault.seal(batches)?;
+        let bytes = batches.iter().map(Batch::bytes).sum();
+        if bytes > MAX_CALL_BYTES {
+            return Err(StoreError::TooLarge { bytes, limit: MAX_CALL_BYTES });
+        }
+        batches.iter_mut().for_each(Batch::complete);
+        Ok(bytes)
     }
 
     /// Queues work for the writer, once there is room.
@@ -350,7 +362,9 @@ impl Journal {
 
     pub(crate) fn watch(&self, log: LogId) -> watch::Receiver<u64> {
         let index = self.read_index();
-        index.logs.get(&log.0).map_or_else(|| watch::Sender::new(0).subscribe(), |log| log.watch.subscribe())
+        // Nothing becomes readable while the index is read, so what is made here has the index that follows.
+        let sender = |log: &index::Log| log.watch.get_or_init(|| watch::Sender::new(log.next)).subscribe();
+        index.logs.get(&log.0).map_or_else(|| watch::Sender::new(0).subscribe(), sender)
     }
 
     pub(crate) fn usage(&self) -> Usage {
@@ -385,14 +399,4 @@ impl Drop for Death<'_> {
 
 fn died() -> StoreError {
     StoreError::Failed { why: "the thread that writes it panicked".into() }
-}
-
-/// Readies a call for the writer; the bytes it takes.
-fn complete(batches: &mut [Batch]) -> Result<usize, StoreError> {
-    let bytes = batches.iter().map(|batch| batch.bytes() + frame::BLOCK_HEAD).sum();
-    if bytes > MAX_CALL_BYTES {
-        return Err(StoreError::TooLarge { bytes, limit: MAX_CALL_BYTES });
-    }
-    batches.iter_mut().for_each(Batch::complete);
-    Ok(bytes)
 }

@@ -3,10 +3,11 @@
 use super::frame::{BlockHead, META_LOG, frame_len};
 use super::index::Index;
 use super::meta::Meta;
+use super::recent::Parts;
 use crate::batch::{BLOCK_BYTES, Piece, RECORD_HEADER};
 use crate::{Appended, Batch, LogId, StoreError, Timestamp};
 use bytes::{BufMut, Bytes, BytesMut};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 pub(super) type Done<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -45,7 +46,21 @@ enum Answer {
 /// A block whose body is in the buffers of the batches it came with.
 pub(super) struct Block {
     pub(super) head: BlockHead,
-    pub(super) parts: Vec<Bytes>,
+    pub(super) first: Bytes,
+    /// What joined it from other batches.
+    pub(super) more: Vec<Bytes>,
+}
+
+impl Block {
+    /// A block in one part.
+    pub(super) fn new(head: BlockHead, body: Bytes) -> Block {
+        Block { head, first: body, more: Vec::new() }
+    }
+
+    /// The parts of its body.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
 }
 
 #[derive(Default)]
@@ -67,6 +82,22 @@ impl Group {
     pub(super) fn frame_len(&self, meta: usize) -> u64 {
         let body: usize = self.blocks.iter().map(|block| block.head.bytes as usize).sum();
         frame_len(self.blocks.len() + usize::from(meta > 0), body + meta)
+    }
+
+    /// The parts of its blocks and where they lie, where the first begins at `offset`. Not what was there before: a moved
+    /// block is nothing that was written only just now.
+    pub(super) fn parts_at(&self, offset: u64) -> Parts {
+        let mut at = u32::try_from(offset).expect("a segment is smaller than 4 GiB");
+        let mut parts = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            let mut offset = at;
+            at += block.head.bytes;
+            for part in block.parts().filter(|_| !block.head.relocated) {
+                parts.push((offset, part.clone()));
+                offset += part.len() as u32;
+            }
+        }
+        parts
     }
 
     /// Tells every caller that it is done.
@@ -123,7 +154,7 @@ pub(super) fn meta_block(records: &[Meta]) -> Option<Block> {
         relocated: false,
         sealed: false,
     };
-    (!records.is_empty()).then(|| Block { head, parts: vec![body.freeze()] })
+    (!records.is_empty()).then(|| Block::new(head, body.freeze()))
 }
 
 /// Where a log stands within the group.
@@ -138,7 +169,7 @@ struct Planner<'a> {
     index: &'a Index,
     now: Timestamp,
     group: Group,
-    tails: BTreeMap<u64, Option<Tail>>,
+    tails: HashMap<u64, Option<Tail>>,
     created: BTreeMap<String, u64>,
     next_log: u64,
 }
@@ -147,7 +178,7 @@ struct Planner<'a> {
 pub(super) fn plan(index: &Index, now: Timestamp, requests: Vec<Request>, moved: Vec<Block>) -> Group {
     let group = Group { blocks: moved, ..Group::default() };
     let next_log = index.next_log.max(META_LOG + 1);
-    let mut planner = Planner { index, now, group, tails: BTreeMap::new(), created: BTreeMap::new(), next_log };
+    let mut planner = Planner { index, now, group, tails: HashMap::new(), created: BTreeMap::new(), next_log };
     for id in &index.trims {
         if let Some(log) = index.logs.get(id) {
             planner.group.meta.push(Meta::Trimmed { log: *id, before: log.first });
@@ -162,10 +193,10 @@ impl Planner<'_> {
         let Request { work, permit, .. } = request;
         match work {
             Work::Append { batches, done } => {
-                let missing = batches.iter().find(|batch| self.tail(batch.log()).is_none()).map(|batch| batch.log());
+                let missing = batches.iter().flat_map(Batch::logs).find(|log| self.tail(*log).is_none());
                 let outcome = match missing {
                     Some(log) => Err(StoreError::NoLog(log)),
-                    None => Ok(batches.into_iter().map(|batch| self.append(batch)).collect()),
+                    None => Ok(self.append(batches)),
                 };
                 match (done, outcome) {
                     (Some(done), Ok(appended)) => self.answer(Answer::Appended(done, appended), permit),
@@ -216,40 +247,52 @@ impl Planner<'_> {
         tail.as_mut()
     }
 
-    fn append(&mut self, batch: Batch) -> Appended {
-        let log = batch.log();
-        let now = self.now;
-        let tail = self.tail(log).expect("the caller has looked");
-        tail.at = tail.at.max(now);
-        let (mut next, at, mut open) = (tail.next, tail.at, tail.open);
-        let first = next;
-        for Piece { bytes, count, checksum, sealed } in batch.into_pieces() {
-            let joins = |i: &usize| {
-                let head = &self.group.blocks[*i].head;
-                head.sealed == sealed && head.bytes as usize + bytes.len() <= BLOCK_BYTES
-            };
-            let block = match open.filter(joins) {
-                Some(i) => i,
-                None => {
-                    let (log, first, relocated) = (log.0, next, false);
-                    let head = BlockHead { log, first, at, count: 0, bytes: 0, checksum: 0, relocated, sealed };
-                    self.group.blocks.push(Block { head, parts: Vec::new() });
-                    self.group.blocks.len() - 1
-                }
-            };
-            open = Some(block);
-            let block = &mut self.group.blocks[block];
-            block.head.checksum = match checksum.filter(|_| block.parts.is_empty()) {
-                Some(known) => known,
-                None => crc32c::crc32c_append(block.head.checksum, &bytes),
-            };
-            block.head.count += count;
-            block.head.bytes += u32::try_from(bytes.len()).expect("a call is far smaller than 4 GiB");
-            block.parts.push(bytes);
-            next += u64::from(count);
+    /// Where each log's records go, in their order.
+    fn append(&mut self, batches: Vec<Batch>) -> Vec<Appended> {
+        let mut appended = Vec::with_capacity(batches.iter().map(|batch| batch.logs().count()).sum());
+        let mut first = None;
+        for piece in batches.into_iter().flat_map(Batch::into_pieces) {
+            let last = piece.last;
+            let place = self.add_piece(piece);
+            let place = Appended { first: first.unwrap_or(place.first), at: place.at };
+            first = Some(place.first).filter(|_| !last);
+            appended.extend(last.then_some(place));
         }
-        let tail = self.tail(log).expect("the caller has looked");
-        (tail.next, tail.open) = (next, open);
+        appended
+    }
+
+    fn add_piece(&mut self, piece: Piece) -> Appended {
+        let Piece { log, bytes, count, checksum, sealed, .. } = piece;
+        let Planner { tails, group, now, .. } = self;
+        let tail = tails.get_mut(&log.0).and_then(Option::as_mut).expect("the caller has looked");
+        tail.at = tail.at.max(*now);
+        let (first, at) = (tail.next, tail.at);
+        if count == 0 {
+            return Appended { first, at };
+        }
+        let len = u32::try_from(bytes.len()).expect("a call is far smaller than 4 GiB");
+        let joins = |i: &usize| {
+            let head = &group.blocks[*i].head;
+            head.sealed == sealed && head.bytes as usize + bytes.len() <= BLOCK_BYTES
+        };
+        let block = match tail.open.filter(joins) {
+            Some(i) => {
+                let block = &mut group.blocks[i];
+                block.head.checksum = crc32c::crc32c_append(block.head.checksum, &bytes);
+                block.head.count += count;
+                block.head.bytes += len;
+                block.more.push(bytes);
+                i
+            }
+            None => {
+                let checksum = checksum.unwrap_or_else(|| crc32c::crc32c(&bytes));
+                let (log, relocated) = (log.0, false);
+                let head = BlockHead { log, first, at, count, bytes: len, checksum, relocated, sealed };
+                group.blocks.push(Block::new(head, bytes));
+                group.blocks.len() - 1
+            }
+        };
+        (tail.next, tail.open) = (first + u64::from(count), Some(block));
         Appended { first, at }
     }
 }

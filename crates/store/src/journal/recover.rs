@@ -232,7 +232,9 @@ impl Recovery {
             });
         };
         add(number, runs(&entries));
-        index.blocks = entries.into_iter().map(|entry| ((entry.log, entry.first), entry)).collect();
+        for entry in entries {
+            index.logs.get_mut(&entry.log).into_iter().for_each(|log| log.blocks.push(entry));
+        }
         index.segments.insert(number, Tenure { segment: segment.clone(), live_bytes: 0, spans: 0 });
         for older in files.segments.iter().rev() {
             let segment = self.open(*older)?;
@@ -352,7 +354,6 @@ fn replay(index: &mut Index, entries: &mut Vec<Entry>, frame: &Frame, first: boo
         }
         log.next = block.next();
         log.last_at = log.last_at.max(block.at);
-        log.watch.send_replace(log.next);
     }
     Ok(())
 }

@@ -179,7 +179,7 @@ impl Segment {
 
     /// Reads a stretch of blocks and verifies each.
     fn fill(&self, stretch: &[Entry], bytes: &mut [u8]) -> Result<(), StoreError> {
-        if !self.recent.copy(stretch.iter().map(|entry| entry.offset), bytes) {
+        if !self.recent.copy(stretch, bytes) {
             self.file.read_exact_at(bytes, u64::from(stretch[0].offset)).map_err(|e| StoreError::read(&e))?;
         }
         stretch.iter().try_for_each(|entry| {

@@ -2,7 +2,7 @@
 
 use super::Journal;
 use super::compact::Compaction;
-use super::frame::{ALIGN, BlockHead, Link, Seed, encode_head};
+use super::frame::{ALIGN, Link, Seed, encode_head};
 use super::index::runs;
 use super::meta::Meta;
 use super::plan::{Block, Group, Request, meta_block, plan};
@@ -131,14 +131,14 @@ impl Writer {
         let moved = self.moved_blocks(journal);
         let group = self.plan(journal, requests, moved);
         match self.write(journal, &group) {
-            Ok(offset) => self.publish(journal, group, offset),
+            Ok(placed) => self.publish(journal, group, placed),
             Err(Trouble::Lasting(why)) => Writer::fail(journal, group, &why),
             Err(Trouble::Passing(error)) => {
                 self.compaction = None;
                 let rest = group.refuse_appends(&error);
                 let group = self.plan(journal, rest, Vec::new());
                 match self.write(journal, &group) {
-                    Ok(offset) => self.publish(journal, group, offset),
+                    Ok(placed) => self.publish(journal, group, placed),
                     Err(Trouble::Lasting(why)) => Writer::fail(journal, group, &why),
                     Err(Trouble::Passing(error)) => group.refuse(&error),
                 }
@@ -157,10 +157,10 @@ impl Writer {
         group.refuse(&journal.failure().expect("it has just failed"));
     }
 
-    /// Writes and syncs a group's frame; where its bodies begin, and the heads of its blocks.
-    fn write(&mut self, journal: &Journal, group: &Group) -> Result<Vec<(BlockHead, u64)>, Trouble> {
+    /// Writes and syncs a group's frame; where the bodies of its blocks begin.
+    fn write(&mut self, journal: &Journal, group: &Group) -> Result<u64, Trouble> {
         if group.is_empty() {
-            return Ok(Vec::new());
+            return Ok(0);
         }
         let mut own = meta_block(&group.meta);
         let len = group.frame_len(own.as_ref().map_or(0, |block| block.head.bytes as usize));
@@ -171,13 +171,12 @@ impl Writer {
         if self.tail.active.as_ref().is_some_and(|(_, offset)| *offset == 0) {
             own = Some(checkpointed(journal, group));
         }
-        let blocks: Vec<&Block> = own.iter().chain(&group.blocks).collect();
-        let heads: Vec<BlockHead> = blocks.iter().map(|block| block.head).collect();
+        let blocks = || own.iter().chain(&group.blocks);
         let (segment, offset) = self.tail.active.as_mut().expect("rolling made one");
         let link = Link { previous: self.tail.checksum, group: self.tail.group + 1, synced: self.synced };
-        let checksum = encode_head(&mut self.head, segment.seed, link, &heads);
+        let checksum = encode_head(&mut self.head, segment.seed, link, blocks().map(|block| block.head));
         let mut parts: Vec<&[u8]> = vec![&self.head];
-        parts.extend(blocks.iter().flat_map(|block| block.parts.iter().map(|part| &part[..])));
+        parts.extend(blocks().flat_map(Block::parts).map(|part| &part[..]));
         let written: usize = parts.iter().map(|part| part.len()).sum();
         parts.push(&[0; 8][..written.next_multiple_of(8) - written]);
         segment.file.write_vectored_at(&parts, *offset).map_err(|e| Trouble::of("write a group", &e))?;
@@ -186,25 +185,17 @@ impl Writer {
             segment.file.sync().map_err(|e| Trouble::Lasting(format!("cannot sync a group: {e}")))?;
             self.synced = link.group;
         }
-        let mut at = *offset + self.head.len() as u64;
+        let bodies = *offset + (self.head.len() + own.map_or(0, |block| block.first.len())) as u64;
         *offset += written.next_multiple_of(8) as u64;
         (self.tail.group, self.tail.checksum) = (link.group, checksum);
-        let place = |head: BlockHead| {
-            at += u64::from(head.bytes);
-            (head, at - u64::from(head.bytes))
-        };
-        let placed: Vec<(BlockHead, u64)> = heads.into_iter().map(place).collect();
         if len >= LARGE_GROUP {
-            let bodies = &placed[usize::from(own.is_some())..];
-            for (block, (head, offset)) in group.blocks.iter().zip(bodies).filter(|(block, _)| !block.head.relocated) {
-                self.kept.add(segment, head, *offset, block.parts.clone());
-            }
+            self.kept.add(segment, group.parts_at(bodies));
         }
-        Ok(placed)
+        Ok(bodies)
     }
 
     /// Makes a durable group readable and tells its callers.
-    fn publish(&mut self, journal: &Journal, mut group: Group, blocks: Vec<(BlockHead, u64)>) {
+    fn publish(&mut self, journal: &Journal, mut group: Group, bodies: u64) {
         let mut index = journal.write_index();
         for meta in std::mem::take(&mut group.meta) {
             if let Meta::Trimmed { log, before } = meta
@@ -214,18 +205,20 @@ impl Writer {
             }
             index.apply(meta);
         }
-        let mut grown = Vec::new();
-        for (head, offset) in &blocks {
-            if let Err(why) = index.add(head, *offset) {
-                drop(index);
-                return Writer::fail(journal, group, &format!("a group was planned wrongly: {why}"));
+        let (mut watched, mut at) = (Vec::new(), bodies);
+        for Block { head, .. } in &group.blocks {
+            match index.add(head, at) {
+                Ok(true) => watched.push(head.log),
+                Ok(false) => {}
+                Err(why) => {
+                    drop(index);
+                    return Writer::fail(journal, group, &format!("a group was planned wrongly: {why}"));
+                }
             }
-            if !head.relocated && grown.last() != Some(&head.log) {
-                grown.push(head.log);
-            }
+            at += u64::from(head.bytes);
         }
-        for log in grown.iter().filter_map(|log| index.logs.get(log)) {
-            log.watch.send_replace(log.next);
+        for log in watched.iter().filter_map(|log| index.logs.get(log)) {
+            log.watch.get().into_iter().for_each(|watch| _ = watch.send_replace(log.next));
         }
         drop(index);
         group.acknowledge();
@@ -247,12 +240,7 @@ impl Writer {
             self.seal(journal, &old, end);
         }
         self.tail.next_segment += 1;
-        let mut index = journal.write_index();
-        index.active = number;
-        index.blocks.clear();
-        let tenure = super::index::Tenure { segment: next.clone(), live_bytes: 0, spans: 0 };
-        index.segments.insert(number, tenure);
-        drop(index);
+        journal.write_index().begin(next.clone());
         self.tail.active = Some((next, 0));
         self.count_spares(journal);
         Ok(())
@@ -319,7 +307,7 @@ impl Writer {
 
     /// Writes a finished segment's index file. It is derived, so it need not be synced, and a failure is no harm.
     fn seal(&mut self, journal: &Journal, segment: &Arc<Segment>, end: u64) {
-        let entries: Vec<_> = journal.read_index().blocks.values().copied().collect();
+        let entries = journal.read_index().all_active_blocks();
         let last = Last { group: self.tail.group, checksum: self.tail.checksum, end };
         let bytes = encode(segment.number, last, &runs(&entries), &entries);
         let header = decode_header(&bytes).expect("it was just encoded");
