@@ -251,6 +251,8 @@ impl Journal {
     /// The writer's thread.
     fn run(self: Arc<Self>, mut writer: Writer) {
         let _death = Death(&self);
+        // The calls of the last two groups: about as many as there are callers at a time.
+        let mut lately = [0, 0];
         loop {
             {
                 let mut inbox = self.inbox();
@@ -263,22 +265,28 @@ impl Journal {
                     break;
                 }
             }
-            self.gather();
+            self.gather(lately.iter().sum::<usize>() / 2);
             let requests = self.take(writer.room());
+            lately = [lately[1], requests.len()];
             writer.commit(&self, requests);
         }
         self.finish(&mut writer);
     }
 
     /// Where cores are short, appenders that are about to ask run first, as long as more and more do, and not for long: a
-    /// larger group for the same sync. Where cores are idle, this costs a microsecond or two.
-    fn gather(&self) {
-        let end = self.world.clock.monotonic() + GATHER_AT_MOST;
+    /// larger group for the same sync. Where cores are idle, this costs a microsecond or two. Half of the callers are
+    /// `enough`: the others get their answers and ask again while this group is written, so that neither the disk waits for
+    /// the processors nor these for the disk.
+    fn gather(&self, enough: usize) {
         let mut waiting = self.inbox().queue.len();
+        if waiting >= enough {
+            return;
+        }
+        let end = self.world.clock.monotonic() + GATHER_AT_MOST;
         loop {
             std::thread::yield_now();
             let now = self.inbox().queue.len();
-            if now == waiting || now >= GROUP_CALLS || self.world.clock.monotonic() >= end {
+            if now == waiting || now >= enough.min(GROUP_CALLS) || self.world.clock.monotonic() >= end {
                 return;
             }
             waiting = now;
