@@ -28,6 +28,12 @@ pub async fn run(args: StatusArgs) -> Result<()> {
     table("Event source mappings", &status["mappings"], &["function", "source", "state", "result", "lag_ms"]);
     table("Pipes", &status["pipes"], &["name", "source", "target", "state", "executions", "failures", "last_error"]);
     table("Functions", &status["functions"], &["name", "runtime", "processes", "busy"]);
+    table("Archives", &status["archives"], &["name", "bus", "events", "bytes", "retention_days"]);
+    table("Replays", &status["replays"], &["name", "archive", "bus", "state", "last_event"]);
+    let schedules = &status["schedules"];
+    let title = format!("Schedules ({} of {} enabled)", schedules["enabled"], schedules["total"]);
+    table(&title, &schedules["first"], &["name", "expression", "target", "state", "last", "next"]);
+    println!("\nbacklog: {} waiting, {} on their way", status["backlog"]["waiting"], status["backlog"]["in_flight"]);
     table("Waiting for delivery", &status["lanes"], &["lane", "waiting", "in_flight", "last_error"]);
     table("Could not be delivered, kept", &status["dead"], &["to", "code", "why", "time"]);
     Ok(())

@@ -152,9 +152,10 @@ impl House {
     /// What runs, lags and fails.
     pub fn status(&self) -> Value {
         let usage = self.store.usage();
-        let lanes: Vec<Value> = self
-            .delivery
-            .status()
+        let all = self.delivery.status();
+        let (waiting, in_flight) = all.iter().fold((0, 0), |sum, lane| (sum.0 + lane.waiting, sum.1 + lane.in_flight));
+        let backlog = json!({"waiting": waiting, "in_flight": in_flight});
+        let lanes: Vec<Value> = all
             .into_iter()
             .filter(|lane| lane.waiting + lane.in_flight > 0 || lane.last_error.is_some())
             .map(|lane| {
@@ -188,6 +189,10 @@ impl House {
             "functions": self.functions.status(),
             "mappings": self.functions.mapping_status(),
             "pipes": self.pipes.status(),
+            "archives": self.rules.archives(),
+            "replays": self.rules.replays(),
+            "schedules": self.scheduler.status(),
+            "backlog": backlog,
             "lanes": lanes,
             "dead": dead,
         })
@@ -215,6 +220,7 @@ impl House {
                     "matched": rule.matched,
                     "invocations": rule.invocations,
                     "failed": rule.failed,
+                    "throttled": rule.throttled,
                 })
             });
             json!({"name": bus.name, "rules": rules.collect::<Vec<_>>()})
@@ -248,7 +254,9 @@ async fn open_rules(
     delivery: &Arc<Delivery>,
 ) -> Result<(Arc<rules::Rules>, Arc<rules::Scheduler>)> {
     let (home, dir) = (settings.home.clone(), &settings.data_dir);
-    let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone(), dir).await?;
+    let options = rules::Options { throttle: settings.limits == LimitsMode::Aws };
+    let rules =
+        rules::Rules::open_with(world.clone(), home.clone(), store.clone(), delivery.clone(), dir, options).await?;
     Ok((rules, rules::Scheduler::open(world.clone(), home, store, delivery.clone()).await?))
 }
 
@@ -258,7 +266,8 @@ async fn open_topics(
     store: &Store,
     delivery: &Arc<Delivery>,
 ) -> Result<Arc<topics::Topics>> {
-    let options = topics::TopicsOptions { data_dir: settings.data_dir.clone(), ..settings.topics.clone() };
+    let throttle = settings.limits == LimitsMode::Aws;
+    let options = topics::TopicsOptions { data_dir: settings.data_dir.clone(), throttle, ..settings.topics.clone() };
     Ok(topics::Topics::open(world.clone(), settings.home.clone(), store.clone(), delivery.clone(), options).await?)
 }
 

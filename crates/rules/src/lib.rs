@@ -29,11 +29,14 @@ pub mod schedule;
 mod scheduler;
 mod signals;
 mod state;
+mod status;
 mod table;
 mod target;
 mod tasks;
+mod throttle;
 pub mod transform;
 
 pub use destinations::OpenError;
-pub use rules::{BusStatus, RuleStatus, Rules};
+pub use rules::{Options, Rules};
 pub use scheduler::Scheduler;
+pub use status::{ArchiveStatus, BusStatus, ReplayProgress, RuleStatus, ScheduleStatus, SchedulerStatus};

@@ -32,6 +32,35 @@ pub(crate) const TIME_BYTES: usize = 14;
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>
 pub(crate) const DETAIL_TYPE_CHARS: usize = 128;
 
+/// Regions whose quotas of throughput are alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tier {
+    Largest,
+    Large,
+    Medium,
+    Small,
+    Other,
+}
+
+impl Tier {
+    pub(crate) fn of(region: &str) -> Tier {
+        match region {
+            "us-east-1" | "us-west-2" | "eu-west-1" => Tier::Largest,
+            "us-east-2" | "eu-central-1" => Tier::Large,
+            "us-west-1" | "ap-northeast-1" | "ap-southeast-1" | "ap-southeast-2" | "eu-west-2" => Tier::Medium,
+            "af-south-1" | "ap-northeast-3" | "ap-southeast-3" | "eu-south-1" => Tier::Small,
+            _ => Tier::Other,
+        }
+    }
+}
+
+/// Calls of `PutEvents` in a second, by [`Tier`]: more are refused.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
+pub(crate) const PUTS_PER_S: [f64; 5] = [10_000.0, 2_400.0, 1_200.0, 400.0, 600.0];
+/// Invocations of targets in a second, by [`Tier`]: more are delayed.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
+pub(crate) const INVOCATIONS_PER_S: [f64; 5] = [18_750.0, 4_500.0, 2_250.0, 750.0, 1_100.0];
+
 /// Tags of a rule or a bus. <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-tagging.html>
 pub(crate) const TAGS: usize = 50;
 /// Items of a page where the caller sets no limit.

@@ -2,12 +2,11 @@ use crate::destinations::{DestinationTarget, Destinations, OpenError};
 use crate::route::{Incoming, PRINCIPAL, RouteError, route};
 use crate::signals::PutSeries;
 use crate::state::{Change, DEFAULT_BUS, State, Tags};
-use crate::table::Table;
+use crate::table::{LiveBus, Table};
+use crate::throttle::Throttle;
 use crate::{api, archive, error, target, tasks};
 use delivery::{Delivery, Envelope, Settled};
-use names::{Arn, Home};
-use serde::Serialize;
-use shapes::events::RuleState;
+use names::{Arn, Home, Timestamp};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::{Catalog, Store, StoreError};
@@ -24,48 +23,46 @@ pub struct Rules {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) puts: PutSeries,
+    pub(crate) throttle: Option<Throttle>,
     /// Rung when a schedule may have changed.
     pub(crate) rescheduled: Notify,
     /// The newest revision that anyone has looked at.
     table: RwLock<Arc<Table>>,
 }
 
-/// A bus as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BusStatus {
-    /// Its name.
-    pub name: String,
-    /// Its rules, by name.
-    pub rules: Vec<RuleStatus>,
+/// How strict the rules are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Whether an account has so many calls of `PutEvents` and so many invocations in a second and no more, as at AWS.
+    pub throttle: bool,
 }
 
-/// A rule as operators see it; counts are since the start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RuleStatus {
-    /// Its name.
-    pub name: String,
-    /// Its state, in AWS's word.
-    pub state: &'static str,
-    /// How many targets it has.
-    pub targets: usize,
-    /// Events that matched.
-    pub matched: u64,
-    /// Times it ran, by event or by schedule.
-    pub triggered: u64,
-    /// Invocations of its targets that ended, well or not.
-    pub invocations: u64,
-    /// Those that were given up.
-    pub failed: u64,
+impl Default for Options {
+    fn default() -> Options {
+        Options { throttle: true }
+    }
 }
 
 impl Rules {
-    /// Opens what the store holds. The key file that seals secrets is in `dir`, made at the first start.
+    /// Opens what the store holds, with AWS's limits. The key file that seals secrets is in `dir`, made at the first start.
     pub async fn open(
         world: World,
         home: Home,
         store: Store,
         delivery: Arc<Delivery>,
         dir: &Path,
+    ) -> Result<Arc<Rules>, OpenError> {
+        Rules::open_with(world, home, store, delivery, dir, Options::default()).await
+    }
+
+    /// Opens what the store holds.
+    pub async fn open_with(
+        world: World,
+        home: Home,
+        store: Store,
+        delivery: Arc<Delivery>,
+        dir: &Path,
+        options: Options,
     ) -> Result<Arc<Rules>, OpenError> {
         let catalog = Catalog::<State>::open(&store, "rules").await?;
         let (name, at) = (DEFAULT_BUS.to_owned(), world.now());
@@ -81,7 +78,8 @@ impl Rules {
         let destinations = Destinations::open(world.clone(), &store, dir).await?;
         let (rescheduled, table) = (Notify::new(), RwLock::default());
         let puts = PutSeries::new(&world.meter);
-        let rules = Rules { world, home, store, catalog, delivery, destinations, puts, rescheduled, table };
+        let throttle = options.throttle.then(|| Throttle::new(&home.region, world.now()));
+        let rules = Rules { world, home, store, catalog, delivery, destinations, puts, throttle, rescheduled, table };
         let rules = Arc::new(rules);
         rules.listen();
         Ok(rules)
@@ -125,24 +123,6 @@ impl Rules {
         archive::start(self);
     }
 
-    /// Every bus with its rules.
-    pub fn status(&self) -> Vec<BusStatus> {
-        let table = self.table();
-        let buses = table.buses().map(|(name, bus)| {
-            let rules = bus.rules().iter().map(|rule| RuleStatus {
-                name: rule.name.to_string(),
-                state: RuleState::from(rule.status()).as_str(),
-                targets: rule.targets.len(),
-                matched: rule.series.matched.sample().sum,
-                triggered: rule.series.triggered.sample().sum,
-                invocations: rule.series.invocations.sample().sum,
-                failed: rule.series.failed.sample().sum,
-            });
-            BusStatus { name: name.clone(), rules: rules.collect() }
-        });
-        buses.collect()
-    }
-
     /// The rules as the catalog has them now. Whoever comes first after a change pays for it, so that a caller who goes
     /// away while its change is being made durable leaves nothing behind that is out of date.
     pub(crate) fn table(&self) -> Arc<Table> {
@@ -168,10 +148,28 @@ impl Rules {
         out: &mut Vec<Envelope>,
     ) -> Result<(), RouteError> {
         match table.bus(bus) {
-            Some(bus) => route(bus, incoming, out),
+            Some(bus) => {
+                let before = out.len();
+                route(bus, incoming, out)?;
+                self.delay(bus, &mut out[before..], incoming.now);
+                Ok(())
+            }
             None => {
                 tracing::warn!(bus, event = incoming.id, "an event came to a bus that does not exist");
                 Ok(())
+            }
+        }
+    }
+
+    /// Invocations over the account's quota come later. Those of archives are the house's own.
+    fn delay(&self, bus: &LiveBus, envelopes: &mut [Envelope], now: Timestamp) {
+        let Some(throttle) = &self.throttle else { return };
+        for envelope in envelopes.iter_mut().filter(|envelope| !envelope.to.resource().starts_with("archive/")) {
+            let Some(wait) = throttle.invocation(now) else { continue };
+            envelope.not_before = Some(now.plus(wait));
+            let rule = envelope.from.as_ref().and_then(|from| from.resource().rsplit('/').next());
+            if let Some(rule) = rule.and_then(|name| bus.rule(name)) {
+                rule.series.throttled.record(1);
             }
         }
     }

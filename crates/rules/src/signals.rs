@@ -25,6 +25,7 @@ static MATCHED: OfRules = of_rules("MatchedEvents", Unit::Count);
 static TRIGGERED: OfRules = of_rules("TriggeredRules", Unit::Count);
 static INVOCATIONS: OfRules = of_rules("Invocations", Unit::Count);
 static FAILED: OfRules = of_rules("FailedInvocations", Unit::Count);
+static THROTTLED: OfRules = of_rules("ThrottledRules", Unit::Count);
 static RETRIES: OfRules = of_rules("RetryInvocationAttempts", Unit::Count);
 static TO_DEAD_LETTER: OfRules = of_rules("InvocationsSentToDlq", Unit::Count);
 static NOT_TO_DEAD_LETTER: OfRules = of_rules("InvocationsFailedToBeSentToDlq", Unit::Count);
@@ -76,6 +77,8 @@ pub(crate) struct RuleSeries {
     pub(crate) invocations: Arc<Series>,
     /// Those that were given up, and what could not even begin.
     pub(crate) failed: Arc<Series>,
+    /// Invocations that were delayed, for there were too many.
+    pub(crate) throttled: Arc<Series>,
     /// Tries after the first.
     pub(crate) retries: Arc<Series>,
     /// What was given up and sent to a dead-letter queue.
@@ -97,6 +100,7 @@ impl RuleSeries {
             triggered: series(&TRIGGERED),
             invocations: series(&INVOCATIONS),
             failed: series(&FAILED),
+            throttled: series(&THROTTLED),
             retries: series(&RETRIES),
             to_dead_letter: series(&TO_DEAD_LETTER),
             not_to_dead_letter: series(&NOT_TO_DEAD_LETTER),

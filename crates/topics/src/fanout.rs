@@ -63,11 +63,30 @@ impl Topics {
     /// Sends messages to a topic's confirmed subscriptions. All copies are durable when it returns.
     pub(crate) async fn publish(&self, name: &str, posts: Vec<Post>) -> Result<Vec<Published>, ApiError> {
         let view = self.view(name)?;
+        self.count(&view, &posts)?;
         if view.settings.fifo {
             return self.publish_in_order(&view, posts).await;
         }
         self.fan_out(&view, &posts).await?;
         Ok(posts.into_iter().map(|post| Published { id: post.id, sequence: None }).collect())
+    }
+
+    /// Counts messages against the quotas.
+    fn count(&self, view: &View, posts: &[Post]) -> Result<(), ApiError> {
+        let Some(quotas) = &self.quotas else { return Ok(()) };
+        let now = self.world.now();
+        let groups = posts.iter().filter_map(|post| post.group.as_deref());
+        let may = match view.settings.fifo {
+            true => quotas.may_publish_in_order(&view.name, view.settings.by_group, groups, now),
+            false => quotas.may_publish(posts.len(), now),
+        };
+        if may { Ok(()) } else { Err(THROTTLED_EXCEPTION.because("Rate exceeded")) }
+    }
+
+    /// From when on a text message may leave.
+    fn text_after(&self) -> Option<Timestamp> {
+        let now = self.world.now();
+        Some(now.plus(self.quotas.as_ref()?.text(now)?))
     }
 
     /// One after another, so that copies stand in the outbox by their sequence numbers; each deduplication id once.
@@ -161,6 +180,7 @@ impl Topics {
         let envelope = Envelope {
             attributes: attributes(post, true),
             body: Bytes::from(body),
+            not_before: self.text_after(),
             ..self.envelope_to(to, &post.id, post, customer_retries())
         };
         Ok(self.delivery.send(vec![envelope]).await?)
@@ -252,6 +272,7 @@ impl Topics {
             attributes,
             from: Some(view.arn.clone()),
             dead_letter: subscription.settings.dead_letter.clone(),
+            not_before: (protocol == Protocol::Sms).then(|| self.text_after()).flatten(),
             ..self.envelope_to(self.address(subscription, &arn, paced), &format!("{}/{id}", post.id), post, policy)
         }
     }

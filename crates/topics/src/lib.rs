@@ -26,6 +26,7 @@ mod outbox;
 mod phone;
 mod policy;
 mod post;
+mod quota;
 mod settings;
 mod signals;
 mod signing;

@@ -4,6 +4,7 @@ use crate::post::{Post, Text, check_size, check_subject};
 use crate::{Topics, attribute};
 use bytes::Bytes;
 use delivery::{Envelope, Target, Verdict};
+use shapes::sns::errors::THROTTLED_EXCEPTION;
 use std::sync::Arc;
 use wire::{ApiError, Fault};
 use world::BoxFuture;
@@ -56,9 +57,13 @@ impl TopicTarget {
     }
 }
 
-/// A topic that does not exist, or a message that it may not carry, will not get better by trying again.
+/// A topic that does not exist, or a message that it may not carry, will not get better by trying again; one that has
+/// taken too many will.
 fn verdict(error: &ApiError) -> Verdict {
     let (code, why) = (error.model.code.to_owned(), error.message.clone());
+    if error.model.code == THROTTLED_EXCEPTION.code {
+        return Verdict::Again { code, why, after: None };
+    }
     match error.model.fault {
         Fault::Client => Verdict::Refused { code, why },
         Fault::Server => Verdict::Again { code, why, after: None },

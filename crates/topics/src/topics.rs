@@ -8,6 +8,7 @@ use crate::feedback::LogSink;
 use crate::fifo::Fifo;
 use crate::filter::Filters;
 use crate::outbox::{Notification, Outbox};
+use crate::quota::Quotas;
 use crate::signing::{Signer, SigningKey};
 use crate::state::State;
 use crate::target::TopicTarget;
@@ -29,6 +30,7 @@ pub struct Topics {
     pub(crate) catalog: Arc<Catalog<State>>,
     pub(crate) filters: Filters,
     pub(crate) fifo: Fifo,
+    pub(crate) quotas: Option<Quotas>,
     pub(crate) gateway: Gateway,
     pub(crate) chats: [ChatOptions; 3],
     pub(crate) log: OnceLock<LogSink>,
@@ -41,6 +43,8 @@ pub struct Topics {
 /// What the configuration says.
 #[derive(Debug, Clone, Default)]
 pub struct TopicsOptions {
+    /// Whether so many messages are taken in a second and no more, as at AWS.
+    pub throttle: bool,
     /// Where the key that signs notifications lies; made there when it is first needed.
     pub data_dir: PathBuf,
     /// A key of one's own instead.
@@ -77,6 +81,7 @@ impl Topics {
         let centre = options.smpp.clone().map(|gateway| Gateway::Smpp(Arc::new(Smsc::new(gateway))));
         let gateway = centre.or_else(|| options.sms.clone().map(Gateway::Http)).unwrap_or(Gateway::None);
         let chats = [options.slack.clone(), options.pagerduty.clone(), options.teams.clone()];
+        let quotas = options.throttle.then(|| Quotas::new(world.now()));
         let topics = Arc::new(Topics {
             world,
             home,
@@ -84,6 +89,7 @@ impl Topics {
             catalog,
             filters: Filters::default(),
             fifo,
+            quotas,
             gateway,
             chats,
             log: OnceLock::new(),

@@ -16,7 +16,7 @@ use policies::{Request, Who};
 use serde_json::{Map, Value};
 use shapes::events::{
     PutEventsRequest, PutEventsRequestEntry, PutEventsResponse, PutEventsResultEntry, TestEventPatternRequest,
-    TestEventPatternResponse,
+    TestEventPatternResponse, errors,
 };
 use std::sync::Arc;
 use wire::{ApiError, Call};
@@ -56,6 +56,9 @@ async fn put(rules: &Rules, call: &Call, input: &PutEventsRequest, size: usize) 
     }
     if size > ENTRIES_BYTES {
         return Err(invalid("Total size of the entries in the request is over the limit."));
+    }
+    if rules.throttle.as_ref().is_some_and(|throttle| !throttle.may_put(call.at)) {
+        return Err(errors::THROTTLING_EXCEPTION.because("Rate exceeded"));
     }
     let table = rules.table();
     let mut envelopes = Vec::new();

@@ -14,7 +14,7 @@ use crate::limits::{LONGEST_SLEEP, RETRY_PAUSE};
 use agenda::{Agenda, fired};
 use delivery::Delivery;
 use names::{Arn, Home, Timestamp};
-use state::{Change, DEFAULT_GROUP, State};
+use state::{Change, DEFAULT_GROUP, Schedule, State};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +71,11 @@ impl Scheduler {
         let answer = self.catalog.change(decide).await?;
         self.changed.notify_one();
         Ok(answer)
+    }
+
+    /// When a schedule fires next.
+    pub(crate) fn next(&self, key: &str, schedule: &Schedule) -> Option<Timestamp> {
+        fired(key, schedule, Timestamp(i64::MIN)).next
     }
 
     /// The ARN of a group.
