@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use store::{MasterKey, MasterKeys, Store, StoreOptions, Writer};
-use wire::{Call, Protocol, Request, Service};
-use world::World;
+use wire::{Call, Place, Protocol, Request, Service};
+use world::{Clock, SimClock, World};
 use world::disk::SimDisk;
 use world::net::{Body, SimNet};
 
@@ -33,8 +33,18 @@ const SEGMENT: u64 = 256 << 10;
 impl House {
     /// Opens a house on a disk, in a fresh life. `flaky` stands in for a function target: see [`Flaky`].
     pub async fn open(disk: Arc<SimDisk>, seed: u64, flaky: Arc<Flaky>) -> Result<House> {
+        House::open_at(disk, seed, flaky, Arc::new(SimClock::new())).await
+    }
+
+    /// The same, by a clock that goes on from life to life.
+    pub async fn open_at(
+        disk: Arc<SimDisk>,
+        seed: u64,
+        flaky: Arc<Flaky>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<House> {
         let (mut world, _) = World::simulated(seed);
-        world.disk = disk;
+        (world.disk, world.clock) = (disk, clock);
         let net = Arc::new(SimNet::default());
         world.net = net.clone();
         let home = Home::default();
@@ -50,6 +60,7 @@ impl House {
         let topics =
             topics::Topics::open(world.clone(), home.clone(), store.clone(), delivery.clone(), options).await?;
         let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone(), dir).await?;
+        let scheduler = rules::Scheduler::open(world.clone(), home.clone(), &store, delivery.clone()).await?;
         delivery.register("kinesis", "stream/", streams.target());
         delivery.register("sqs", "", queues.target());
         for (service, prefix, target) in rules.targets().into_iter().chain(topics.targets()) {
@@ -61,7 +72,8 @@ impl House {
         queues.start();
         topics.start();
         rules.start();
-        let all = [streams.service(), queues.service(), topics.service(), rules.service()];
+        scheduler.start();
+        let all = [streams.service(), queues.service(), topics.service(), rules.service(), scheduler.service()];
         let services = all.into_iter().map(|s| (s.model().name, s)).collect();
         Ok(House { world, store, net, streams, services, home })
     }
@@ -100,8 +112,14 @@ impl House {
             at: self.world.now(),
             trace: None,
         };
-        let (head, ()) = http::Request::post("/").body(())?.into_parts();
-        let protocol = if service.model().json_version == "1.0" { Protocol::AwsJson10 } else { Protocol::AwsJson11 };
+        let rest = service.model().name == "scheduler";
+        let uri = if rest { path(model, &body) } else { "/".to_owned() };
+        let (head, ()) = http::Request::builder().method(model.method).uri(uri).body(())?.into_parts();
+        let protocol = match service.model().json_version {
+            _ if rest => Protocol::RestJson,
+            "1.0" => Protocol::AwsJson10,
+            _ => Protocol::AwsJson11,
+        };
         let request = Request { protocol, head: Arc::new(head), body: Bytes::from(body.to_string()), observed: false };
         let answer = handler.handle(Arc::new(call), request).await.result.map_err(|error| anyhow!("{error}"))?;
         Ok(answer.into_body())
@@ -111,6 +129,14 @@ impl House {
     pub async fn die(self) {
         self.world.tasks.shut_down(std::time::Duration::ZERO).await;
     }
+}
+
+/// The path of a call whose service has one for each operation; labels are taken out of the body.
+fn path(model: &wire::OperationModel, body: &Value) -> String {
+    let labels = model.input.members().iter().filter(|member| member.place == Place::Uri);
+    labels.fold(model.uri.to_owned(), |path, label| {
+        path.replace(&format!("{{{}}}", label.wire), body[label.name].as_str().unwrap_or_default())
+    })
 }
 
 /// The events of one answer, as a client takes them.
