@@ -351,6 +351,7 @@ fn set_off(delivery: &Delivery, lane: &Lane, id: u64, received: u32, envelope: &
         envelope.attributes.insert(attribute::TRY.to_owned(), lane.number(id, received).to_string());
     } else {
         lane.signals.start_ms.record(delivery.world.now().since(envelope.created).as_millis() as u64);
+        delivery.tell_start(envelope);
     }
 }
 

@@ -29,5 +29,5 @@ pub use letter::Failure;
 pub use ordered::{Ordered, Try};
 pub use outbox::Delivery;
 pub use retry::Exhausted;
-pub use settled::{Listener, Settled};
+pub use settled::{Listener, Settled, Starter};
 pub use target::{Target, Verdict};

@@ -2,7 +2,7 @@ use crate::attempt::attempt;
 use crate::dead::Dead;
 use crate::lane::{Lane, order, run};
 use crate::limits::{LANE_NAME_BYTES, LANES_FORGOTTEN_AT_ONCE, MAX_LANES, SEND_BYTES, SHARED_LANES};
-use crate::settled::{Listener, Listeners, Settled};
+use crate::settled::{Listener, Listeners, Settled, Starter, Starters};
 use crate::target::Targets;
 use crate::{DeadLetter, Envelope, LaneStatus, Target, Verdict, codec, signals};
 use names::Arn;
@@ -29,6 +29,7 @@ pub struct Delivery {
     pub(crate) targets: Targets,
     pub(crate) dead: Dead,
     listeners: Listeners,
+    starters: Starters,
     store: Store,
     lanes: RwLock<Lanes>,
     max_lanes: usize,
@@ -57,6 +58,7 @@ impl Delivery {
             targets: Targets::default(),
             dead,
             listeners: Listeners::default(),
+            starters: Starters::default(),
             store: store.clone(),
             lanes: lanes.into(),
             max_lanes,
@@ -76,6 +78,15 @@ impl Delivery {
     /// such as `sns.amazonaws.com`: once for each, but again after a crash right then.
     pub fn listen(&self, principal: &'static str, listener: Listener) {
         self.listeners.add(principal, listener);
+    }
+
+    /// Registers who is told when an envelope that is sent in the name of a principal is tried for the first time.
+    pub fn listen_to_starts(&self, principal: &'static str, starter: Starter) {
+        self.starters.add(principal, starter);
+    }
+
+    pub(crate) fn tell_start(&self, envelope: &Envelope) {
+        self.starters.tell(envelope);
     }
 
     pub(crate) fn tell(&self, envelope: &Envelope, settled: &Settled<'_>) {

@@ -2,7 +2,7 @@ use crate::destinations::{DestinationTarget, Destinations, OpenError};
 use crate::route::{Incoming, PRINCIPAL, RouteError, route};
 use crate::signals::PutSeries;
 use crate::state::{Change, DEFAULT_BUS, State, Tags};
-use crate::table::{LiveBus, Table};
+use crate::table::{LiveBus, LiveRule, Table};
 use crate::throttle::Throttle;
 use crate::{api, archive, error, target, tasks};
 use delivery::{Delivery, Envelope, Settled};
@@ -85,19 +85,29 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Hears what became of what its rules sent.
+    /// Hears what becomes of what its rules sent.
     fn listen(self: &Arc<Self>) {
         let me = Arc::downgrade(self);
+        let starter = move |envelope: &Envelope| {
+            let Some(rules) = me.upgrade() else { return };
+            rules.of(envelope, |rule| rule.series.started(envelope, rules.world.now()));
+        };
+        self.delivery.listen_to_starts(PRINCIPAL, Arc::new(starter));
+        let me = Arc::downgrade(self);
         let listener = move |envelope: &Envelope, settled: &Settled<'_>| {
-            let Some((rules, from)) = me.upgrade().zip(envelope.from.as_ref()) else { return };
-            let Some(path) = from.resource_after("rule/") else { return };
-            let (bus, rule) = path.rsplit_once('/').unwrap_or((DEFAULT_BUS, path));
-            // Of a rule that is gone nothing is counted.
-            if let Some(rule) = rules.table().bus(bus).and_then(|bus| bus.rule(rule)) {
-                rule.series.settled(envelope, settled, rules.world.now());
-            }
+            let Some(rules) = me.upgrade() else { return };
+            rules.of(envelope, |rule| rule.series.settled(envelope, settled, rules.world.now()));
         };
         self.delivery.listen(PRINCIPAL, Arc::new(listener));
+    }
+
+    /// The rule that sent an envelope. Of one that is gone nothing is counted.
+    fn of(&self, envelope: &Envelope, look: impl FnOnce(&LiveRule)) {
+        let Some(path) = envelope.from.as_ref().and_then(|from| from.resource_after("rule/")) else { return };
+        let (bus, rule) = path.rsplit_once('/').unwrap_or((DEFAULT_BUS, path));
+        if let Some(rule) = self.table().bus(bus).and_then(|bus| bus.rule(rule)) {
+            look(rule);
+        }
     }
 
     /// The asked door: the table of handlers.

@@ -29,6 +29,7 @@ static THROTTLED: OfRules = of_rules("ThrottledRules", Unit::Count);
 static RETRIES: OfRules = of_rules("RetryInvocationAttempts", Unit::Count);
 static TO_DEAD_LETTER: OfRules = of_rules("InvocationsSentToDlq", Unit::Count);
 static NOT_TO_DEAD_LETTER: OfRules = of_rules("InvocationsFailedToBeSentToDlq", Unit::Count);
+static START: OfRules = of_rules("IngestionToInvocationStartLatency", Unit::Milliseconds);
 static SUCCESS: OfRules = of_rules("IngestionToInvocationSuccessLatency", Unit::Milliseconds);
 
 static CALLS: Signal = signal("PutEventsApproximateCallCount", Unit::Count, &[]);
@@ -85,6 +86,8 @@ pub(crate) struct RuleSeries {
     pub(crate) to_dead_letter: Arc<Series>,
     /// What could not be sent there.
     pub(crate) not_to_dead_letter: Arc<Series>,
+    /// From an event's coming to its being sent to a target for the first time.
+    pub(crate) start_ms: Arc<Series>,
     /// From an event's coming to its target's having it.
     pub(crate) success_ms: Arc<Series>,
 }
@@ -104,7 +107,15 @@ impl RuleSeries {
             retries: series(&RETRIES),
             to_dead_letter: series(&TO_DEAD_LETTER),
             not_to_dead_letter: series(&NOT_TO_DEAD_LETTER),
+            start_ms: series(&START),
             success_ms: series(&SUCCESS),
+        }
+    }
+
+    /// Counts an envelope's first try.
+    pub(crate) fn started(&self, envelope: &Envelope, now: Timestamp) {
+        if !envelope.attributes.contains_key(attribute::LETTER) {
+            self.start_ms.record(now.since(envelope.created).as_millis() as u64);
         }
     }
 
