@@ -227,6 +227,8 @@ def test_archive_and_replay_across_a_crash(fresh, until, name):
         put(events, name, {'n': number}, EventBusName=name, Time=start + datetime.timedelta(seconds=20 * number))
     assert len(receive(server, url, 30)) == 30
     until(lambda: events.describe_archive(ArchiveName='a')['EventCount'] == 30)
+    [shown] = server.own('status')['archives']
+    assert (shown['name'], shown['bus'], shown['events']) == ('a', name, 30) and shown['bytes'] > 0
     assert events.describe_rule(Name='Events-Archive-a', EventBusName=name)['ManagedBy'].startswith('prod.vhs.events')
     assert refused(events.delete_rule, Name='Events-Archive-a', EventBusName=name)[0] == 'ManagedRuleException'
     events.start_replay(ReplayName='r', EventSourceArn=archive['ArchiveArn'], EventStartTime=start,
@@ -236,6 +238,8 @@ def test_archive_and_replay_across_a_crash(fresh, until, name):
     events = server.client('events')
     shown = until(lambda: (lambda r: r if r['State'] == 'COMPLETED' else None)(events.describe_replay(ReplayName='r')))
     assert shown['EventLastReplayedTime'] == start + datetime.timedelta(seconds=280)
+    [replay] = server.own('status')['replays']
+    assert (replay['name'], replay['archive'], replay['state']) == ('r', 'a', 'COMPLETED')
     found = set()
 
     def all_there():

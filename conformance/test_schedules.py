@@ -60,6 +60,10 @@ def test_a_rate_fires_at_once_and_puts_events(server, name):
     scheduler.create_schedule(Name=name, ScheduleExpression='rate(1 hour)', FlexibleTimeWindow={'Mode': 'OFF'}, Target=target)
     event = json.loads(receive(server, url))
     assert (event['source'], event['detail-type'], event['detail']) == (name, 'D', {'n': 1})
+    schedules = server.own('status')['schedules']
+    [row] = [row for row in schedules['first'] if row['name'] == 'default/' + name]
+    assert (row['expression'], row['target'], row['state']) == ('rate(1 hour)', bus, 'ENABLED')
+    assert row['last'] < row['next'] and schedules['enabled'] <= schedules['total']
     shown = scheduler.get_schedule(Name=name)
     assert shown['Target']['EventBridgeParameters'] == target['EventBridgeParameters']
     assert (shown['State'], shown['ScheduleExpressionTimezone'], shown['GroupName']) == ('ENABLED', 'UTC', 'default')

@@ -297,3 +297,27 @@ async fn patterns_can_be_tried() {
         assert!(message.starts_with("Parameter Event is not valid."), "{message}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn invocations_over_the_quota_come_later_and_calls_over_it_are_refused() {
+    let house = house().await;
+    let targets: Vec<Value> = (1..=5).map(|id| json!({"Id": id.to_string(), "Arn": QUEUE})).collect();
+    house.rule("r", "busy", json!(targets)).await;
+    let entries = vec![json!({"Source": "busy", "DetailType": "T", "Detail": "{}"}); 10];
+    for _ in 0..400 {
+        house.done("PutEvents", json!({"Entries": entries})).await;
+    }
+    let rule = || house.rules.status()[0].rules[0].clone();
+    assert_eq!((rule().triggered, rule().throttled), (4_000, 20_000 - 18_750));
+    assert_eq!(house.taken().await.len(), 20_000, "nothing is lost");
+    let start = house.world.meter.samples().into_iter().find(|(signal, names, _)| {
+        (signal.name, names[..] == ["r"]) == ("IngestionToInvocationStartLatency", true)
+    });
+    assert_eq!(start.map(|(_, _, sample)| sample.count), Some(20_000));
+    house.wait(Duration::from_secs(1)).await;
+    let mut refused = None;
+    for _ in 0..=10_000 {
+        refused = house.ask("PutEvents", json!({"Entries": [entries[0]]})).await.err();
+    }
+    assert_eq!(refused.map(|error| error.model.name), Some("ThrottlingException"));
+}

@@ -6,7 +6,8 @@ mod support;
 
 use delivery::attribute;
 use serde_json::{Value, json};
-use support::{FUNCTION, House, QUEUE, TOPIC};
+use support::{FUNCTION, House, QUEUE, TOPIC, options};
+use topics::TopicsOptions;
 
 const FIFO: &str = "arn:aws:sns:us-east-1:000000000000:orders.fifo";
 
@@ -157,4 +158,26 @@ async fn batches_keep_their_order_and_fail_entry_by_entry() {
     ] {
         assert_eq!(house.refused("PublishBatch", batch(entries)).await.0, code);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_the_quota_is_refused_and_text_messages_wait() {
+    let house = House::with(TopicsOptions { throttle: true, ..options() }).await;
+    house.ask("CreateTopic", json!({ "Name": "q.fifo", "Attributes": { "FifoTopic": "true" } })).await.unwrap();
+    let topic = "arn:aws:sns:us-east-1:000000000000:q.fifo";
+    let message = |n: usize| json!({ "TopicArn": topic, "Message": "m", "MessageGroupId": "g", "MessageDeduplicationId": n.to_string() });
+    for n in 0..300 {
+        house.ask("Publish", message(n)).await.unwrap();
+    }
+    assert_eq!(house.refused("Publish", message(300)).await.0, "Throttled");
+    house.wait(1).await;
+    house.ask("Publish", message(300)).await.unwrap();
+    for _ in 0..40 {
+        house.ask("Publish", json!({ "PhoneNumber": "+15551230000", "Message": "hi" })).await.unwrap();
+    }
+    let left = |house: &House| house.topics.outbox(100).unwrap().len();
+    house.world.clock.sleep(std::time::Duration::from_millis(500)).await;
+    assert!((20..40).contains(&left(&house)), "{}", left(&house));
+    house.wait(2).await;
+    assert_eq!(left(&house), 40);
 }
