@@ -275,6 +275,8 @@ fn topics_options(
         })
     });
     Ok(topics::TopicsOptions {
+        // The mode of limits says it.
+        throttle: false,
         data_dir: data_dir.to_owned(),
         signing: signing.transpose()?,
         slack: chat("slack", channels.slack)?,
