@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use store::{MasterKey, MasterKeys, Store, StoreOptions, Writer};
 use wire::{Call, Place, Protocol, Request, Service};
-use world::{Clock, SimClock, World};
 use world::disk::SimDisk;
 use world::net::{Body, SimNet};
+use world::{Clock, SimClock, World};
 
 /// One life of a simulated server: streams, queues, topics, rules and delivery on one store.
 pub struct House {
@@ -37,12 +37,7 @@ impl House {
     }
 
     /// The same, by a clock that goes on from life to life.
-    pub async fn open_at(
-        disk: Arc<SimDisk>,
-        seed: u64,
-        flaky: Arc<Flaky>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<House> {
+    pub async fn open_at(disk: Arc<SimDisk>, seed: u64, flaky: Arc<Flaky>, clock: Arc<dyn Clock>) -> Result<House> {
         let (mut world, _) = World::simulated(seed);
         (world.disk, world.clock) = (disk, clock);
         let net = Arc::new(SimNet::default());

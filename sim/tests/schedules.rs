@@ -122,7 +122,10 @@ fn check(seed: u64, sent: &Sent, up: &[(i64, i64)], once: &BTreeSet<i64>, (start
             let wanted = (at - start) % (beat * MINUTE) == 0 && at >= first;
             assert!(!wanted || seen.contains(&at), "seed {seed}: {name} was due at {at} and not sent: {seen:?} {up:?}");
         }
-        assert!(seen.iter().all(|at| (at - start) % (beat * MINUTE) == 0 && *at <= end), "seed {seed}: {name} {seen:?}");
+        assert!(
+            seen.iter().all(|at| (at - start) % (beat * MINUTE) == 0 && *at <= end),
+            "seed {seed}: {name} {seen:?}"
+        );
     }
     let seen: BTreeSet<i64> = sent.keys().filter(|(of, _)| of.starts_with("once")).map(|(_, at)| *at).collect();
     let wanted: BTreeSet<i64> = once.iter().copied().filter(|at| *at <= end).collect();

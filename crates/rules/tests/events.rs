@@ -310,9 +310,10 @@ async fn invocations_over_the_quota_come_later_and_calls_over_it_are_refused() {
     let rule = || house.rules.status()[0].rules[0].clone();
     assert_eq!((rule().triggered, rule().throttled), (4_000, 20_000 - 18_750));
     assert_eq!(house.taken().await.len(), 20_000, "nothing is lost");
-    let start = house.world.meter.samples().into_iter().find(|(signal, names, _)| {
-        (signal.name, names[..] == ["r"]) == ("IngestionToInvocationStartLatency", true)
-    });
+    let start =
+        house.world.meter.samples().into_iter().find(|(signal, names, _)| {
+            (signal.name, names[..] == ["r"]) == ("IngestionToInvocationStartLatency", true)
+        });
     assert_eq!(start.map(|(_, _, sample)| sample.count), Some(20_000));
     house.wait(Duration::from_secs(1)).await;
     let mut refused = None;
