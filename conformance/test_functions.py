@@ -319,4 +319,7 @@ def test_provisioned_concurrency(server, name, until):
     until(ready, patience=60)
     answer = functions.invoke(FunctionName=name, Qualifier='1', LogType='Tail')
     assert answer['ExecutedVersion'] == '1'
+    with urllib.request.urlopen(server.endpoint + '/_headwater/metrics', timeout=30) as told:
+        busy = 'aws_lambda_provisionedconcurrencyutilization_max{{FunctionName="{0}",Resource="{0}:1"}} 0.5'.format(name)
+        assert busy in told.read().decode().splitlines()
     functions.delete_provisioned_concurrency_config(FunctionName=name, Qualifier='1')

@@ -21,6 +21,7 @@ const INVOCATIONS: usize = 500;
 /// Imports boto3 and makes a client, as most handlers do; says when it was entered.
 const BOTO3: &str = "import time, boto3\nboto3.client('sqs', region_name='us-east-1')\n\
                      def handler(event, context):\n    return time.time()\n";
+const CLOCK: &str = "import time\ndef handler(event, context):\n    return time.time()\n";
 const NOTHING: &str = "def handler(event, context):\n    return None\n";
 
 struct Lab {
@@ -107,28 +108,69 @@ fn row(name: &str, times: &mut [Duration], goal: &str) -> Vec<String> {
     vec![name.to_owned(), at(0.5), at(0.99), goal.to_owned()]
 }
 
+/// What a new process took.
+#[derive(Default)]
+struct Starts {
+    /// From the request to the handler's first line.
+    entered: Vec<Duration>,
+    /// From the process' start until it asked for work.
+    started: Vec<Duration>,
+}
+
+impl Lab {
+    /// Makes the function start anew and invokes it; `pause` is long enough for its code to be loaded.
+    async fn start_anew(&mut self, round: usize, pause: Duration, starts: &mut Starts) -> Result<()> {
+        let change = json!({"Environment": {"Variables": {"ROUND": round.to_string()}}}).to_string();
+        self.rest("PUT", "/2015-03-31/functions/f/configuration", &change).await?;
+        // Ready is what has loaded its code; nothing outside tells when that is.
+        tokio::time::sleep(pause).await;
+        let asked = world::World::real().now().micros();
+        let (at, log) = self.invoke_with_log().await?;
+        let init = log.split("Init Duration: ").nth(1).and_then(|rest| rest.split(' ').next());
+        let init: f64 = init.context("each round has a process of its own")?.parse()?;
+        starts.started.push(Duration::from_secs_f64(init / 1000.0));
+        let at = (at.as_f64().context("a time")? * 1e6) as u64;
+        starts.entered.push(Duration::from_micros(at.saturating_sub(asked as u64)));
+        Ok(())
+    }
+}
+
 /// From a request that needs a new process to the handler's first line, beside what starting that process took.
 pub async fn cold_start(binary: &Path, dir: &Path) -> Result<()> {
     let mut lab = Lab::open(binary, dir, &[]).await?;
     lab.function(BOTO3).await?;
-    let (mut entered, mut started) = (Vec::new(), Vec::new());
+    let mut starts = Starts::default();
     for round in 0..ROUNDS {
-        let change = json!({"Environment": {"Variables": {"ROUND": round.to_string()}}}).to_string();
-        lab.rest("PUT", "/2015-03-31/functions/f/configuration", &change).await?;
-        // Ready is what has loaded its code; nothing outside tells when that is.
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let asked = world::World::real().now().micros();
-        let (at, log) = lab.invoke_with_log().await?;
-        let init = log.split("Init Duration: ").nth(1).and_then(|rest| rest.split(' ').next());
-        let init: f64 = init.context("each round has a process of its own")?.parse()?;
-        started.push(Duration::from_secs_f64(init / 1000.0));
-        entered.push(Duration::from_micros((at.as_f64().context("a time")? * 1e6) as u64 - asked as u64));
+        lab.start_anew(round, Duration::from_secs(3), &mut starts).await?;
     }
     let rows = vec![
-        row("request -> handler, process started ahead", &mut entered, "30 ms"),
-        row("its start: what the request would have waited for", &mut started, ""),
+        row("request -> handler, process started ahead", &mut starts.entered, "30 ms"),
+        row("its start: what the request would have waited for", &mut starts.started, ""),
     ];
     stats::table(&format!("Cold start, Python with boto3, {ROUNDS} rounds"), &["", "p50", "p99", "goal: under"], rows);
+    Ok(())
+}
+
+/// How much later a process asks for work because it is confined: both kinds of server in turn.
+pub async fn sandbox(binary: &Path, dir: &Path) -> Result<()> {
+    let (mut confined, mut free) = (Starts::default(), Starts::default());
+    let mut labs = [
+        (Lab::open(binary, dir, &["--sandbox", "best"]).await?, &mut confined),
+        (Lab::open(binary, dir, &["--sandbox", "off"]).await?, &mut free),
+    ];
+    for (lab, _) in &mut labs {
+        lab.function(CLOCK).await?;
+    }
+    for round in 0..ROUNDS {
+        for (lab, starts) in &mut labs {
+            lab.start_anew(round, Duration::from_secs(1), starts).await?;
+        }
+    }
+    let mut rows = vec![row("confined", &mut confined.started, ""), row("--sandbox off", &mut free.started, "")];
+    let more = stats::percentile(&confined.started, 0.5).saturating_sub(stats::percentile(&free.started, 0.5));
+    rows.push(vec!["the sandbox".into(), stats::ms(more), String::new(), "10 ms".into()]);
+    let title = format!("Start of a Python process, {ROUNDS} of each in turn");
+    stats::table(&title, &["", "p50", "p99", "goal: under"], rows);
     Ok(())
 }
 

@@ -61,6 +61,8 @@ enum What {
     Pipeline,
     /// From a request that needs a new process to the handler
     ColdStart,
+    /// Starts of confined processes against those of unconfined ones
+    Sandbox,
     /// An invocation against the bare Runtime API
     Dispatch,
     /// A stream through a function
@@ -141,6 +143,9 @@ fn main() -> Result<()> {
         }
         if wants(What::ColdStart) {
             lambda::cold_start(&bench.headwater, &bench.dir).await?;
+        }
+        if wants(What::Sandbox) {
+            lambda::sandbox(&bench.headwater, &bench.dir).await?;
         }
         if wants(What::Dispatch) {
             lambda::dispatch(&bench.headwater, &bench.dir).await?;

@@ -77,7 +77,9 @@ impl Functions {
             let busy = kept.started.saturating_sub(kept.free);
             let spills = busy >= kept.wanted;
             meters.record(if spills { Metric::Spillover } else { Metric::Provisioned }, 1);
-            meters.record(Metric::ProvisionedNow, (busy + 1).min(kept.wanted) as u64);
+            let at_work = (busy + 1).min(kept.wanted);
+            meters.record(Metric::ProvisionedNow, at_work as u64);
+            meters.record(Metric::Utilization, (at_work * 1000 / kept.wanted) as u64);
         }
         match self.executor().invoke(&spec, invocation, sink).await {
             Ok(outcome) => {

@@ -36,6 +36,7 @@ metrics! {
     Provisioned "ProvisionedConcurrencyInvocations" Count "The code was run on provisioned concurrency.",
     Spillover "ProvisionedConcurrencySpilloverInvocations" Count "The code was run beyond what is provisioned.",
     ProvisionedNow "ProvisionedConcurrentExecutions" Count "Provisioned processes at work.",
+    Utilization "ProvisionedConcurrencyUtilization" Ratio "The share of the provisioned processes that is at work.",
     LoopsDropped "RecursiveInvocationsDropped" Count "The function invoked itself too often.",
 }
 

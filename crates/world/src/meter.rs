@@ -14,6 +14,8 @@ pub enum Unit {
     Milliseconds,
     /// Seconds.
     Seconds,
+    /// A share of a whole: recorded in thousandths, told as a fraction.
+    Ratio,
 }
 
 /// A metric's definition. Each crate keeps its own in `signals.rs`; nobody passes a raw name.
@@ -121,9 +123,10 @@ impl Meter {
                 let _ = write!(labels, "{}{k}=\"{v}\"", if labels.is_empty() { "" } else { "," });
             }
             let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+            let told = |value: u64| if signal.unit == Unit::Ratio { value as f64 / 1000.0 } else { value as f64 };
             let _ = writeln!(out, "{name}_count{labels} {}", sample.count);
-            let _ = writeln!(out, "{name}_sum{labels} {}", sample.sum);
-            let _ = writeln!(out, "{name}_max{labels} {}", sample.max);
+            let _ = writeln!(out, "{name}_sum{labels} {}", told(sample.sum));
+            let _ = writeln!(out, "{name}_max{labels} {}", told(sample.max));
         }
         out
     }
@@ -142,7 +145,7 @@ impl Series {
 
 fn prometheus_name(signal: &Signal) -> String {
     let unit = match signal.unit {
-        Unit::Count => "",
+        Unit::Count | Unit::Ratio => "",
         Unit::Bytes => "_bytes",
         Unit::Milliseconds => "_milliseconds",
         Unit::Seconds => "_seconds",
@@ -170,6 +173,15 @@ mod tests {
         meter.record(&PUTS, &["a\"b"], 3);
         meter.record(&PUTS, &["a\"b"], 5);
         assert_eq!(meter.samples()[0].2, Sample { count: 2, sum: 8, min: 3, max: 5 });
-        assert!(meter.prometheus().contains("aws_kinesis_putrecord_bytes_sum{StreamName=\"a\\\"b\"} 8"));
+        assert!(meter.prometheus().contains("aws_kinesis_putrecord_bytes_sum{StreamName=\"a\\\"b\"} 8\n"));
+    }
+
+    #[test]
+    fn shares_are_told_as_fractions() {
+        static BUSY: Signal = Signal { namespace: "AWS/Lambda", name: "Busy", unit: Unit::Ratio, dimensions: &[] };
+        let meter = Meter::default();
+        meter.record(&BUSY, &[], 250);
+        meter.record(&BUSY, &[], 500);
+        assert!(meter.prometheus().contains("aws_lambda_busy_sum 0.75\naws_lambda_busy_max 0.5\n"));
     }
 }
