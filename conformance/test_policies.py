@@ -100,3 +100,33 @@ def test_denials_hold_for_the_accounts_own_and_the_account_can_take_them_back(se
         own.set_queue_attributes(QueueUrl=url, Attributes={'Policy': ''})
     sqs.set_queue_attributes(QueueUrl=url, Attributes={'Policy': ''})
     own.send_message(QueueUrl=url, MessageBody='a')
+
+
+def test_a_role_is_assumed_under_conditions(server, name):
+    iam = server.client('iam')
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)['AccessKey']
+    sts = server.client('sts', key=key['AccessKeyId'], secret=key['SecretAccessKey'])
+    statement = {
+        'Effect': 'Allow', 'Action': 'sts:AssumeRole', 'Principal': {'AWS': 'arn:aws:iam::000000000000:user/' + name},
+        'Condition': {'StringEquals': {'sts:ExternalId': 'x1'}, 'StringLike': {'sts:RoleSessionName': '${aws:username}-*'},
+                      'IpAddress': {'aws:SourceIp': '127.0.0.0/8'}}}
+
+    def make(role, **changes):
+        document = json.dumps({'Version': '2012-10-17', 'Statement': [{**statement, **changes}]})
+        return iam.create_role(RoleName=role, AssumeRolePolicyDocument=document)['Role']['Arn']
+
+    role = make(name)
+    assert sts.assume_role(RoleArn=role, RoleSessionName=name + '-1', ExternalId='x1')['Credentials']
+    for asked in [{'RoleSessionName': name + '-1'}, {'RoleSessionName': name + '-1', 'ExternalId': 'x2'},
+                  {'RoleSessionName': 'other', 'ExternalId': 'x1'}]:
+        with pytest.raises(ClientError) as error:
+            sts.assume_role(RoleArn=role, **asked)
+        assert error.value.response['Error']['Code'] == 'AccessDenied'
+    for changes, why in [({'Condition': {'Odd': {'sts:ExternalId': 'x'}}}, 'Syntax errors in policy.'),
+                         ({'Resource': '*'}, 'Has prohibited field Resource'),
+                         ({'Principal': {'AWS': 'nobody'}}, 'Invalid principal in policy: "AWS":"nobody"')]:
+        with pytest.raises(ClientError) as error:
+            make(name + '-bad', **changes)
+        assert error.value.response['Error']['Code'] == 'MalformedPolicyDocument'
+        assert error.value.response['Error']['Message'] == why

@@ -1,183 +1,67 @@
-//! Policy documents: JSON, checked with IAM's own words.
+//! Policy documents, read by the house's one reader and refused in IAM's own words.
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 
-use crate::condition::Conditions;
-use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// A value or a list of them: the grammar allows both nearly everywhere.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum OneOrMany<T> {
-    One(T),
-    Many(Vec<T>),
-}
-
-impl<T> OneOrMany<T> {
-    pub(crate) fn as_slice(&self) -> &[T] {
-        match self {
-            OneOrMany::One(item) => std::slice::from_ref(item),
-            OneOrMany::Many(items) => items,
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-pub(crate) struct Document {
-    version: Option<String>,
-    #[serde(rename = "Id")]
-    _id: Option<String>,
-    pub(crate) statement: OneOrMany<Statement>,
-}
-
-#[derive(Debug, Deserialize, PartialEq, Eq, Clone, Copy)]
-pub(crate) enum Effect {
-    Allow,
-    Deny,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-pub(crate) struct Statement {
-    sid: Option<String>,
-    pub(crate) effect: Option<Effect>,
-    pub(crate) principal: Option<Principals>,
-    not_principal: Option<Principals>,
-    pub(crate) action: Option<OneOrMany<String>>,
-    not_action: Option<OneOrMany<String>>,
-    resource: Option<OneOrMany<String>>,
-    not_resource: Option<OneOrMany<String>>,
-    #[serde(default)]
-    pub(crate) condition: Conditions,
-}
-
-/// `"*"`, or kinds of principals (`AWS`, `Service`, `Federated`, ...) with their names.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Principals {
-    Everyone(String),
-    Kinds(BTreeMap<String, OneOrMany<String>>),
-}
+use policies::{Policy, PolicyError};
 
 /// What is wrong with a document, as `MalformedPolicyDocument` says it.
 pub(crate) type Complaint = String;
 
-/// Parses a document and checks what all kinds have in common.
-pub(crate) fn parse(text: &str) -> Result<Document, Complaint> {
-    if serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
-        return Err("This policy contains invalid Json".into());
-    }
-    let document: Document = serde_json::from_str(text).map_err(|_| "Syntax errors in policy.".to_owned())?;
-    if document.version.as_deref().is_some_and(|v| v != "2012-10-17" && v != "2008-10-17") {
-        return Err("Policy document must be version 2012-10-17 or greater.".into());
-    }
-    let mut sids = BTreeSet::new();
-    for statement in document.statement.as_slice() {
-        check_statement(statement)?;
-        if statement.sid.as_deref().is_some_and(|sid| !sid.is_empty() && !sids.insert(sid)) {
-            return Err("Statement IDs (SID) in a single policy must be unique.".into());
-        }
-    }
-    Ok(document)
-}
-
-fn check_statement(statement: &Statement) -> Result<(), Complaint> {
-    if statement.effect.is_none() {
-        return Err("Missing required field Effect".into());
-    }
-    if statement.sid.as_deref().is_some_and(|sid| !sid.bytes().all(|b| b.is_ascii_alphanumeric())) {
-        let why = "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*";
-        return Err(why.into());
-    }
-    let actions = match (&statement.action, &statement.not_action) {
-        (Some(actions), None) | (None, Some(actions)) => actions.as_slice(),
-        (None, None) => return Err("Policy statement must contain actions.".into()),
-        (Some(_), Some(_)) => return Err("Syntax errors in policy.".into()),
-    };
-    for action in actions {
-        let vendor = action.split_once(':').map(|(vendor, name)| !vendor.is_empty() && !name.is_empty());
-        if action != "*" && vendor != Some(true) {
-            return Err("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.".into());
-        }
-    }
-    Ok(())
-}
+const SYNTAX: &str = "Syntax errors in policy.";
+const ONLY_STS: &str = "AssumeRole policy may only specify STS AssumeRole actions.";
 
 /// A document for users, roles and managed policies: it names resources and no principal.
 pub(crate) fn check_identity(text: &str) -> Result<(), Complaint> {
-    for statement in parse(text)?.statement.as_slice() {
-        if statement.principal.is_some() || statement.not_principal.is_some() {
-            return Err("Policy document should not specify a principal.".into());
-        }
-        let resources = match (&statement.resource, &statement.not_resource) {
-            (Some(resources), None) | (None, Some(resources)) => resources.as_slice(),
-            (None, None) => return Err("Policy statement must contain resources.".into()),
-            (Some(_), Some(_)) => return Err("Syntax errors in policy.".into()),
-        };
-        for resource in resources {
-            if resource != "*" && !(resource.starts_with("arn:") && resource.splitn(6, ':').count() == 6) {
-                return Err(format!("Resource {resource} must be in ARN format or \"*\"."));
-            }
-        }
-    }
-    Ok(())
+    Policy::parse_identity(text).map(drop).map_err(|error| match error {
+        PolicyError::Prohibited(_) => "Policy document should not specify a principal.".to_owned(),
+        other => complaint(&other),
+    })
 }
 
 /// A trust policy: it names principals and no resource, and allows STS actions only.
-pub(crate) fn check_trust(text: &str) -> Result<Document, Complaint> {
-    let document = parse(text)?;
-    for statement in document.statement.as_slice() {
-        if statement.resource.is_some() || statement.not_resource.is_some() {
-            return Err("Has prohibited field Resource".into());
-        }
-        if statement.not_principal.is_some() {
-            return Err("Has prohibited field NotPrincipal".into());
-        }
-        if statement.not_action.is_some() {
-            return Err("AssumeRole policy may only specify STS AssumeRole actions.".into());
-        }
-        let Some(principals) = &statement.principal else {
-            return Err("Missing required field Principal".into());
-        };
-        check_principals(principals)?;
-        let actions = statement.action.as_ref().map_or(&[][..], OneOrMany::as_slice);
-        if actions.iter().any(|action| !action.to_ascii_lowercase().starts_with("sts:")) {
-            return Err("AssumeRole policy may only specify STS AssumeRole actions.".into());
-        }
-    }
-    Ok(document)
+pub(crate) fn check_trust(text: &str) -> Result<Policy, Complaint> {
+    Policy::parse_trust(text).map_err(|error| match error {
+        PolicyError::Action(_) | PolicyError::Prohibited("NotAction") => ONLY_STS.to_owned(),
+        PolicyError::Prohibited("NotResource") => complaint(&PolicyError::Prohibited("Resource")),
+        other => complaint(&other),
+    })
 }
 
-fn check_principals(principals: &Principals) -> Result<(), Complaint> {
-    match principals {
-        Principals::Everyone(star) if star == "*" => Ok(()),
-        Principals::Everyone(other) => Err(format!("Invalid principal in policy: {other:?}")),
-        Principals::Kinds(kinds) => {
-            for (kind, names) in kinds {
-                let fine = |name: &String| match kind.as_str() {
-                    "AWS" => is_aws_principal(name),
-                    "Service" => name.contains('.'),
-                    "Federated" | "CanonicalUser" => !name.is_empty(),
-                    _ => false,
-                };
-                if let Some(bad) = names.as_slice().iter().find(|name| !fine(name)) {
-                    return Err(invalid_principal(kind, bad));
-                }
-            }
-            Ok(())
+/// The words are those that IAM is seen to answer with. What it says of JSON with a member twice is not known.
+fn complaint(error: &PolicyError) -> Complaint {
+    let fixed = match error {
+        PolicyError::NotJson(_) => "This policy contains invalid Json",
+        PolicyError::Version => "Policy document must be version 2012-10-17 or greater.",
+        PolicyError::SidTwice(_) => "Statement IDs (SID) in a single policy must be unique.",
+        PolicyError::Sid(_) => {
+            "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"
         }
-    }
+        PolicyError::NoEffect => "Missing required field Effect",
+        PolicyError::NoPrincipal => "Missing required field Principal",
+        PolicyError::NoAction => "Policy statement must contain actions.",
+        PolicyError::NoResource => "Policy statement must contain resources.",
+        PolicyError::NoVendor(_) => "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+        PolicyError::Colons(_) => "Actions/Condition can contain only one colon.",
+        PolicyError::Prohibited(name) => return format!("Has prohibited field {name}"),
+        PolicyError::Principal(name) => return invalid_principal(name),
+        PolicyError::NoArn(resource) => return format!("Resource {resource} must be in ARN format or \"*\"."),
+        PolicyError::NotObject
+        | PolicyError::NoStatement
+        | PolicyError::Member(_)
+        | PolicyError::Effect
+        | PolicyError::Both(_)
+        | PolicyError::Action(_)
+        | PolicyError::NotText(_)
+        | PolicyError::Condition
+        | PolicyError::Operator(_)
+        | PolicyError::Value { .. }
+        | PolicyError::Variable(_) => SYNTAX,
+    };
+    fixed.to_owned()
 }
 
-pub(crate) fn invalid_principal(kind: &str, name: &str) -> Complaint {
-    format!("Invalid principal in policy: \"{kind}\":\"{name}\"")
-}
-
-fn is_aws_principal(name: &str) -> bool {
-    name == "*"
-        || (name.len() == 12 && name.bytes().all(|b| b.is_ascii_digit()))
-        || name.parse::<names::Arn>().is_ok_and(|arn| matches!(arn.service(), "iam" | "sts"))
+/// `name` is a kind and a name, such as `"AWS":"alice"`.
+pub(crate) fn invalid_principal(name: &str) -> Complaint {
+    format!("Invalid principal in policy: {name}")
 }
 
 /// A document's length as IAM counts it: white space aside.
@@ -207,6 +91,11 @@ mod tests {
         assert_eq!(check(&good.replace(r#""*""#, r#""x""#)), "Resource x must be in ARN format or \"*\".");
         let principal = good.replace(r#""Effect""#, r#""Principal":"*","Effect""#);
         assert_eq!(check(&principal), "Policy document should not specify a principal.");
+        let condition = |of: &str| check(&good.replace(r#""Effect""#, &format!(r#""Condition":{of},"Effect""#)));
+        assert_eq!(condition(r#"{"StringEquals":{"aws:username":"a"}}"#), "");
+        assert_eq!(condition(r#"{"StringMatches":{"aws:username":"a"}}"#), "Syntax errors in policy.");
+        assert_eq!(check(&good.replace("ec2:*", "ec2:a:b")), "Actions/Condition can contain only one colon.");
+        assert_eq!(check(&good.replace(r#""ec2:*""#, "[]")), "Policy statement must contain actions.");
     }
 
     #[test]
@@ -223,6 +112,11 @@ mod tests {
             r#"Invalid principal in policy: "AWS":"alice""#
         );
         assert_eq!(check(&good.replace(r#""Effect""#, r#""Resource":"*","Effect""#)), "Has prohibited field Resource");
+        assert_eq!(check(&good.replace(r#""Effect":"Allow","#, "")), "Missing required field Effect");
+        assert_eq!(
+            check(&good.replace(r#","Principal":{"Service":"lambda.amazonaws.com"}"#, "")),
+            "Missing required field Principal"
+        );
     }
 
     proptest! {

@@ -2,14 +2,14 @@
 //!
 //! Invariants: a secret is on disk only sealed (AES-256-GCM under the key file of the data directory) and never in a log,
 //! a `Debug` text or an error; role sessions hold all they need in their token, so they survive a restart and cost no
-//! memory; policies are checked and kept.
-//! What it is not: an evaluator of identity policies. Only trust policies are evaluated, and only by AssumeRole.
+//! memory; policies are read by `policies`, checked and kept.
+//! What it is not: an evaluator of identity policies, nor of the language: that is `policies`. Only trust policies are evaluated,
+//! when somebody assumes a role and when a service is given one.
 //! Entry points: [`Identity::open`], [`Identity::services`], [`Identity::role_session`]; `Identity` is the front's
 //! [`wire::auth::Authenticator`].
 
 mod api;
 mod auth;
-mod condition;
 mod document;
 mod error;
 mod limits;

@@ -2,70 +2,68 @@
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
 
 use crate::Identity;
-use crate::condition::{self, like};
-use crate::document::{Document, Effect, OneOrMany, Principals, Statement};
 use crate::session::last_part;
+use crate::state::{Role, State, Tags};
 use names::{Arn, Caller, CallerKind};
+use policies::{Decision, Policy, Request, Who};
+use shapes::sts::AssumeRoleRequest;
+use wire::Call;
 
-/// Who asks for a role.
-pub(crate) enum Asker<'a> {
-    Service(&'a str),
-    Caller(&'a Caller),
-}
+const ASSUME: &str = "sts:AssumeRole";
 
-/// Whether a trust policy lets the asker in: some statement allows it and none denies it. A statement whose conditions
-/// cannot be judged neither allows nor, having named its principal, fails to deny.
-pub(crate) fn may_assume(document: &Document, asker: &Asker<'_>, context: &[(&str, String)]) -> bool {
-    let concerns = |statement: &&Statement| {
-        let actions = statement.action.as_ref().map_or(&[][..], OneOrMany::as_slice);
-        let action = actions.iter().any(|action| like(&action.to_ascii_lowercase(), "sts:assumerole"));
-        action && statement.principal.as_ref().is_some_and(|principals| names(principals, asker))
+/// Whether a caller may assume a role.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-sts>
+pub(crate) fn caller_may_assume(identity: &Identity, role: &Role, call: &Call, input: &AssumeRoleRequest) -> bool {
+    let arn = identity.role_arn(role).to_string();
+    let request = Request::new(Who::Caller(&call.caller), ASSUME, &arn, &identity.home.account)
+        .asked(call.source_ip, call.tls, &call.user_agent, call.at)
+        .with("sts:RoleSessionName", input.role_session_name.as_str());
+    let request = match &input.external_id {
+        Some(id) => request.with("sts:ExternalId", id.as_str()),
+        None => request,
     };
-    let mut allowed = false;
-    for statement in document.statement.as_slice().iter().filter(concerns) {
-        match statement.effect {
-            Some(Effect::Allow) => allowed |= condition::hold(&statement.condition, context),
-            Some(Effect::Deny) | None => return false,
-        }
-    }
-    allowed
+    let theirs = identity.catalog.read(|state| tags_of(state, &call.caller));
+    let request = theirs
+        .iter()
+        .fold(request, |request, (name, value)| request.with(&format!("aws:PrincipalTag/{name}"), value.as_str()));
+    let request = role.tags.iter().fold(request, |request, (name, value)| {
+        let request = request.with(&format!("aws:ResourceTag/{name}"), value.as_str());
+        request.with(&format!("iam:ResourceTag/{name}"), value.as_str())
+    });
+    lets_in(role, &request)
 }
 
-fn names(principals: &Principals, asker: &Asker<'_>) -> bool {
-    match (principals, asker) {
-        (Principals::Everyone(star), Asker::Caller(_)) => star == "*",
-        (Principals::Everyone(_), Asker::Service(_)) => false,
-        (Principals::Kinds(kinds), Asker::Service(principal)) => {
-            kinds.get("Service").is_some_and(|names| names.as_slice().iter().any(|name| name == principal))
-        }
-        (Principals::Kinds(kinds), Asker::Caller(caller)) => {
-            kinds.get("AWS").is_some_and(|names| names.as_slice().iter().any(|name| is(name, caller)))
-        }
-    }
+/// Tags of users, and of the roles whose sessions ask.
+fn tags_of(state: &State, caller: &Caller) -> Tags {
+    let tags = match &caller.kind {
+        CallerKind::User { name } => state.users.get(name).map(|user| &user.tags),
+        CallerKind::AssumedRole { role, .. } => state.roles.get(role).map(|role| &role.tags),
+        _ => None,
+    };
+    tags.cloned().unwrap_or_default()
 }
 
-fn is(name: &str, caller: &Caller) -> bool {
-    let account = caller.account.as_str();
-    if name == "*" || name == account || name == caller.arn {
-        return true;
-    }
-    if let CallerKind::AssumedRole { role_arn, .. } = &caller.kind
-        && name == role_arn
-    {
-        return true;
-    }
-    name.parse::<Arn>().is_ok_and(|arn| arn.service() == "iam" && arn.account() == account && arn.resource() == "root")
-}
-
-/// Whether the role exists and its trust policy names the service.
+/// Whether the role exists and its trust policy lets the service in.
 pub(crate) fn service_may_assume(identity: &Identity, role: &Arn, principal: &str) -> bool {
-    let context = [("aws:sourceaccount", identity.home.account.to_string())];
+    let account = &identity.home.account;
+    let request = Request::new(Who::Service(principal), ASSUME, role.as_str(), account)
+        .sent(None, identity.world.now())
+        .with("aws:SourceAccount", account.as_str());
     identity.catalog.read(|state| {
         let found = role.resource_after("role/").and_then(|path| state.roles.get(last_part(path)));
-        let found = found.filter(|found| identity.role_arn(found) == *role);
-        let trust = found.and_then(|role| crate::document::parse(&role.trust).ok());
-        trust.is_some_and(|trust| may_assume(&trust, &Asker::Service(principal), &context))
+        found.is_some_and(|found| identity.role_arn(found) == *role && lets_in(found, &request))
     })
+}
+
+/// At a role's door those of the account need a statement, too.
+fn lets_in(role: &Role, request: &Request<'_>) -> bool {
+    match Policy::parse_trust(&role.trust) {
+        Ok(policy) => policy.decide(request) == Decision::Allowed,
+        Err(why) => {
+            tracing::error!(role = %role.name, %why, "a trust policy no longer reads and lets nobody in");
+            false
+        }
+    }
 }
 
 #[cfg(test)]
@@ -73,6 +71,22 @@ mod tests {
     use super::*;
     use crate::document::check_trust;
     use names::Account;
+
+    enum Asker<'a> {
+        Service(&'a str),
+        Caller(&'a Caller),
+    }
+
+    fn may_assume(policy: &Policy, asker: &Asker<'_>, context: &[(&str, String)]) -> bool {
+        let owner = Account::parse("123456789012").unwrap();
+        let who = match asker {
+            Asker::Service(principal) => Who::Service(principal),
+            Asker::Caller(caller) => Who::Caller(caller),
+        };
+        let request = Request::new(who, ASSUME, "arn:aws:iam::123456789012:role/r", &owner);
+        let request = context.iter().fold(request, |request, (key, value)| request.with(key, value.as_str()));
+        policy.decide(&request) == Decision::Allowed
+    }
 
     fn user(name: &str) -> Caller {
         Caller {

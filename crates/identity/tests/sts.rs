@@ -91,3 +91,65 @@ async fn functions_get_sessions_of_their_role() {
     let other = "arn:aws:iam::000000000000:role/path/worker".parse().unwrap();
     assert!(house.identity.role_session(&other, "f", Duration::from_secs(60)).is_err());
 }
+
+/// What a trust policy with this condition says to alice, who has the tag `team`.
+async fn asked_under(condition: &str, input: &[(&str, &str)]) -> bool {
+    let house = House::new().await;
+    let tag = [("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "red")];
+    house.ask::<CreateUserOp>(&[("UserName", "alice"), tag[0], tag[1]]).await.unwrap();
+    let key = house.ask::<CreateAccessKeyOp>(&[("UserName", "alice")]).await.unwrap().access_key;
+    let trust = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"000000000000"}},"Action":"sts:AssumeRole"}},
+        {{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole","Condition":{condition}}}]}}"#
+    );
+    let role = [("RoleName", "worker"), ("AssumeRolePolicyDocument", trust.as_str()), tag[0], tag[1]];
+    house.ask::<CreateRoleOp>(&role).await.unwrap();
+    let alice = house.identity.find(&key.access_key_id, None, house.world.now()).unwrap().caller;
+    let input = [&[("RoleArn", ROLE)], input].concat();
+    match house.ask_as::<AssumeRoleOp>(&alice, &input).await {
+        Ok(_) => true,
+        denied => {
+            assert_eq!(code(denied).0, "AccessDenied");
+            false
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_condition_judges_who_assumes() {
+    let name = [("RoleSessionName", "alice")];
+    let with_id = [name[0], ("ExternalId", "x1")];
+    for (condition, input, denied) in [
+        (r#"{"StringNotEquals":{"sts:ExternalId":["x0","x1"]}}"#, &with_id[..], false),
+        (r#"{"StringNotEquals":{"sts:ExternalId":"x2"}}"#, &with_id, true),
+        (r#"{"StringNotEquals":{"sts:ExternalId":"x1"}}"#, &name, true),
+        (r#"{"Null":{"sts:ExternalId":"true"}}"#, &name, true),
+        (r#"{"Null":{"sts:ExternalId":"true"}}"#, &with_id, false),
+        (r#"{"StringNotLike":{"sts:RoleSessionName":"${aws:username}*"}}"#, &name, false),
+        (r#"{"StringNotLike":{"sts:RoleSessionName":"${aws:username}*"}}"#, &[("RoleSessionName", "bob")], true),
+        (r#"{"NotIpAddress":{"aws:SourceIp":"127.0.0.0/8"}}"#, &name, false),
+        (r#"{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}"#, &name, true),
+        (r#"{"Bool":{"aws:SecureTransport":"false"}}"#, &name, true),
+        (r#"{"DateLessThan":{"aws:CurrentTime":"1970-01-01"}}"#, &name, false),
+        (r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/a*"}}"#, &name, true),
+        (r#"{"StringNotEquals":{"aws:PrincipalTag/team":"${aws:ResourceTag/Team}"}}"#, &name, false),
+        (r#"{"StringEquals":{"iam:ResourceTag/team":"red"}}"#, &name, true),
+        (r#"{"StringEquals":{"aws:PrincipalTag/team":"blue"}}"#, &name, false),
+        (r#"{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}"#, &name, false),
+    ] {
+        assert_eq!(asked_under(condition, input).await, !denied, "{condition} {input:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_known_by_their_role() {
+    let (house, alice) = house().await;
+    let trust = TRUST.replace(r#"{"Service":"lambda.amazonaws.com"}"#, &format!(r#"{{"AWS":"{ROLE}"}}"#));
+    house.ask::<CreateRoleOp>(&[("RoleName", "next"), ("AssumeRolePolicyDocument", &trust)]).await.unwrap();
+    let session = house.identity.role_session(&ROLE.parse().unwrap(), "f", Duration::from_secs(60)).unwrap();
+    let caller = house.identity.find(&session.access_key_id, Some(&session.session_token), house.world.now());
+    let caller = caller.unwrap().caller;
+    let next = [("RoleArn", "arn:aws:iam::000000000000:role/next"), ("RoleSessionName", "s2")];
+    house.ask_as::<AssumeRoleOp>(&caller, &next).await.unwrap();
+    assert_eq!(code(house.ask_as::<AssumeRoleOp>(&alice, &next).await).0, "AccessDenied");
+}

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html>
 
 use crate::PolicyError;
+use crate::kind::Kind;
 use crate::operator::Operator;
 use crate::request::Context;
 use crate::value::truth;
@@ -36,11 +37,12 @@ enum Over {
 }
 
 /// All conditions of a statement.
-pub(crate) fn parse(block: Option<&Value>, variables: bool) -> Result<Vec<Condition>, PolicyError> {
+pub(crate) fn parse(block: Option<&Value>, kind: Kind, variables: bool) -> Result<Vec<Condition>, PolicyError> {
     let Some(block) = block else { return Ok(Vec::new()) };
     let mut all = Vec::new();
     for (name, keys) in block.as_object().ok_or(PolicyError::Condition)? {
         for (key, values) in keys.as_object().ok_or(PolicyError::Condition)? {
+            kind.check_key(key)?;
             all.push(Condition { key: key.to_ascii_lowercase(), test: test(name, &texts(values)?, variables)? });
         }
     }

@@ -1,5 +1,6 @@
 //! A whole document.
 
+use crate::kind::Kind;
 use crate::statement::{Effect, Statement};
 use crate::{PolicyError, Request, strict};
 use serde_json::{Map, Value, json};
@@ -11,7 +12,7 @@ const MEMBERS: [&str; 3] = ["Version", "Id", "Statement"];
 /// A policy document that was read, checked and made ready to decide.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    vendor: &'static str,
+    kind: Kind,
     document: Map<String, Value>,
     statements: Vec<Statement>,
 }
@@ -30,11 +31,25 @@ pub enum Decision {
 impl Policy {
     /// Reads the policy of a resource of a service, such as `sqs`, or says what is wrong with it.
     pub fn parse(text: &str, vendor: &'static str) -> Result<Policy, PolicyError> {
-        let policy = Policy::compile(strict::object(text)?, vendor)?;
+        Policy::parse_as(text, Kind::Resource(vendor))
+    }
+
+    /// Reads a trust policy: who may assume a role. A star among those it allows is everybody but services.
+    pub fn parse_trust(text: &str) -> Result<Policy, PolicyError> {
+        Policy::parse_as(text, Kind::Trust)
+    }
+
+    /// Reads the policy of a user or a role: what whoever holds it may do.
+    pub fn parse_identity(text: &str) -> Result<Policy, PolicyError> {
+        Policy::parse_as(text, Kind::Identity)
+    }
+
+    fn parse_as(text: &str, kind: Kind) -> Result<Policy, PolicyError> {
+        let policy = Policy::compile(strict::object(text)?, kind)?;
         if policy.statements.is_empty() { Err(PolicyError::NoStatement) } else { Ok(policy) }
     }
 
-    fn compile(document: Map<String, Value>, vendor: &'static str) -> Result<Policy, PolicyError> {
+    fn compile(document: Map<String, Value>, kind: Kind) -> Result<Policy, PolicyError> {
         if let Some(unknown) = document.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
             return Err(PolicyError::Member(unknown.clone()));
         }
@@ -47,7 +62,7 @@ impl Policy {
         if document.get("Id").is_some_and(|id| !id.is_string()) {
             return Err(PolicyError::NotText("Id"));
         }
-        let parse = |given: &Value| Statement::parse(given, vendor, variables);
+        let parse = |given: &Value| Statement::parse(given, kind, variables);
         let statements = listed(&document).into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let sids = || statements.iter().filter_map(|statement| statement.sid.as_deref());
         for (place, sid) in sids().enumerate() {
@@ -55,7 +70,7 @@ impl Policy {
                 return Err(PolicyError::SidTwice(sid.to_owned()));
             }
         }
-        Ok(Policy { vendor, document, statements })
+        Ok(Policy { kind, document, statements })
     }
 
     /// A policy with no statement yet.
@@ -63,7 +78,7 @@ impl Policy {
         let mut document = Map::new();
         document.insert("Version".to_owned(), json!(NEW));
         document.insert("Statement".to_owned(), json!([]));
-        Policy { vendor, document, statements: Vec::new() }
+        Policy { kind: Kind::Resource(vendor), document, statements: Vec::new() }
     }
 
     /// The same with this `Version` and `Id`.
@@ -72,7 +87,7 @@ impl Policy {
         document.insert("Version".to_owned(), json!(version));
         document.insert("Id".to_owned(), json!(id));
         document.extend(self.document.into_iter().filter(|(name, _)| name == "Statement"));
-        Policy::compile(document, self.vendor)
+        Policy::compile(document, self.kind)
     }
 
     /// A policy that lets nobody in: what stands for one that no longer reads.
@@ -106,6 +121,11 @@ impl Policy {
         self.statements.iter().any(|statement| statement.sid.as_deref() == Some(sid))
     }
 
+    /// The users, roles and sessions that its statements name, by ARN.
+    pub fn identities(&self) -> impl Iterator<Item = &str> {
+        self.statements.iter().flat_map(Statement::identities)
+    }
+
     /// The policy with one more statement; one of the same id makes room for it.
     pub fn put(&self, statement: Value) -> Result<Policy, PolicyError> {
         let kept = match statement["Sid"].as_str() {
@@ -127,7 +147,7 @@ impl Policy {
         change(&mut all);
         let mut document = self.document.clone();
         document.insert("Statement".to_owned(), Value::Array(all));
-        Policy::compile(document, self.vendor)
+        Policy::compile(document, self.kind)
     }
 
     /// What it says of a request: a denial wins.

@@ -16,6 +16,8 @@ pub(crate) enum Principals {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Name {
     Everybody,
+    /// Everybody but services.
+    Identities,
     /// All of an account.
     Account(String),
     /// A user, a role or a session, by ARN.
@@ -48,6 +50,27 @@ impl Principals {
             }
         }
         Ok(Principals::Named(all))
+    }
+
+    /// The same, where a star is no service: a role is assumed by the services that it names.
+    pub(crate) fn without_services(self) -> Principals {
+        let narrow = |name| if name == Name::Everybody { Name::Identities } else { name };
+        Principals::Named(match self {
+            Principals::Everybody => vec![Name::Identities],
+            Principals::Named(names) => names.into_iter().map(narrow).collect(),
+        })
+    }
+
+    /// The ARNs of users, roles and sessions.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &str> {
+        let names = match self {
+            Principals::Everybody => &[][..],
+            Principals::Named(names) => names,
+        };
+        names.iter().filter_map(|name| match name {
+            Name::Identity(arn) => Some(arn.as_str()),
+            _ => None,
+        })
     }
 
     pub(crate) fn name(&self, who: &Who<'_>) -> bool {
@@ -90,12 +113,14 @@ impl Name {
         match who.inner() {
             Who::Service(service) => matches!(self, Name::Service(name) if name == service),
             Who::Role(role) => match self {
+                Name::Identities => true,
                 Name::Account(account) => account == role.account(),
                 Name::Identity(arn) => arn == role.as_str(),
                 _ => false,
             },
             Who::Caller(caller) if caller.kind == CallerKind::Anonymous => false,
             Who::Caller(caller) => match self {
+                Name::Identities => true,
                 Name::Account(account) => account == caller.account.as_str(),
                 Name::Identity(arn) => {
                     let role = matches!(&caller.kind, CallerKind::AssumedRole { role_arn, .. } if role_arn == arn);

@@ -3,6 +3,7 @@
 
 use crate::PolicyError;
 use crate::condition::{self, Condition};
+use crate::kind::Kind;
 use crate::principal::Principals;
 use crate::request::Request;
 use crate::text::{Reading, Template, fits};
@@ -37,31 +38,40 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
-    /// `vendor` is the service whose actions it may name; `variables` whether the document's version has them.
-    pub(crate) fn parse(given: &Value, vendor: &str, variables: bool) -> Result<Statement, PolicyError> {
+    /// `variables` is whether the document's version has them.
+    pub(crate) fn parse(given: &Value, kind: Kind, variables: bool) -> Result<Statement, PolicyError> {
         let members = given.as_object().ok_or(PolicyError::NoStatement)?;
         if let Some(unknown) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
             return Err(PolicyError::Member(unknown.clone()));
+        }
+        if let Some(name) = kind.prohibited().iter().find(|name| members.contains_key(**name)) {
+            return Err(PolicyError::Prohibited(name));
         }
         let sid = match members.get("Sid") {
             None => None,
             Some(Value::String(sid)) => Some(sid.clone()).filter(|sid| !sid.is_empty()),
             Some(_) => return Err(PolicyError::NotText("Sid")),
         };
-        let effect = match members.get("Effect").and_then(Value::as_str) {
-            Some("Allow") => Effect::Allow,
-            Some("Deny") => Effect::Deny,
-            _ => return Err(PolicyError::Effect),
+        kind.check_sid(sid.as_deref().unwrap_or_default())?;
+        let effect = match members.get("Effect").map(Value::as_str) {
+            None => return Err(PolicyError::NoEffect),
+            Some(Some("Allow")) => Effect::Allow,
+            Some(Some("Deny")) => Effect::Deny,
+            Some(_) => return Err(PolicyError::Effect),
         };
-        let (but, given) = either(members, "Principal", "NotPrincipal").ok_or(PolicyError::NoPrincipal)?;
         Ok(Statement {
             sid,
             effect,
-            principals: Listed { but, those: Principals::parse(given)? },
-            actions: actions(members, vendor)?,
-            resources: resources(members, variables)?,
-            conditions: condition::parse(members.get("Condition"), variables)?,
+            principals: principals(members, kind, effect)?,
+            actions: actions(members, kind)?,
+            resources: resources(members, kind, variables)?,
+            conditions: condition::parse(members.get("Condition"), kind, variables)?,
         })
+    }
+
+    /// The users, roles and sessions that it names.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &str> {
+        self.principals.those.identities()
     }
 
     /// Whether it applies to a request. What hangs on a variable without a value does not allow, and does deny.
@@ -91,45 +101,60 @@ fn any(mut all: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     if found { Some(true) } else { (!open).then_some(false) }
 }
 
-/// The one that is there, and whether it is the second.
-fn either<'a>(members: &'a Map<String, Value>, those: &str, others: &str) -> Option<(bool, &'a Value)> {
+/// The one that is there, and whether it is the second; nothing where neither is.
+fn either<'a>(
+    members: &'a Map<String, Value>,
+    those: &'static str,
+    others: &str,
+) -> Result<Option<(bool, &'a Value)>, PolicyError> {
     match (members.get(those), members.get(others)) {
-        (Some(given), None) => Some((false, given)),
-        (None, Some(given)) => Some((true, given)),
-        _ => None,
+        (Some(given), None) => Ok(Some((false, given))),
+        (None, Some(given)) => Ok(Some((true, given))),
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(PolicyError::Both(those)),
     }
 }
 
 fn texts<'a>(value: &'a Value, name: &'static str) -> Result<Vec<&'a str>, PolicyError> {
-    let all = match value {
-        Value::String(text) => vec![text.as_str()],
-        Value::Array(all) => {
-            all.iter().map(|item| item.as_str().ok_or(PolicyError::NotText(name))).collect::<Result<_, _>>()?
-        }
-        _ => Vec::new(),
-    };
-    if all.is_empty() { Err(PolicyError::NotText(name)) } else { Ok(all) }
+    match value {
+        Value::String(text) => Ok(vec![text.as_str()]),
+        Value::Array(all) => all.iter().map(|item| item.as_str().ok_or(PolicyError::NotText(name))).collect(),
+        _ => Err(PolicyError::NotText(name)),
+    }
 }
 
-fn actions(members: &Map<String, Value>, vendor: &str) -> Result<Listed<Vec<Template>>, PolicyError> {
-    let (but, given) = either(members, "Action", "NotAction").ok_or(PolicyError::NoAction)?;
-    let parse = |text: &str| {
-        let own = text.split_once(':').is_some_and(|(of, name)| of.eq_ignore_ascii_case(vendor) && !name.is_empty());
-        if text != "*" && !own {
-            return Err(PolicyError::Action(text.to_owned()));
-        }
-        Template::parse(&text.to_ascii_lowercase(), Reading { wild: true, variables: false })
-    };
-    let those = texts(given, "Action")?.into_iter().map(parse).collect::<Result<_, _>>()?;
+fn principals(members: &Map<String, Value>, kind: Kind, effect: Effect) -> Result<Listed<Principals>, PolicyError> {
+    if kind == Kind::Identity {
+        return Ok(Listed { but: false, those: Principals::Everybody });
+    }
+    let (but, given) = either(members, "Principal", "NotPrincipal")?.ok_or(PolicyError::NoPrincipal)?;
+    let those = Principals::parse(given)?;
+    let those = if kind == Kind::Trust && effect == Effect::Allow { those.without_services() } else { those };
     Ok(Listed { but, those })
 }
 
-fn resources(members: &Map<String, Value>, variables: bool) -> Result<Option<Listed<Vec<Template>>>, PolicyError> {
-    if !members.contains_key("Resource") && !members.contains_key("NotResource") {
-        return Ok(None);
-    }
-    let (but, given) = either(members, "Resource", "NotResource").ok_or(PolicyError::Resource)?;
-    let parse = |text: &str| Template::parse(text, Reading { wild: true, variables });
-    let those = texts(given, "Resource")?.into_iter().map(parse).collect::<Result<_, _>>()?;
-    Ok(Some(Listed { but, those }))
+fn actions(members: &Map<String, Value>, kind: Kind) -> Result<Listed<Vec<Template>>, PolicyError> {
+    let (but, given) = either(members, "Action", "NotAction")?.ok_or(PolicyError::NoAction)?;
+    let parse = |text: &str| {
+        kind.check_action(text)?;
+        Template::parse(&text.to_ascii_lowercase(), Reading { wild: true, variables: false })
+    };
+    let those = texts(given, "Action")?.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    if those.is_empty() { Err(PolicyError::NoAction) } else { Ok(Listed { but, those }) }
+}
+
+fn resources(
+    members: &Map<String, Value>,
+    kind: Kind,
+    variables: bool,
+) -> Result<Option<Listed<Vec<Template>>>, PolicyError> {
+    let Some((but, given)) = either(members, "Resource", "NotResource")? else {
+        return if kind == Kind::Identity { Err(PolicyError::NoResource) } else { Ok(None) };
+    };
+    let parse = |text: &str| {
+        kind.check_resource(text)?;
+        Template::parse(text, Reading { wild: true, variables })
+    };
+    let those = texts(given, "Resource")?.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    if those.is_empty() { Err(PolicyError::NoResource) } else { Ok(Some(Listed { but, those })) }
 }

@@ -10,7 +10,7 @@ pub(crate) fn object(text: &str) -> Result<Map<String, Value>, PolicyError> {
     let Strict(value) = serde_json::from_str(text).map_err(|error| PolicyError::NotJson(error.to_string()))?;
     match value {
         Value::Object(object) => Ok(object),
-        _ => Err(PolicyError::NotJson("it is another value".to_owned())),
+        _ => Err(PolicyError::NotObject),
     }
 }
 

@@ -66,10 +66,14 @@ fn what_cannot_be_judged_is_refused_by_name() {
     assert_eq!(error(&one(with("Effekt", json!("Allow")))), PolicyError::Member("Effekt".into()));
     assert_eq!(error(&one(with("Effect", json!("Maybe")))), PolicyError::Effect);
     assert_eq!(error(&one(with("Principal", Value::Null))), PolicyError::NoPrincipal);
-    assert_eq!(error(&one(with("NotPrincipal", json!("*")))), PolicyError::NoPrincipal);
-    assert_eq!(error(&one(with("NotAction", json!("sns:*")))), PolicyError::NoAction);
-    assert_eq!(error(&one(with("NotResource", json!("*")))), PolicyError::Resource);
-    assert_eq!(error(&one(with("Action", json!([])))), PolicyError::NotText("Action"));
+    assert_eq!(error(&one(with("NotPrincipal", json!("*")))), PolicyError::Both("Principal"));
+    assert_eq!(error(&one(with("NotAction", json!("sns:*")))), PolicyError::Both("Action"));
+    assert_eq!(error(&one(with("Action", Value::Null))), PolicyError::NoAction);
+    assert_eq!(error(&one(with("NotResource", json!("*")))), PolicyError::Both("Resource"));
+    assert_eq!(error(&one(with("Action", json!([])))), PolicyError::NoAction);
+    assert_eq!(error(&one(with("Action", json!({})))), PolicyError::NotText("Action"));
+    assert_eq!(error(&one(with("Resource", json!([])))), PolicyError::NoResource);
+    assert_eq!(error(&one(with("Effect", Value::Null))), PolicyError::NoEffect);
     assert_eq!(error(&one(with("Action", json!("sqs:SendMessage")))), PolicyError::Action("sqs:SendMessage".into()));
     assert_eq!(error(r#"{"Version":"2020-01-01","Statement":[]}"#), PolicyError::Version);
     assert_eq!(error(r#"{"Statement":[]}"#), PolicyError::NoStatement);
@@ -79,7 +83,8 @@ fn what_cannot_be_judged_is_refused_by_name() {
         PolicyError::SidTwice("s".into())
     );
     let twice = one(with("Sid", json!("s"))).replace(r#""Effect":"Allow""#, r#""Effect":"Allow","Effect":"Deny""#);
-    for text in ["", "[]", "{", &twice] {
+    assert_eq!(error("[]"), PolicyError::NotObject);
+    for text in ["", "{", &twice] {
         assert!(matches!(error(text), PolicyError::NotJson(_)), "{text}");
     }
 }
@@ -193,4 +198,72 @@ fn statements_come_and_go_by_their_ids() {
     assert_eq!(policy.without("c"), policy);
     assert!(policy.without("a").without("b").is_empty());
     assert!(policy.put(with("Effect", json!("?"))).is_err());
+}
+
+#[test]
+fn trust_policies_name_who_assumes_and_nothing_else() {
+    let read = |name: &str, value: Value| {
+        let mut statement = json!({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"});
+        statement[name] = value;
+        Policy::parse_trust(&one(statement))
+    };
+    for name in ["Resource", "NotResource", "NotPrincipal", "NotAction"] {
+        assert_eq!(read(name, json!("*")), Err(PolicyError::Prohibited(name)));
+    }
+    assert_eq!(read("Action", json!("sns:Publish")), Err(PolicyError::Action("sns:Publish".into())));
+    assert_eq!(read("Action", json!("*")), Err(PolicyError::Action("*".into())));
+    assert_eq!(read("Action", json!("AssumeRole")), Err(PolicyError::NoVendor("AssumeRole".into())));
+    assert_eq!(read("Sid", json!("a b")), Err(PolicyError::Sid("a b".into())));
+    let keyless = json!({"StringEquals": {"ExternalId": "1"}});
+    assert_eq!(read("Condition", keyless), Err(PolicyError::NoVendor("ExternalId".into())));
+    let alice = "arn:aws:iam::000000000000:user/alice";
+    let named = read("Principal", json!({"AWS": [alice, "000000000000"], "Service": "a.b"})).unwrap();
+    assert_eq!(named.identities().collect::<Vec<_>>(), [alice]);
+}
+
+#[test]
+fn a_star_lets_no_service_assume_and_denies_them_all() {
+    let owner = home();
+    let decide = |effect: &str, principal: Value, who: Who<'_>| {
+        let allow = json!({"Effect": "Allow", "Principal": {"Service": "a.b"}, "Action": "sts:*"});
+        let other = json!({"Effect": effect, "Principal": principal, "Action": "sts:AssumeRole"});
+        let policy = Policy::parse_trust(&one(json!([allow, other]))).unwrap();
+        policy.decide(&Request::new(who, "sts:AssumeRole", "arn:aws:iam::000000000000:role/r", &owner))
+    };
+    let alice = caller(
+        CallerKind::User { name: "alice".into() },
+        "000000000000",
+        "arn:aws:iam::000000000000:user/alice",
+        "AIDAAAAAAAAAAAAAAAAAA",
+    );
+    let nobody = Caller::anonymous(&owner);
+    for star in [json!("*"), json!({"AWS": "*"})] {
+        assert_eq!(decide("Allow", star.clone(), Who::Service("c.d")), Decision::Open);
+        assert_eq!(decide("Allow", star.clone(), Who::Caller(&nobody)), Decision::Open);
+        assert_eq!(decide("Allow", star.clone(), Who::Caller(&alice)), Decision::Allowed);
+        assert_eq!(decide("Deny", star, Who::Service("a.b")), Decision::Denied);
+    }
+}
+
+#[test]
+fn identity_policies_name_resources_and_no_principal() {
+    let read = |name: &str, value: Value| {
+        let mut statement =
+            json!({"Effect": "Allow", "Action": ["s3:Get*", "*"], "Resource": "arn:aws:s3:::b/${aws:username}"});
+        match value {
+            Value::Null => drop(statement.as_object_mut().unwrap().remove(name)),
+            value => statement[name] = value,
+        }
+        Policy::parse_identity(&one(statement))
+    };
+    assert_eq!(read("Principal", json!("*")), Err(PolicyError::Prohibited("Principal")));
+    assert_eq!(read("Action", json!("a:b:c")), Err(PolicyError::Colons("a:b:c".into())));
+    assert_eq!(read("Action", json!("Get*")), Err(PolicyError::NoVendor("Get*".into())));
+    assert_eq!(read("Resource", Value::Null), Err(PolicyError::NoResource));
+    assert_eq!(read("Resource", json!("bucket")), Err(PolicyError::NoArn("bucket".into())));
+    let (policy, owner) = (read("Sid", json!("a")).unwrap(), home());
+    let alice = caller(CallerKind::User { name: "alice".into() }, "000000000000", "a", "AIDA");
+    let ask = |resource| policy.decide(&Request::new(Who::Caller(&alice), "s3:GetObject", resource, &owner));
+    assert_eq!(ask("arn:aws:s3:::b/alice"), Decision::Allowed);
+    assert_eq!(ask("arn:aws:s3:::b/bob"), Decision::Open);
 }

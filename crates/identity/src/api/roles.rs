@@ -1,12 +1,13 @@
 use super::{encoded, holds_nothing, no_role, over_quota, path_of, tags_in, tags_out, under};
 use crate::Identity;
-use crate::document::{self, Document, Principals, check_trust, invalid_principal};
+use crate::document::{check_trust, invalid_principal, size};
 use crate::error::unsupported;
 use crate::limits::{ROLES, TRUST_POLICY_SIZE};
 use crate::page::{Page, page};
 use crate::session::last_part;
 use crate::state::{Change, Grants, Role, State};
 use names::{Arn, Home};
+use policies::Policy;
 use shapes::iam::errors::{ENTITY_ALREADY_EXISTS_EXCEPTION, MALFORMED_POLICY_DOCUMENT_EXCEPTION};
 use shapes::iam::{
     self, CreateRoleRequest, CreateRoleResponse, DeleteRoleRequest, GetRoleRequest, GetRoleResponse, InstanceProfile,
@@ -26,7 +27,7 @@ pub(super) async fn create(
     }
     let trust = check_trust(&input.assume_role_policy_document)
         .map_err(|why| MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(why))?;
-    if document::size(&input.assume_role_policy_document) > TRUST_POLICY_SIZE {
+    if size(&input.assume_role_policy_document) > TRUST_POLICY_SIZE {
         return Err(over_quota("ACLSizePerRole", TRUST_POLICY_SIZE));
     }
     let role = Role {
@@ -59,22 +60,20 @@ pub(super) async fn create(
 }
 
 /// Users and roles of this account that a trust policy names must exist; other accounts' cannot be looked up.
-fn principals_exist(state: &State, home: &Home, trust: &Document) -> Result<(), ApiError> {
-    for statement in trust.statement.as_slice() {
-        let Some(Principals::Kinds(kinds)) = &statement.principal else { continue };
-        for name in kinds.get("AWS").map_or(&[][..], |names| names.as_slice()) {
-            let Ok(arn) = name.parse::<Arn>() else { continue };
-            if arn.service() != "iam" || arn.account() != home.account.as_str() {
-                continue;
-            }
-            let fine = match arn.resource().split_once('/') {
-                Some(("user", path)) => state.users.contains_key(last_part(path)),
-                Some(("role", path)) => state.roles.contains_key(last_part(path)),
-                _ => arn.resource() == "root",
-            };
-            if !fine {
-                return Err(MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(invalid_principal("AWS", name)));
-            }
+fn principals_exist(state: &State, home: &Home, trust: &Policy) -> Result<(), ApiError> {
+    for name in trust.identities() {
+        let Ok(arn) = name.parse::<Arn>() else { continue };
+        if arn.service() != "iam" || arn.account() != home.account.as_str() {
+            continue;
+        }
+        let fine = match arn.resource().split_once('/') {
+            Some(("user", path)) => state.users.contains_key(last_part(path)),
+            Some(("role", path)) => state.roles.contains_key(last_part(path)),
+            _ => false,
+        };
+        if !fine {
+            let why = invalid_principal(&format!("\"AWS\":\"{name}\""));
+            return Err(MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(why));
         }
     }
     Ok(())

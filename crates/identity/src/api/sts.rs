@@ -1,12 +1,11 @@
 //! Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 
 use crate::Identity;
-use crate::document;
 use crate::error::unsupported;
 use crate::limits::{CHAINED_SESSION_MAX, SESSION_DEFAULT};
 use crate::session::last_part;
 use crate::state::Role;
-use crate::trust::{Asker, may_assume};
+use crate::trust::caller_may_assume;
 use names::{Arn, Caller, CallerKind};
 use shapes::sts::{AssumeRoleRequest, AssumeRoleResponse, AssumedRoleUser, Credentials};
 use shapes::sts::{GetCallerIdentityRequest, GetCallerIdentityResponse};
@@ -46,7 +45,8 @@ pub(super) async fn assume_role(
         role.filter(|role| identity.role_arn(role) == arn).cloned()
     });
     // A role that does not exist and one that trusts somebody else look the same from outside.
-    let role = role.filter(|role| lets_in(role, &call.caller, &input)).ok_or_else(|| denied(&call.caller, &arn))?;
+    let role = role.filter(|role| caller_may_assume(&identity, role, &call, &input));
+    let role = role.ok_or_else(|| denied(&call.caller, &arn))?;
     let valid = duration(&role, &call.caller, input.duration_seconds)?;
     let session = identity.new_session(&role, &input.role_session_name, valid);
     Ok(AssumeRoleResponse {
@@ -78,23 +78,6 @@ fn refuse_unserved(input: &AssumeRoleRequest) -> Result<(), ApiError> {
         ("MinimumSessionTokenSize", input.minimum_session_token_size.is_some()),
     ];
     given.iter().find(|(_, given)| *given).map_or(Ok(()), |(name, _)| Err(unsupported(name)))
-}
-
-fn lets_in(role: &Role, caller: &Caller, input: &AssumeRoleRequest) -> bool {
-    let Ok(trust) = document::parse(&role.trust) else { return false };
-    let mut context = vec![
-        ("aws:principalarn", caller.arn.clone()),
-        ("aws:principalaccount", caller.account.to_string()),
-        ("aws:userid", caller.principal_id.clone()),
-        ("sts:rolesessionname", input.role_session_name.clone()),
-    ];
-    if let CallerKind::User { name } = &caller.kind {
-        context.push(("aws:username", name.clone()));
-    }
-    if let Some(id) = &input.external_id {
-        context.push(("sts:externalid", id.clone()));
-    }
-    may_assume(&trust, &Asker::Caller(caller), &context)
 }
 
 fn denied(caller: &Caller, role: &Arn) -> ApiError {
