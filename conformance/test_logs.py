@@ -9,7 +9,7 @@ import time
 
 import botocore.exceptions
 import pytest
-from conftest import until
+from conftest import lets_in, until
 from test_pipeline import make_function
 
 AWS = str(pathlib.Path(sys.executable).with_name('aws'))
@@ -137,12 +137,56 @@ def test_acknowledged_events_survive_a_kill(fresh):
     assert sorted(found) == sorted('{}/{}'.format(i, j) for i in range(50) for j in range(20))
 
 
+def grant(logs, name, rule, *actions):
+    """Lets a rule do this in the groups whose names end in `name`."""
+    statement = {
+        'Effect': 'Allow', 'Principal': {'Service': ['events.amazonaws.com', 'delivery.logs.amazonaws.com']},
+        'Action': list(actions), 'Resource': 'arn:aws:logs:us-east-1:000000000000:log-group:*' + name + ':*',
+        'Condition': {'ArnEquals': {'aws:SourceArn': rule}}}
+    logs.put_resource_policy(policyName=name, policyDocument=json.dumps({'Version': '2012-10-17', 'Statement': statement}))
+
+
+def test_a_rule_needs_a_grant(server, logs, group, name):
+    events, sqs = server.client('events'), server.client('sqs')
+    queue = sqs.create_queue(QueueName=name, Attributes={'Policy': lets_in('events')})['QueueUrl']
+    dead = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
+    rule = events.put_rule(Name=name, EventPattern=json.dumps({'source': [name]}))['RuleArn']
+    arn = 'arn:aws:logs:us-east-1:000000000000:log-group:' + group
+    events.put_targets(Rule=name, Targets=[{'Id': '1', 'Arn': arn, 'DeadLetterConfig': {'Arn': dead}}])
+
+    def put(n):
+        events.put_events(Entries=[{'Source': name, 'DetailType': 'd', 'Detail': json.dumps({'n': n})}])
+
+    def letter():
+        def look():
+            return sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MessageAttributeNames=['All']).get('Messages')
+        [message] = until(look)
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message['ReceiptHandle'])
+        return {name: value['StringValue'] for name, value in message['MessageAttributes'].items()}
+
+    put(1)
+    said = letter()
+    assert said['ERROR_CODE'] == 'NO_PERMISSIONS' and 'logs:CreateLogStream' in said['ERROR_MESSAGE']
+    grant(logs, group, rule, 'logs:CreateLogStream')
+    put(2)
+    assert 'logs:PutLogEvents' in letter()['ERROR_MESSAGE']
+    grant(logs, group, rule + '-other', 'logs:CreateLogStream', 'logs:PutLogEvents')
+    put(3)
+    assert letter()['ERROR_CODE'] == 'NO_PERMISSIONS'
+    grant(logs, group, rule, 'logs:CreateLogStream', 'logs:PutLogEvents')
+    put(4)
+    [event] = until(lambda: logs.filter_log_events(logGroupName=group)['events'])
+    assert json.loads(event['message'])['detail'] == {'n': 4}
+    logs.delete_resource_policy(policyName=group)
+
+
 def test_a_rule_sends_its_events_to_a_group(server, logs, name):
     events = server.client('events')
     group = '/aws/events/' + name
     logs.create_log_group(logGroupName=group)
     arn = 'arn:aws:logs:us-east-1:000000000000:log-group:' + group
-    events.put_rule(Name=name, EventPattern=json.dumps({'source': [name]}))
+    rule = events.put_rule(Name=name, EventPattern=json.dumps({'source': [name]}))['RuleArn']
+    grant(logs, name, rule, 'logs:CreateLogStream', 'logs:PutLogEvents')
     failed = events.put_targets(Rule=name, Targets=[
         {'Id': 'whole', 'Arn': arn},
         {'Id': 'made', 'Arn': arn + ':*', 'InputTransformer': {
@@ -161,6 +205,7 @@ def test_a_rule_sends_its_events_to_a_group(server, logs, name):
     assert sorted(e['detail']['n'] for e in whole) == [0, 1, 2]
     assert all(e['timestamp'] % 1000 == 0 and now() - e['timestamp'] < 60_000 for e in found)
     assert logs.describe_log_streams(logGroupName=group)['logStreams'][0]['lastEventTimestamp']
+    logs.delete_resource_policy(policyName=name)
 
 
 def aws(server, *args):

@@ -8,7 +8,7 @@ use crate::room::Room;
 use bytes::Bytes;
 use delivery::{Envelope, Target, Verdict, attribute};
 use names::{Arn, Timestamp};
-use policies::{Decision, Policy, Refusal, Request, Who};
+use policies::{Policy, Request, Who, admit};
 use serde::Deserialize;
 use shapes::logs::errors::{INVALID_PARAMETER_EXCEPTION, RESOURCE_NOT_FOUND_EXCEPTION};
 use std::borrow::Cow;
@@ -127,12 +127,17 @@ impl GroupTarget {
 
     /// The resource policies.
     fn policies(&self) -> Vec<Policy> {
-        // They were read before they were kept.
-        let read = |policy: &crate::state::Policy| Policy::parse(&policy.document, "logs").ok();
-        self.0.catalog.read(|state| state.policies.values().filter_map(read).collect())
+        let read = |policy: &crate::state::Policy| {
+            Policy::parse(&policy.document, "logs").unwrap_or_else(|why| {
+                tracing::error!(policy = %policy.name, %why, "a policy no longer reads and lets nobody in");
+                Policy::nobody("logs")
+            })
+        };
+        self.0.catalog.read(|state| state.policies.values().map(read).collect())
     }
 
-    /// Keeps out whom a policy denies this. Who is of the account needs no grant.
+    /// Other services come in as the policies say, and not without one. Who comes with a role comes as the account.
+    /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-cloudwatchlogs-permissions>
     fn admitted(
         &self,
         policies: &[Policy],
@@ -142,15 +147,17 @@ impl GroupTarget {
     ) -> Result<(), Verdict> {
         let stream = format!("{}:log-stream:{}", self.0.arn(group), given.stream);
         let who = Who::service(&envelope.principal, envelope.role.as_ref());
-        let request = Request::new(who, "logs:PutLogEvents", &stream, &self.0.home.account);
-        let request = request.sent(envelope.from.as_ref(), self.0.world.now());
-        match policies.iter().any(|policy| policy.decide(&request) == Decision::Denied) {
-            true => Err(Verdict::Refused {
+        // Who has no stream yet must be let make one.
+        let makes = self.0.shown(group, &given.stream).is_err().then_some("logs:CreateLogStream");
+        for action in makes.into_iter().chain(["logs:PutLogEvents"]) {
+            let request = Request::new(who, action, &stream, &self.0.home.account);
+            let request = request.sent(envelope.from.as_ref(), self.0.world.now());
+            admit(policies, &request).map_err(|refusal| Verdict::Refused {
                 code: common::ACCESS_DENIED.name.to_owned(),
-                why: request.refused(Refusal::Denied),
-            }),
-            false => Ok(()),
+                why: request.refused(refusal),
+            })?;
         }
+        Ok(())
     }
 
     /// The event that an envelope is, where PutLogEvents would take it.

@@ -73,6 +73,7 @@ fn envelope(house: &House, group: &str, body: &Value) -> Envelope {
 async fn an_event_of_a_rule_becomes_an_event_of_the_group() {
     let house = House::new().await;
     house.create("/aws/events/g", &[]).await;
+    let_in(&house, &json!(["logs:CreateLogStream", "logs:PutLogEvents"])).await;
     let target = house.logs.target();
     let at = names::Timestamp::from_millis(house.now() - 5_000);
     let event = json!({"version": "0", "id": "1", "detail-type": "d", "time": at.iso_secs(), "detail": {"timestamp": 1, "message": "m"}});
@@ -122,25 +123,62 @@ async fn what_cannot_be_an_event_of_the_group_is_refused() {
     assert!(house.filter("g", json!({})).await.0.is_empty());
 }
 
+/// Lets rules do this with every group.
+async fn let_in(house: &House, actions: &Value) {
+    let document = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": actions,
+         "Resource": "arn:aws:logs:us-east-1:000000000000:log-group:*:*",
+         "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:events:*:*:rule/*"}}}]});
+    house.fine("PutResourcePolicy", json!({"policyName": "in", "policyDocument": document.to_string()})).await;
+}
+
+#[track_caller]
+fn denied(verdict: Verdict, why: &str) {
+    match verdict {
+        Verdict::Refused { code, why: said } => {
+            assert_eq!(code, "AccessDeniedException");
+            assert!(said.contains(why), "{said}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_need_a_grant_and_roles_do_not() {
+    let house = House::new().await;
+    house.create("g", &[]).await;
+    let target = house.logs.target();
+    let rule = envelope(&house, "g", &json!({"timestamp": house.now(), "message": "m"}));
+    denied(target.deliver(&rule).await, "no resource-based policy allows the logs:CreateLogStream action");
+    let role = Some("arn:aws:iam::000000000000:role/r".parse().unwrap());
+    let mut with_role = Envelope { role, ..rule.clone() };
+    with_role.from = Some(Home::default().arn("pipes", "pipe/p"));
+    assert_eq!(target.deliver(&with_role).await, Verdict::Accepted(Bytes::new()));
+    let_in(&house, &json!("logs:PutLogEvents")).await;
+    denied(target.deliver(&rule).await, "logs:CreateLogStream");
+    let_in(&house, &json!("logs:CreateLogStream")).await;
+    denied(target.deliver(&rule).await, "logs:PutLogEvents");
+    let_in(&house, &json!(["logs:CreateLogStream", "logs:PutLogEvents"])).await;
+    assert_eq!(target.deliver(&rule).await, Verdict::Accepted(Bytes::new()));
+    let_in(&house, &json!("logs:PutLogEvents")).await;
+    assert_eq!(target.deliver(&rule).await, Verdict::Accepted(Bytes::new()), "its stream is there");
+    let other = Envelope { principal: "sns.amazonaws.com".into(), ..rule };
+    denied(target.deliver(&other).await, "no resource-based policy");
+}
+
 #[tokio::test(start_paused = true)]
 async fn whom_a_policy_denies_it_is_kept_out() {
     let house = House::new().await;
     house.create("g", &[]).await;
     house.create("h", &[]).await;
+    let_in(&house, &json!("logs:*")).await;
     let document = json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "logs:PutLogEvents", "Resource": "*"},
         {"Effect": "Deny", "Principal": {"Service": "events.amazonaws.com"}, "Action": "logs:PutLogEvents",
          "Resource": "arn:aws:logs:us-east-1:000000000000:log-group:g:*"}]});
     house.fine("PutResourcePolicy", json!({"policyName": "p", "policyDocument": document.to_string()})).await;
     let target = house.logs.target();
     let body = json!({"timestamp": house.now(), "message": "m"});
-    match target.deliver(&envelope(&house, "g", &body)).await {
-        Verdict::Refused { code, why } => {
-            assert_eq!(code, "AccessDeniedException");
-            assert!(why.contains("explicit deny"), "{why}");
-        }
-        other => panic!("{other:?}"),
-    }
+    denied(target.deliver(&envelope(&house, "g", &body)).await, "explicit deny");
     assert_eq!(target.deliver(&envelope(&house, "h", &body)).await, Verdict::Accepted(Bytes::new()));
     house.fine("DeleteResourcePolicy", json!({"policyName": "p"})).await;
     assert_eq!(target.deliver(&envelope(&house, "g", &body)).await, Verdict::Accepted(Bytes::new()));

@@ -41,14 +41,18 @@ pub enum Refusal {
 }
 
 /// Whether somebody comes in. Identities of the account that owns the resource need no statement of its policy: what their
-/// own policies say is not evaluated. Services in their own name, strangers and those who are nobody need one.
-pub fn admit(policy: Option<&Policy>, request: &Request<'_>) -> Result<(), Refusal> {
-    match policy.map_or(Decision::Open, |policy| policy.decide(request)) {
-        Decision::Allowed => Ok(()),
-        Decision::Denied => Err(Refusal::Denied),
-        Decision::Open if request.is_at_home() => Ok(()),
-        Decision::Open => Err(Refusal::NotAllowed),
+/// own policies say is not evaluated. Services in their own name, strangers and those who are nobody need one. There may be
+/// no policy, one, or several, of which each may allow and each may deny.
+pub fn admit<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Request<'_>) -> Result<(), Refusal> {
+    let mut allowed = request.is_at_home();
+    for policy in policies {
+        match policy.decide(request) {
+            Decision::Allowed => allowed = true,
+            Decision::Denied => return Err(Refusal::Denied),
+            Decision::Open => {}
+        }
     }
+    if allowed { Ok(()) } else { Err(Refusal::NotAllowed) }
 }
 
 impl<'a> Who<'a> {

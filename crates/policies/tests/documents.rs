@@ -175,6 +175,11 @@ fn services_need_a_statement_and_the_accounts_own_do_not() {
     assert_eq!(admit(None, &ask(Who::Role(&foreign))), Err(Refusal::NotAllowed));
     assert_eq!(admit(None, &ask(Who::Caller(&nobody))), Err(Refusal::NotAllowed));
     assert_eq!(admit(Some(&Policy::nobody("sns")), &ask(Who::Role(&role))), Err(Refusal::Denied));
+    let lets_in = Policy::parse(&one(with("Principal", json!({"Service": "events.amazonaws.com"}))), "sns").unwrap();
+    let (events, nothing) = (ask(Who::Service("events.amazonaws.com")), Policy::empty("sns"));
+    assert_eq!(admit([&nothing, &lets_in], &events), Ok(()));
+    assert_eq!(admit([&nothing, &nothing], &events), Err(Refusal::NotAllowed));
+    assert_eq!(admit([&lets_in, &Policy::nobody("sns")], &events), Err(Refusal::Denied));
     let text = ask(Who::Service("events.amazonaws.com")).refused(Refusal::NotAllowed);
     assert_eq!(
         text,

@@ -1,5 +1,4 @@
-//! Resource policies: which of AWS's services may put events. What they deny is kept out; what the house's own services
-//! deliver within the account needs no grant.
+//! Resource policies: which services may put events in their own name.
 
 use super::{limit, page};
 use crate::Logs;
