@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 import urllib.parse
+import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
@@ -255,3 +256,59 @@ def test_archive_and_replay_across_a_crash(fresh, until, name):
     assert events.list_replays()['Replays'][0]['ReplayName'] == 'r'
     events.delete_archive(ArchiveName='a')
     assert events.list_archives()['Archives'] == []
+
+
+def test_a_full_backlog_refuses_what_would_add_to_it_and_nothing_else(fresh, tmp_path, until, name):
+    config = tmp_path / 'headwater.toml'
+    config.write_text('[delivery]\nbacklog_bytes = 65536\n')
+    server = fresh('--config', str(config))
+    events, sns, sqs = server.client('events'), server.client('sns'), server.client('sqs')
+    url, arn = queue(server, name)
+    topic = sns.create_topic(Name=name)['TopicArn']
+    up = []
+    with endpoint(lambda _: (200, '') if up else (503, 'no')) as (address, seen):
+        connection = events.create_connection(
+            Name=name, AuthorizationType='API_KEY',
+            AuthParameters={'ApiKeyAuthParameters': {'ApiKeyName': 'X-Key', 'ApiKeyValue': 'hush'}})
+        made = events.create_api_destination(
+            Name=name, ConnectionArn=connection['ConnectionArn'], HttpMethod='POST', InvocationEndpoint=address)
+        rule(events, name, {'Arn': made['ApiDestinationArn']})
+        entry = {'Source': name, 'DetailType': 'T', 'Detail': json.dumps({'text': 20000 * 'x'})}
+
+        def fill():
+            taken = 0
+            while not events.put_events(Entries=[entry])['FailedEntryCount']:
+                taken += 1
+                assert taken <= 4
+            return taken
+        taken = fill()
+        assert taken >= 3
+
+        def full():
+            answer = events.put_events(Entries=[entry])
+            assert answer['FailedEntryCount'] == 1 and answer['Entries'][0]['ErrorCode'] == 'ThrottlingException'
+            assert refused(sns.publish, TopicArn=topic, Message='m')[0] == 'ServiceUnavailable'
+            backlog = server.own('status')['backlog']
+            assert backlog['bytes'] >= backlog['limit_bytes'] == 65536
+        full()
+        sqs.send_message(QueueUrl=url, MessageBody='what waits for nobody has room')
+        shown = subprocess.run([BINARY, 'status', '--endpoint', server.endpoint], capture_output=True, text=True, check=True)
+        assert ' bytes of 65536\n' in shown.stdout
+        server.kill()
+        server.start()
+        full()
+        up.append(True)
+        server.kill()
+        server.start()
+        until(lambda: server.own('status')['backlog']['bytes'] == 0)
+        assert len({json.loads(request['body'])['id'] for request in seen}) == taken, 'what was taken arrived, and nothing else'
+        sns.publish(TopicArn=topic, Message='m')
+        # The calls that end a backlog are never refused.
+        up.clear()
+        fill()
+        full()
+        events.remove_targets(Rule=name, Ids=['1'])
+        sqs.purge_queue(QueueUrl=url)
+    with urllib.request.urlopen(server.endpoint + '/_headwater/metrics') as metrics:
+        text = metrics.read().decode()
+    assert 'headwater_backlog_limit_bytes 65536\n' in text and 'headwater_backlog_bytes ' in text

@@ -4,11 +4,20 @@ use crate::entry::Entry;
 use crate::signals::{LOST, RECORDED};
 use crate::{Audit, record, services};
 use bytes::Bytes;
-use delivery::{Envelope, RetryPolicy, attribute};
+use delivery::{BacklogFull, Claim, Envelope, RetryPolicy, attribute};
 use std::collections::BTreeMap;
-use store::Batch;
+use store::{Batch, StoreError};
 use wire::{Call, Observer, Outcome};
 use world::BoxFuture;
+
+/// Why the default bus is not told of a call.
+#[derive(Debug, thiserror::Error)]
+enum Untold {
+    #[error(transparent)]
+    Full(#[from] BacklogFull),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 impl Observer for Audit {
     fn wants(&self, service: &str, operation: &str) -> bool {
@@ -46,11 +55,15 @@ impl Audit {
         }
     }
 
-    async fn send(&self, envelopes: Vec<Envelope>) -> Result<(), store::StoreError> {
-        if envelopes.is_empty() { Ok(()) } else { self.delivery.send(envelopes).await }
+    async fn send(&self, envelopes: Vec<Envelope>) -> Result<(), Untold> {
+        if envelopes.is_empty() {
+            return Ok(());
+        }
+        self.delivery.admit(Claim::Record)?;
+        Ok(self.delivery.send(envelopes).await?)
     }
 
-    fn lost(&self, service: &'static str, operation: &'static str, error: &store::StoreError) {
+    fn lost(&self, service: &'static str, operation: &'static str, error: &dyn std::error::Error) {
         self.world.meter.record(&LOST, &[service], 1);
         tracing::error!(service, operation, %error, "the audit record of a call is lost");
     }

@@ -133,6 +133,8 @@ pub mod code {
     pub const TIMEOUT: &str = "TIMEOUT";
     /// It waits for what comes before it.
     pub const NOT_TRIED: &str = "NotTried";
+    /// The backlog has no room for what the target would make of it.
+    pub const BACKLOG_FULL: &str = "BacklogFull";
     /// The target panicked.
     pub const INTERNAL_ERROR: &str = "INTERNAL_ERROR";
 }

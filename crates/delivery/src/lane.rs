@@ -1,4 +1,5 @@
 use crate::attempt::{attempt_all, caught};
+use crate::backlog::{Backlog, Weight};
 use crate::letter::{Failure, letter, shown};
 use crate::limits::{AHEAD, LANE_IDLE, MAX_CONCURRENCY, OUT_FOR, READ_AHEAD, STORE_PAUSE, UNREADABLE_PAUSE};
 use crate::retry::{Count, Next, next};
@@ -21,6 +22,8 @@ pub struct LaneStatus {
     pub waiting: u64,
     /// Envelopes at the target now.
     pub in_flight: u64,
+    /// About how many bytes all of them take.
+    pub bytes: u64,
     /// What went wrong last, if nothing has gone right since.
     pub last_error: Option<String>,
     /// When the envelope that failed last is tried again.
@@ -31,6 +34,7 @@ pub struct LaneStatus {
 pub(crate) struct Lane {
     pub(crate) name: String,
     pub(crate) queue: Queue,
+    pub(crate) weight: Weight,
     signals: LaneSignals,
     /// How many may be on their way. One until the first envelope tells whose lane it is.
     width: AtomicUsize,
@@ -51,11 +55,13 @@ struct State {
 }
 
 impl Lane {
-    pub(crate) fn new(world: &World, name: String, queue: Queue) -> Lane {
+    pub(crate) fn new(world: &World, name: String, queue: Queue, backlog: &Arc<Backlog>) -> Lane {
+        let weight = Weight::of(&queue, backlog);
         let signals = LaneSignals::new(world, &name);
         Lane {
             name,
             queue,
+            weight,
             signals,
             width: AtomicUsize::new(1),
             batch: AtomicUsize::new(1),
@@ -74,6 +80,9 @@ impl Lane {
     fn end(&self) -> bool {
         let mut state = self.state();
         state.running = !self.is_empty();
+        if !state.running {
+            self.weight.emptied();
+        }
         !state.running
     }
 
@@ -95,6 +104,7 @@ impl Lane {
             lane: self.name.clone(),
             waiting: (visible + in_flight + delayed).saturating_sub(on_way),
             in_flight: on_way,
+            bytes: self.weight.bytes(),
             last_error: state.last_error.clone(),
             retry_at: state.retry_at,
         }
@@ -184,6 +194,7 @@ struct Work {
 struct Ready {
     id: u64,
     tries: u32,
+    bytes: u64,
     order: Option<u64>,
     envelope: Envelope,
 }
@@ -266,6 +277,7 @@ impl Work {
             if self.ids.contains(&id) {
                 continue;
             }
+            let bytes = body.len() as u64;
             match codec::decode(body) {
                 Ok(envelope) => {
                     let target = delivery.targets.find(&envelope.to);
@@ -274,7 +286,7 @@ impl Work {
                     lane.width.store(width.clamp(1, MAX_CONCURRENCY), Relaxed);
                     lane.batch.store(batch.clamp(1, AHEAD), Relaxed);
                     self.ids.insert(id);
-                    self.ahead.push_back(Ready { id, tries: receives, order: order(&envelope), envelope });
+                    self.ahead.push_back(Ready { id, tries: receives, bytes, order: order(&envelope), envelope });
                 }
                 Err(why) => {
                     // Written by a newer program, perhaps: it stays until one comes that can read it.
@@ -290,21 +302,21 @@ impl Work {
 async fn carry(delivery: Arc<Delivery>, lane: Arc<Lane>, together: Vec<Ready>) -> Vec<Done> {
     let mut tokens = Vec::with_capacity(together.len());
     let mut envelopes = Vec::with_capacity(together.len());
-    for Ready { id, tries, order, mut envelope } in together {
+    for Ready { id, tries, bytes, order, mut envelope } in together {
         set_off(&delivery, &lane, id, tries, &mut envelope);
-        tokens.push((id, tries, order));
+        tokens.push((id, tries, bytes, order));
         envelopes.push(envelope);
     }
     let verdicts = attempt_all(&delivery.world, &delivery.targets, &envelopes).await;
     let (mut all, mut accepted) = (Vec::with_capacity(tokens.len()), Vec::with_capacity(tokens.len()));
-    for ((&(id, tries, order), envelope), verdict) in tokens.iter().zip(envelopes).zip(verdicts) {
+    for ((&(id, tries, bytes, order), envelope), verdict) in tokens.iter().zip(envelopes).zip(verdicts) {
         let why = match caught(settle(&delivery, &lane, id, tries, envelope, verdict)).await {
             Ok(Ok(Outcome::Again(at))) => {
                 all.push(Done { id, order, again: Some(at) });
                 continue;
             }
             Ok(Ok(Outcome::Over)) => {
-                accepted.push(id);
+                accepted.push((id, bytes));
                 all.push(Done { id, order, again: None });
                 continue;
             }
@@ -313,9 +325,13 @@ async fn carry(delivery: Arc<Delivery>, lane: Arc<Lane>, together: Vec<Ready>) -
         };
         all.push(Done { id, order, again: Some(unsettled(&delivery, &lane, id, &why).await) });
     }
-    if let Err(error) = lane.queue.ack_all(&accepted).await {
-        for done in all.iter_mut().filter(|done| done.again.is_none()) {
-            done.again = Some(unsettled(&delivery, &lane, done.id, &error.to_string()).await);
+    let ids: Vec<u64> = accepted.iter().map(|(id, _)| *id).collect();
+    match lane.queue.ack_all(&ids).await {
+        Ok(()) => accepted.into_iter().for_each(|(id, bytes)| lane.weight.done(id, bytes)),
+        Err(error) => {
+            for done in all.iter_mut().filter(|done| done.again.is_none()) {
+                done.again = Some(unsettled(&delivery, &lane, done.id, &error.to_string()).await);
+            }
         }
     }
     all

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// Envelopes' bytes that are made durable at once: well below what the journal takes in one call.
 pub(crate) const SEND_BYTES: usize = 8 << 20;
+/// Bytes of envelopes that may wait before requests are refused, unless the operator says otherwise. Ours: AWS names none.
+pub(crate) const BACKLOG_BYTES: u64 = 8 << 30;
+/// Above the limit there is this part of it once more for what cannot be refused.
+pub(crate) const RESERVE: u64 = 8;
 /// Lanes with a name of their own. Past it lanes share, by hash, and so share their delays.
 pub(crate) const MAX_LANES: usize = 10_000;
 /// Lanes that those share.

@@ -1,6 +1,6 @@
 use crate::attempt::attempt_all;
 use crate::retry::{Count, Next, next};
-use crate::{Delivery, Envelope, Verdict, code};
+use crate::{Claim, Delivery, Envelope, Verdict, code};
 use bytes::Bytes;
 use std::future::Future;
 use std::pin::pin;
@@ -93,10 +93,18 @@ impl Delivery {
         }
     }
     /// One try of several envelopes for one ARN, one after another or as many at once as the target takes; the verdicts are
-    /// in their order. Where `in_order` is set, what comes after one that was not accepted is not tried.
+    /// in their order. Where `in_order` is set, what comes after one that was not accepted is not tried. A full
+    /// backlog takes nothing that becomes envelopes again.
     pub async fn hand_over(&self, envelopes: &[Envelope], in_order: bool) -> Vec<Verdict> {
         let Some(to) = envelopes.first().map(|envelope| &envelope.to) else { return Vec::new() };
-        let at_once = self.targets.find(to).map_or(1, |target| target.batch(to)).max(1);
+        let target = self.targets.find(to);
+        let at_once = target.as_ref().map_or(1, |target| target.batch(to)).max(1);
+        if target.is_some_and(|target| target.sends_on(&envelopes[0]))
+            && let Err(full) = self.admit(Claim::Request)
+        {
+            let again = || Verdict::Again { code: code::BACKLOG_FULL.to_owned(), why: full.to_string(), after: None };
+            return std::iter::repeat_with(again).take(envelopes.len()).collect();
+        }
         let mut verdicts = Vec::with_capacity(envelopes.len());
         for some in envelopes.chunks(at_once) {
             verdicts.extend(attempt_all(&self.world, &self.targets, some).await);

@@ -1,10 +1,11 @@
 use crate::attempt::attempt;
+use crate::backlog::Backlog;
 use crate::dead::Dead;
 use crate::lane::{Lane, order, run};
 use crate::limits::{LANE_NAME_BYTES, LANES_FORGOTTEN_AT_ONCE, MAX_LANES, SEND_BYTES, SHARED_LANES};
 use crate::settled::{Listener, Listeners, Settled, Starter, Starters};
 use crate::target::Targets;
-use crate::{DeadLetter, Envelope, LaneStatus, Target, Verdict, codec, signals};
+use crate::{BacklogFull, Claim, DeadLetter, Envelope, LaneStatus, Options, Target, Verdict, codec, signals};
 use names::Arn;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -32,6 +33,7 @@ pub struct Delivery {
     starters: Starters,
     store: Store,
     lanes: RwLock<Lanes>,
+    backlog: Arc<Backlog>,
     max_lanes: usize,
     /// One lane is opened or forgotten at a time.
     opening: Mutex<()>,
@@ -42,16 +44,26 @@ pub struct Delivery {
 impl Delivery {
     /// Opens the outbox with the lanes it had. Nothing moves before [`Delivery::start`].
     pub async fn open(world: &World, store: &Store) -> Result<Arc<Delivery>, StoreError> {
-        Delivery::open_with(world, store, MAX_LANES).await
+        Delivery::open_with(world, store, Options::default()).await
     }
 
-    async fn open_with(world: &World, store: &Store, max_lanes: usize) -> Result<Arc<Delivery>, StoreError> {
-        let dead = Dead::open(world, store).await?;
+    /// The same, with what may be chosen.
+    pub async fn open_with(world: &World, store: &Store, options: Options) -> Result<Arc<Delivery>, StoreError> {
+        Delivery::open_wide(world, store, options, MAX_LANES).await
+    }
+
+    async fn open_wide(
+        world: &World,
+        store: &Store,
+        options: Options,
+        max_lanes: usize,
+    ) -> Result<Arc<Delivery>, StoreError> {
+        let (dead, backlog) = (Dead::open(world, store).await?, Backlog::new(options.backlog_bytes));
         let mut lanes = Lanes::new();
         for (log, _) in store.logs(PREFIX) {
             let Some(name) = log.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)) else { continue };
             let queue = Queue::open_as(store, world, &format!("{PREFIX}{name}"), Order::Groups).await?;
-            lanes.insert(name.to_owned(), Arc::new(Lane::new(world, name.to_owned(), queue)));
+            lanes.insert(name.to_owned(), Arc::new(Lane::new(world, name.to_owned(), queue, &backlog)));
         }
         Ok(Arc::new_cyclic(|me| Delivery {
             world: world.clone(),
@@ -61,6 +73,7 @@ impl Delivery {
             starters: Starters::default(),
             store: store.clone(),
             lanes: lanes.into(),
+            backlog,
             max_lanes,
             opening: Mutex::new(()),
             started: AtomicBool::new(false),
@@ -106,6 +119,18 @@ impl Delivery {
         }
     }
 
+    /// Whether the backlog has room for what somebody asks to be sent: asked before any of it is. Whoever has a yes sends
+    /// the whole, so the limit is passed by what is being sent at that moment. What takes the place of an envelope, a dead
+    /// letter for one, is sent without asking: were it refused, the backlog could not become shorter.
+    pub fn admit(&self, claim: Claim) -> Result<(), BacklogFull> {
+        self.backlog.admit(claim).inspect_err(|_| signals::refused(&self.world, claim))
+    }
+
+    /// About how many bytes wait, and how many may before requests are refused.
+    pub fn backlog(&self) -> (u64, u64) {
+        (self.backlog.bytes(), self.backlog.limit())
+    }
+
     /// The independent lane: each envelope is delivered on its own, as often as its policy says. All envelopes are
     /// durable when it returns; after a crash before that, all of them or none, or, where they are more than
     /// [`SEND_BYTES`], some: whoever had no answer sends again.
@@ -129,11 +154,19 @@ impl Delivery {
         if sends.is_empty() {
             return Ok(());
         }
-        let (lanes, sends): (Vec<_>, Vec<_>) =
-            sends.into_values().map(|(lane, messages)| (lane.clone(), (lane.queue.clone(), messages))).unzip();
-        Queue::send_all(&self.store, sends).await?;
-        lanes.iter().for_each(|lane| self.wake(lane));
-        Ok(())
+        let weigh = |messages: &[Message]| messages.iter().map(|message| message.body.len() as u64).sum::<u64>();
+        let (lanes, sends): (Vec<_>, Vec<_>) = sends
+            .into_values()
+            .map(|(lane, messages)| ((lane.clone(), weigh(&messages)), (lane.queue.clone(), messages)))
+            .unzip();
+        // Before they can leave.
+        lanes.iter().for_each(|(lane, bytes)| lane.weight.add(*bytes));
+        let sent = Queue::send_all(&self.store, sends).await;
+        match &sent {
+            Ok(()) => lanes.iter().for_each(|(lane, _)| self.wake(lane)),
+            Err(_) => lanes.iter().for_each(|(lane, bytes)| lane.weight.remove(*bytes)),
+        }
+        sent
     }
 
     /// One try, now, within the target's time limit. Nothing is durable, nothing is repeated.
@@ -177,7 +210,7 @@ impl Delivery {
             return Ok(lane);
         }
         let queue = Queue::open_as(&self.store, &self.world, &format!("{PREFIX}{name}"), Order::Groups).await?;
-        let lane = Arc::new(Lane::new(&self.world, name.clone(), queue));
+        let lane = Arc::new(Lane::new(&self.world, name.clone(), queue, &self.backlog));
         self.lanes.write().expect("no panic holds this lock").insert(name, lane.clone());
         Ok(lane)
     }
@@ -248,7 +281,7 @@ mod tests {
         let (world, _) = World::simulated(1);
         let options = StoreOptions { durability: Durability::Fsync, writer: Writer::Inline, ..Default::default() };
         let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
-        let delivery = Delivery::open_with(&world, &store, 4).await.unwrap();
+        let delivery = Delivery::open_wide(&world, &store, Options::default(), 4).await.unwrap();
         let target = Arc::new(Flag(AtomicBool::new(false)));
         delivery.register("lambda", "", target.clone());
         delivery.start();

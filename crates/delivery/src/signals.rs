@@ -1,6 +1,7 @@
 //! The metrics of this crate, named as EventBridge names its own:
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html>
 
+use crate::Claim;
 use std::sync::Arc;
 use world::{Series, Signal, Unit, World};
 
@@ -21,6 +22,10 @@ signal!(INGESTION_TO_ACCEPTED, "IngestionToAccepted", Milliseconds);
 /// Dead letters that were dropped because too many were kept.
 static DEAD_LETTERS_DROPPED: Signal =
     Signal { namespace: "Headwater", name: "DeadLettersDropped", unit: Unit::Count, dimensions: &[] };
+
+/// Requests, and records of the house, that found the backlog full.
+static BACKLOG_REFUSED: Signal =
+    Signal { namespace: "Headwater", name: "BacklogRefused", unit: Unit::Count, dimensions: &["Claim"] };
 
 /// A lane's series.
 pub(crate) struct LaneSignals {
@@ -58,6 +63,14 @@ impl LaneSignals {
 /// Counts a try outside the independent lanes.
 pub(crate) fn invoked(world: &World, lane: &str) {
     world.meter.record(&INVOCATIONS, &[lane], 1);
+}
+
+pub(crate) fn refused(world: &World, claim: Claim) {
+    let claim = match claim {
+        Claim::Request => "Request",
+        Claim::Record => "Record",
+    };
+    world.meter.record(&BACKLOG_REFUSED, &[claim], 1);
 }
 
 pub(crate) fn dropped(world: &World, count: u64) {

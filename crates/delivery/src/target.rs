@@ -56,6 +56,12 @@ pub trait Target: Send + Sync {
             verdicts
         })
     }
+    /// Whether what it takes becomes envelopes of this outbox again, so that a full backlog has no room for it. What comes
+    /// out of the backlog is delivered all the same: it makes room.
+    fn sends_on(&self, envelope: &Envelope) -> bool {
+        let _ = envelope;
+        false
+    }
     /// What shares a lane, and so a backlog and a limit of concurrency. Must not change for an ARN.
     fn lane(&self, to: &Arn) -> String {
         to.to_string()

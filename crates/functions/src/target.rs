@@ -128,6 +128,9 @@ impl Target for Invoker {
     fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(self.invoke(envelope))
     }
+    fn sends_on(&self, envelope: &Envelope) -> bool {
+        mailbox::is_event(envelope) == Some(false)
+    }
     fn concurrency(&self, _: &Arn) -> usize {
         crate::limits::CONCURRENCY
     }

@@ -35,6 +35,8 @@ struct File {
     encryption: Option<Encryption>,
     #[serde(default)]
     functions: Functions,
+    #[serde(default)]
+    delivery: Outbox,
 }
 
 /// What streams are encrypted under that ask for it. Each file holds 32 bytes, or 64 hexadecimal digits.
@@ -80,6 +82,14 @@ struct Sns {
 struct Functions {
     /// Whom they may talk to.
     network: Option<FunctionNetwork>,
+}
+
+/// How the outbox behaves.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Outbox {
+    /// How many bytes may wait for delivery before requests are refused.
+    backlog_bytes: Option<u64>,
 }
 
 /// How streams behave.
@@ -128,6 +138,7 @@ pub struct Settings {
     pub encryption: Option<Encryption>,
     pub sandbox: SandboxMode,
     pub network: FunctionNetwork,
+    pub delivery: delivery::Options,
 }
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:4566";
@@ -186,9 +197,22 @@ impl Settings {
             encryption: file.encryption.map(|keys| keys.outside(&data_dir)).transpose()?,
             sandbox: args.sandbox.or(file.sandbox).unwrap_or(SandboxMode::Best),
             network: file.functions.network.unwrap_or(FunctionNetwork::Endpoint),
+            delivery: file.delivery.options()?,
             streams_settle: file.streams.settle_ms.map(Duration::from_millis),
             data_dir,
         })
+    }
+}
+
+impl Outbox {
+    fn options(self) -> Result<delivery::Options> {
+        let mut options = delivery::Options::default();
+        match self.backlog_bytes {
+            Some(0) => bail!("[delivery] in the configuration: with backlog_bytes = 0 nothing could be delivered"),
+            Some(bytes) => options.backlog_bytes = bytes,
+            None => {}
+        }
+        Ok(options)
     }
 }
 
@@ -401,6 +425,14 @@ mod tests {
         std::fs::write(&path, r#"{"text":{title}}"#).unwrap();
         assert!(load(&file, "127.0.0.1:0").unwrap_err().to_string().contains("[channels.slack]"));
         assert!(load("[channels.fax]\n", "127.0.0.1:0").is_err());
+    }
+
+    #[test]
+    fn the_backlog_is_bounded_by_choice() {
+        let bytes = |file: &str| load(file, "127.0.0.1:0").map(|settings| settings.delivery.backlog_bytes);
+        assert_eq!(bytes("").unwrap(), 8 << 30);
+        assert_eq!(bytes("[delivery]\nbacklog_bytes = 1000\n").unwrap(), 1000);
+        assert!(bytes("[delivery]\nbacklog_bytes = 0\n").unwrap_err().to_string().contains("[delivery]"));
     }
 
     #[test]

@@ -33,8 +33,13 @@ pub async fn run(args: StatusArgs) -> Result<()> {
     let schedules = &status["schedules"];
     let title = format!("Schedules ({} of {} enabled)", schedules["enabled"], schedules["total"]);
     table(&title, &schedules["first"], &["name", "expression", "target", "state", "last", "next"]);
-    println!("\nbacklog: {} waiting, {} on their way", status["backlog"]["waiting"], status["backlog"]["in_flight"]);
-    table("Waiting for delivery", &status["lanes"], &["lane", "waiting", "in_flight", "last_error"]);
+    let backlog = &status["backlog"];
+    let (bytes, limit) = (&backlog["bytes"], &backlog["limit_bytes"]);
+    println!(
+        "\nbacklog: {} waiting, {} on their way, {bytes} bytes of {limit}",
+        backlog["waiting"], backlog["in_flight"]
+    );
+    table("Waiting for delivery", &status["lanes"], &["lane", "waiting", "in_flight", "bytes", "last_error"]);
     table("Could not be delivered, kept", &status["dead"], &["to", "code", "why", "time"]);
     Ok(())
 }

@@ -49,7 +49,7 @@ impl House {
         let options = store_options(settings);
         let masters = settings.encryption.as_ref().map(|keys| keys.read(&*world.disk)).transpose()?;
         let store = Store::open_with_keys(&world, &settings.data_dir, options, masters).await?;
-        let delivery = Delivery::open(&world, &store).await?;
+        let delivery = Delivery::open_with(&world, &store, settings.delivery.clone()).await?;
         let streams = open_streams(&world, settings, &store).await?;
         let options = queues::Options { throttle: settings.limits == LimitsMode::Aws };
         let queues = queues::Queues::open_with(world.clone(), home.clone(), store.clone(), options).await?;
@@ -149,12 +149,23 @@ impl House {
         Ok(shown.collect())
     }
 
+    /// The metrics as Prometheus reads them.
+    pub fn metrics(&self) -> String {
+        let (bytes, limit) = self.delivery.backlog();
+        let mut out = self.world.meter.prometheus();
+        for (name, value) in [("backlog_bytes", bytes), ("backlog_limit_bytes", limit)] {
+            out += &format!("# TYPE headwater_{name} gauge\nheadwater_{name} {value}\n");
+        }
+        out
+    }
+
     /// What runs, lags and fails.
     pub fn status(&self) -> Value {
         let usage = self.store.usage();
         let all = self.delivery.status();
         let (waiting, in_flight) = all.iter().fold((0, 0), |sum, lane| (sum.0 + lane.waiting, sum.1 + lane.in_flight));
-        let backlog = json!({"waiting": waiting, "in_flight": in_flight});
+        let (bytes, limit) = self.delivery.backlog();
+        let backlog = json!({"waiting": waiting, "in_flight": in_flight, "bytes": bytes, "limit_bytes": limit});
         let lanes: Vec<Value> = all
             .into_iter()
             .filter(|lane| lane.waiting + lane.in_flight > 0 || lane.last_error.is_some())
@@ -163,6 +174,7 @@ impl House {
                     "lane": lane.lane,
                     "waiting": lane.waiting,
                     "in_flight": lane.in_flight,
+                    "bytes": lane.bytes,
                     "last_error": lane.last_error,
                     "retry_at": lane.retry_at.map(|at| at.iso_millis()),
                 })

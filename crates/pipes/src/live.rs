@@ -11,7 +11,7 @@ use crate::template::Facts;
 use crate::trail::Trail;
 use bytes::Bytes;
 use consume::{Cease, Filters, InvalidFilter};
-use delivery::{Backoff, Envelope, RetryPolicy, Verdict, attribute, code};
+use delivery::{Backoff, Claim, Envelope, RetryPolicy, Verdict, attribute, code};
 use names::{Arn, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,6 +118,10 @@ impl Live {
         });
         let envelopes: Vec<Envelope> = envelopes.collect();
         if envelopes.is_empty() {
+            return;
+        }
+        if let Err(full) = self.pipes.delivery.admit(Claim::Record) {
+            tracing::warn!(%full, pipe = self.pipe.name, "a pipe's log lost the records of an execution");
             return;
         }
         if let Err(error) = self.pipes.delivery.send(envelopes).await {

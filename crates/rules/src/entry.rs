@@ -23,6 +23,8 @@ pub(crate) enum EntryError {
     ForeignBus(String),
     #[error("{0}")]
     Denied(String),
+    #[error("{0}: try again later.")]
+    Full(#[from] delivery::BacklogFull),
 }
 
 impl EntryError {
@@ -32,6 +34,9 @@ impl EntryError {
             EntryError::Source => "NotAuthorizedForSourceException",
             EntryError::Detail => "MalformedDetail",
             EntryError::Denied(_) => "AccessDeniedException",
+            // One of the two that callers are told to try again:
+            // <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html>
+            EntryError::Full(_) => "ThrottlingException",
         }
     }
 }

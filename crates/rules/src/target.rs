@@ -107,4 +107,7 @@ impl Target for BusTarget {
     fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(self.take(envelope))
     }
+    fn sends_on(&self, _: &Envelope) -> bool {
+        true
+    }
 }

@@ -7,6 +7,7 @@ use crate::limits::{LONGEST_SLEEP, RETRY_PAUSE};
 use crate::route::{Incoming, trigger};
 use crate::state::{Change, DEFAULT_BUS};
 use bytes::Bytes;
+use delivery::Claim;
 use std::sync::Arc;
 use std::time::Duration;
 use store::StoreError;
@@ -56,6 +57,12 @@ async fn tick(rules: &Rules) -> Result<Duration, StoreError> {
             trigger(rule, &incoming, &mut envelopes).expect("the house's own event is one");
         }
         changes.push(Change::Ticked { rule: rule.name.to_string(), since });
+    }
+    if !envelopes.is_empty()
+        && let Err(full) = rules.delivery.admit(Claim::Request)
+    {
+        tracing::warn!(%full, "the schedules have to wait");
+        return Ok(RETRY_PAUSE);
     }
     if !changes.is_empty() {
         rules.delivery.send(envelopes).await?;

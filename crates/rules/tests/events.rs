@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{FUNCTION, House, QUEUE, STREAM, TOPIC, house, life, text};
+use world::World;
 use world::disk::SimDisk;
 
 #[tokio::test(start_paused = true)]
@@ -321,4 +322,31 @@ async fn invocations_over_the_quota_come_later_and_calls_over_it_are_refused() {
         refused = house.ask("PutEvents", json!({"Entries": [entries[0]]})).await.err();
     }
     assert_eq!(refused.map(|error| error.model.name), Some("ThrottlingException"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_backlog_refuses_the_entries_that_would_add_to_it() {
+    let (world, _) = World::simulated(7);
+    let house = House::open_with(world, delivery::Options { backlog_bytes: 1 }).await;
+    house.rule("r", "wanted", json!([{"Id": "1", "Arn": QUEUE}])).await;
+    house.put("wanted", "{}").await;
+    let entry = |source: &str| json!({"Source": source, "DetailType": "T", "Detail": "{}"});
+    let both = json!({"Entries": [entry("wanted"), entry("nobody's")]});
+    let answer = house.done("PutEvents", both.clone()).await;
+    assert_eq!(
+        (&answer["FailedEntryCount"], &answer["Entries"][0]["ErrorCode"]),
+        (&json!(1), &json!("ThrottlingException"))
+    );
+    let said = answer["Entries"][0]["ErrorMessage"].as_str().unwrap();
+    assert!(said.starts_with("the backlog of deliveries is full"), "{said}");
+    assert!(answer["Entries"][1]["EventId"].is_string(), "what leads to nothing needs no room");
+    // What would end the backlog is never refused.
+    house.done("RemoveTargets", json!({"Rule": "r", "Ids": ["1"]})).await;
+    house.done("PutTargets", json!({"Rule": "r", "Targets": [{"Id": "1", "Arn": QUEUE}]})).await;
+
+    house.start();
+    assert_eq!(house.taken().await.len(), 1);
+    let answer = house.done("PutEvents", both).await;
+    assert_eq!(answer["FailedEntryCount"], 0, "there is room again");
+    assert_eq!(house.taken().await.len(), 1);
 }

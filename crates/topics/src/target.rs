@@ -21,6 +21,9 @@ impl Target for TopicTarget {
             }
         })
     }
+    fn sends_on(&self, _: &Envelope) -> bool {
+        true
+    }
 }
 
 impl TopicTarget {

@@ -222,3 +222,24 @@ async fn other_services_publish_by_pushing() {
     let nobody = envelope(&format!("{TOPIC}2"));
     assert!(matches!(Target::deliver(&*target, &nobody).await, Verdict::Refused { code, .. } if code == "NotFound"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_full_backlog_takes_no_messages_and_still_lets_subscriptions_go() {
+    let house = House::bounded(support::options(), delivery::Options { backlog_bytes: 1 }).await;
+    house.topic().await;
+    let queue = house.subscribe("sqs", QUEUE, json!({})).await;
+    // Nobody answers there: what asks for a confirmation waits.
+    house.subscribe("http", "http://example.com/hook", json!({})).await;
+    assert!(house.delivery.backlog().0 > 0);
+    let message = json!({ "TopicArn": TOPIC, "Message": "hello" });
+    let batch = json!({ "TopicArn": TOPIC, "PublishBatchRequestEntries": [{ "Id": "1", "Message": "hello" }] });
+    let text = json!({ "PhoneNumber": "+15550100", "Message": "hello" });
+    for (operation, input) in [("Publish", message), ("PublishBatch", batch), ("Publish", text)] {
+        let (code, why) = house.refused(operation, input).await;
+        assert_eq!(code, "ServiceUnavailable");
+        assert!(why.contains("the backlog of deliveries is full"), "{why}");
+    }
+    house.ask("Unsubscribe", json!({ "SubscriptionArn": queue })).await.unwrap();
+    house.ask("DeleteTopic", json!({ "TopicArn": TOPIC })).await.unwrap();
+    assert_eq!(house.arrived().await.len(), 0);
+}

@@ -10,6 +10,7 @@ use crate::runtime::{FunctionError, Invocation, InvokeError, Throttle};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use delivery::Claim;
 use shapes::lambda::{InvocationRequest, InvocationResponse, InvocationType, LogType, errors};
 use std::sync::Arc;
 use wire::{ApiError, Call, ErrorModel, Fault};
@@ -77,6 +78,7 @@ pub(crate) async fn invoke(
         InvocationType::Event => {
             let Invocation { payload, request_id, trace, .. } = invocation;
             let envelope = functions.event(&found, Event { body: payload, request_id, from: None, trace });
+            functions.delivery.admit(Claim::Request)?;
             functions.delivery.send(vec![envelope]).await?;
             Ok(InvocationResponse { status_code: Some(202), payload: Some(Bytes::new()), ..Default::default() })
         }

@@ -40,7 +40,7 @@ impl App {
                 Ok(outbox) => json(&outbox),
                 Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("the outbox cannot be read: {error}\n")),
             },
-            "metrics" => text(StatusCode::OK, &self.house.world.meter.prometheus()),
+            "metrics" => text(StatusCode::OK, &self.house.metrics()),
             "status" => json(&self.status()),
             "tail" => match tail::read(&self.house, asked.head.uri.query().unwrap_or_default()).await {
                 Ok(lines) => json(&lines),

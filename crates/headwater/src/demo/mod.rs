@@ -39,6 +39,7 @@ pub async fn run(args: DemoArgs) -> Result<()> {
         sandbox: crate::cli::SandboxMode::Best,
         network: crate::cli::FunctionNetwork::Endpoint,
         streams_settle: None,
+        delivery: delivery::Options::default(),
         encryption: None,
     };
     let server = serve::start(world.clone(), &settings).await?;

@@ -9,7 +9,7 @@ use crate::policy::PUT_EVENTS;
 use crate::route::Incoming;
 use crate::table::Table;
 use bytes::Bytes;
-use delivery::Envelope;
+use delivery::{Claim, Envelope};
 use names::TraceContext;
 use patterns::Event;
 use policies::{Request, Who};
@@ -94,12 +94,16 @@ fn accept(
     let bus = entry.event_bus_name.as_deref().filter(|name| !name.is_empty());
     let bus = rules.bus_named(bus).ok_or_else(|| EntryError::ForeignBus(bus.unwrap_or_default().to_owned()))?;
     admit(rules, table, call, bus, entry)?;
+    let before = envelopes.len();
     let trace = entry.trace_header.as_deref().and_then(TraceContext::from_header).or_else(|| call.trace.clone());
     let incoming = Incoming { id, body, ingested: now, now, read_only: false, forwarded: false, only: None, trace };
     rules.route(table, bus, &incoming, envelopes).map_err(|error| {
         tracing::debug!(%error, "an entry's detail cannot be read");
         EntryError::Detail
     })?;
+    if envelopes.len() > before {
+        rules.delivery.admit(Claim::Request).inspect_err(|_| envelopes.truncate(before))?;
+    }
     Ok(incoming.id)
 }
 

@@ -165,7 +165,8 @@ async fn send_run(rules: &Rules, name: &str, stop: &Stop, log: LogId, run: Run) 
 async fn wait_for_room(rules: &Rules, stop: &Stop) -> Result<(), Halt> {
     loop {
         let waiting: u64 = rules.delivery.status().iter().map(|lane| lane.waiting).sum();
-        if waiting < REPLAY_BACKLOG {
+        let (bytes, limit) = rules.delivery.backlog();
+        if waiting < REPLAY_BACKLOG && bytes < limit {
             return Ok(());
         }
         if stop.is_set() {

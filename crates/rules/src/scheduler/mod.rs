@@ -12,7 +12,7 @@ mod state;
 
 use crate::limits::{LONGEST_SLEEP, RETRY_PAUSE};
 use agenda::{Agenda, fired};
-use delivery::Delivery;
+use delivery::{Claim, Delivery};
 use names::{Arn, Home, Timestamp};
 use state::{Change, DEFAULT_GROUP, Schedule, State};
 use std::collections::BTreeMap;
@@ -113,6 +113,10 @@ async fn tick(scheduler: &Scheduler, agenda: &mut Agenda) -> Result<Duration, St
     let now = scheduler.world.now();
     scheduler.catalog.read(|state| agenda.refresh(state));
     for key in agenda.due(now) {
+        if let Err(full) = scheduler.delivery.admit(Claim::Request) {
+            tracing::warn!(%full, "the scheduler has to wait");
+            return Ok(RETRY_PAUSE);
+        }
         fire(scheduler, agenda, &key, now).await?;
     }
     Ok(agenda.first().map_or(LONGEST_SLEEP, |next| next.since(now).min(LONGEST_SLEEP)))

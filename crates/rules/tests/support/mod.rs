@@ -65,12 +65,16 @@ pub(crate) fn life<T, F: Future<Output = T>>(disk: &Arc<SimDisk>, seed: u64, liv
 
 impl House {
     /// Nothing moves before `start`.
-    pub(crate) async fn open(mut world: World) -> House {
+    pub(crate) async fn open(world: World) -> House {
+        House::open_with(world, delivery::Options::default()).await
+    }
+
+    pub(crate) async fn open_with(mut world: World, outbox: delivery::Options) -> House {
         let net = Arc::new(SimNet::default());
         world.net = net.clone();
         let options = StoreOptions { segment_bytes: 1 << 20, durability: Durability::Fsync, writer: Writer::Inline };
         let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
-        let delivery = Delivery::open(&world, &store).await.unwrap();
+        let delivery = Delivery::open_with(&world, &store, outbox).await.unwrap();
         let scheduler = Scheduler::open(world.clone(), Home::default(), &store, delivery.clone()).await.unwrap();
         let rules =
             Rules::open(world.clone(), Home::default(), store, delivery.clone(), Path::new("/data")).await.unwrap();

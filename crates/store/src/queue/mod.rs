@@ -258,6 +258,14 @@ impl Queue {
         held.counts(next)
     }
 
+    /// About how many bytes its messages take on disk. Of a log with acknowledged ones in it, its share by their number.
+    pub fn bytes(&self) -> u64 {
+        let extent = self.0.store.extent(self.0.messages);
+        let QueueCounts { visible, in_flight, delayed } = self.counts();
+        let (held, all) = (visible + in_flight + delayed, extent.next - extent.first);
+        (u128::from(extent.bytes) * u128::from(held.min(all)) / u128::from(all.max(1))) as u64
+    }
+
     /// The id that the next message gets: those of all others are below.
     pub fn next_id(&self) -> u64 {
         self.0.store.extent(self.0.messages).next

@@ -7,6 +7,7 @@ use crate::limits::{BATCH_ENTRIES, BATCH_ID_LENGTH, MESSAGE_BYTES, SMS_LENGTH};
 use crate::post::{Post, Text, check_size, check_subject, size};
 use crate::settings::TopicSettings;
 use crate::{Topics, phone};
+use delivery::Claim;
 use names::Arn;
 use shapes::sns::errors::{
     BATCH_ENTRY_IDS_NOT_DISTINCT_EXCEPTION, BATCH_REQUEST_TOO_LONG_EXCEPTION, EMPTY_BATCH_REQUEST_EXCEPTION,
@@ -64,6 +65,7 @@ pub(super) async fn publish(
     };
     let name = topics.asked(&call, &arn)?;
     post.place(&settings(&topics, &name)?, deduplication)?;
+    topics.delivery.admit(Claim::Request)?;
     let published = topics.publish(&name, vec![post]).await?.remove(0);
     Ok(PublishResponse { message_id: Some(published.id), sequence_number: published.sequence })
 }
@@ -99,6 +101,7 @@ pub(super) async fn publish_batch(
         let text = "The length of all the messages put together is more than the limit.";
         return Err(BATCH_REQUEST_TOO_LONG_EXCEPTION.because(text));
     }
+    topics.delivery.admit(Claim::Request)?;
     let published = topics.publish(&name, posts).await?;
     let entry = |(id, published): (String, crate::fanout::Published)| PublishBatchResultEntry {
         id: Some(id),
@@ -180,6 +183,7 @@ async fn text(topics: &Topics, number: &str, post: &Post) -> Result<(), ApiError
     if post.text.to(Protocol::Sms).chars().count() > SMS_LENGTH {
         return Err(invalid("Message too long"));
     }
+    topics.delivery.admit(Claim::Request)?;
     topics.text(&e164, post).await
 }
 

@@ -37,6 +37,7 @@ pub(crate) struct House {
     pub(crate) topics: Arc<Topics>,
     kept: Arc<Kept>,
     options: TopicsOptions,
+    bound: delivery::Options,
     /// Lines for log groups.
     pub(crate) lines: Lines,
 }
@@ -59,10 +60,11 @@ async fn open(
     kept: &Arc<Kept>,
     options: TopicsOptions,
     lines: &Lines,
+    bound: &delivery::Options,
 ) -> (Store, Arc<Delivery>, Arc<Topics>) {
     let sized = StoreOptions { segment_bytes: 4 << 20, durability: Durability::Fsync, writer: Writer::Inline };
     let store = Store::open(world, Path::new("/data"), sized).await.unwrap();
-    let delivery = Delivery::open(world, &store).await.unwrap();
+    let delivery = Delivery::open_with(world, &store, bound.clone()).await.unwrap();
     let topics = Topics::open(world.clone(), Home::default(), store.clone(), delivery.clone(), options).await.unwrap();
     for (service, prefix, target) in topics.targets() {
         delivery.register(service, prefix, target);
@@ -84,24 +86,29 @@ impl House {
     }
 
     pub(crate) async fn with(options: TopicsOptions) -> House {
+        House::bounded(options, delivery::Options::default()).await
+    }
+
+    /// With a limit on what may wait.
+    pub(crate) async fn bounded(options: TopicsOptions, bound: delivery::Options) -> House {
         let (mut world, disk) = World::simulated(7);
         let net = Arc::new(SimNet::default());
         world.net = net.clone();
         let kept = Arc::new(Kept::default());
         let lines = Lines::default();
-        let (store, delivery, topics) = open(&world, &kept, options.clone(), &lines).await;
-        House { world, net, disk, store, delivery, topics, kept, options, lines }
+        let (store, delivery, topics) = open(&world, &kept, options.clone(), &lines, &bound).await;
+        House { world, net, disk, store, delivery, topics, kept, options, bound, lines }
     }
 
     /// Stops everything and opens the same disk again.
     pub(crate) async fn restart(self) -> House {
-        let House { mut world, net, disk, store, delivery, topics, kept, options, lines } = self;
+        let House { mut world, net, disk, store, delivery, topics, kept, options, bound, lines } = self;
         world.tasks.shut_down(Duration::from_secs(5)).await;
         store.close().await;
         drop((topics, delivery, store));
         world.tasks = world::Tasks::default();
-        let (store, delivery, topics) = open(&world, &kept, options.clone(), &lines).await;
-        House { world, net, disk, store, delivery, topics, kept, options, lines }
+        let (store, delivery, topics) = open(&world, &kept, options.clone(), &lines, &bound).await;
+        House { world, net, disk, store, delivery, topics, kept, options, bound, lines }
     }
 
     /// The sum of a metric.
