@@ -9,12 +9,17 @@ use world::World;
 
 /// One try: within the target's time limit, and whatever the target does, with a verdict.
 pub(crate) async fn attempt(world: &World, targets: &Targets, envelope: &Envelope) -> Verdict {
-    let all = attempt_all(world, targets, std::slice::from_ref(envelope)).await;
+    let all = attempt_all(world, targets, std::slice::from_ref(envelope), false).await;
     all.into_iter().next().expect("there are as many verdicts as envelopes")
 }
 
 /// One try of each of several envelopes for one ARN; the verdicts are in their order.
-pub(crate) async fn attempt_all(world: &World, targets: &Targets, envelopes: &[Envelope]) -> Vec<Verdict> {
+pub(crate) async fn attempt_all(
+    world: &World,
+    targets: &Targets,
+    envelopes: &[Envelope],
+    in_order: bool,
+) -> Vec<Verdict> {
     let Some(to) = envelopes.first().map(|envelope| &envelope.to) else { return Vec::new() };
     let all = |verdict: Verdict| vec![verdict; envelopes.len()];
     let Some(target) = targets.find(to) else {
@@ -26,6 +31,7 @@ pub(crate) async fn attempt_all(world: &World, targets: &Targets, envelopes: &[E
     let deliver = async {
         match envelopes {
             [one] => vec![target.deliver(one).await],
+            many if in_order => target.deliver_in_order(many).await,
             many => target.deliver_all(many).await,
         }
     };

@@ -307,7 +307,7 @@ async fn carry(delivery: Arc<Delivery>, lane: Arc<Lane>, together: Vec<Ready>) -
         tokens.push((id, tries, bytes, order));
         envelopes.push(envelope);
     }
-    let verdicts = attempt_all(&delivery.world, &delivery.targets, &envelopes).await;
+    let verdicts = attempt_all(&delivery.world, &delivery.targets, &envelopes, false).await;
     let (mut all, mut accepted) = (Vec::with_capacity(tokens.len()), Vec::with_capacity(tokens.len()));
     for ((&(id, tries, bytes, order), envelope), verdict) in tokens.iter().zip(envelopes).zip(verdicts) {
         let why = match caught(settle(&delivery, &lane, id, tries, envelope, verdict)).await {

@@ -107,7 +107,7 @@ impl Delivery {
         }
         let mut verdicts = Vec::with_capacity(envelopes.len());
         for some in envelopes.chunks(at_once) {
-            verdicts.extend(attempt_all(&self.world, &self.targets, some).await);
+            verdicts.extend(attempt_all(&self.world, &self.targets, some, in_order).await);
             if in_order && verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Accepted(_))) {
                 break;
             }

@@ -56,6 +56,10 @@ pub trait Target: Send + Sync {
             verdicts
         })
     }
+    /// The same, where the order counts: what comes after one that is not accepted is left out, as far as the target can.
+    fn deliver_in_order<'a>(&'a self, envelopes: &'a [Envelope]) -> BoxFuture<'a, Vec<Verdict>> {
+        self.deliver_all(envelopes)
+    }
     /// Whether what it takes becomes envelopes of this outbox again, so that a full backlog has no room for it. What comes
     /// out of the backlog is delivered all the same: it makes room.
     fn sends_on(&self, envelope: &Envelope) -> bool {

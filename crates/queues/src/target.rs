@@ -2,13 +2,14 @@
 
 use crate::Queues;
 use crate::error::{ACCESS_DENIED, no_queue};
-use crate::intake::{self, Post};
+use crate::intake::{self, Draft, Post};
 use crate::message::{Attribute, AttributeValue};
 use crate::room::Room;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use delivery::{Envelope, Target, Verdict, attribute};
+use delivery::{Envelope, Target, Verdict, attribute, code};
+use names::Arn;
 use policies::{Request, Who, admit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -31,23 +32,54 @@ struct Carried {
 impl Target for QueueTarget {
     fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
-            match self.take(envelope).await {
-                Ok(id) => Verdict::Accepted(Bytes::from(id)),
-                Err(error) => verdict(&error),
-            }
+            let all = self.take(std::slice::from_ref(envelope), false).await;
+            all.into_iter().next().expect("there are as many verdicts as envelopes")
         })
+    }
+    fn deliver_all<'a>(&'a self, envelopes: &'a [Envelope]) -> BoxFuture<'a, Vec<Verdict>> {
+        Box::pin(self.take(envelopes, false))
+    }
+    fn deliver_in_order<'a>(&'a self, envelopes: &'a [Envelope]) -> BoxFuture<'a, Vec<Verdict>> {
+        Box::pin(self.take(envelopes, true))
+    }
+    /// What comes together is one append, as what a caller sends together is.
+    fn batch(&self, _: &Arn) -> usize {
+        crate::limits::BATCH_ENTRIES
     }
 }
 
 impl QueueTarget {
-    /// Puts it into its queue and answers the message's id.
-    async fn take(&self, envelope: &Envelope) -> Result<String, ApiError> {
-        let room = self.0.of(&envelope.to).ok_or_else(no_queue)?;
+    /// Puts envelopes for one queue into it, in their order and in one append; each is answered with its message's id.
+    async fn take(&self, envelopes: &[Envelope], in_order: bool) -> Vec<Verdict> {
+        let Some(room) = envelopes.first().and_then(|envelope| self.0.of(&envelope.to)) else {
+            return vec![verdict(&no_queue()); envelopes.len()];
+        };
+        let (mut drafts, mut refused) = (Vec::with_capacity(envelopes.len()), BTreeMap::new());
+        for (i, envelope) in envelopes.iter().enumerate() {
+            match self.draft(&room, envelope) {
+                Ok(draft) => drafts.push(draft),
+                Err(error) => drop(refused.insert(i, verdict(&error))),
+            }
+            if in_order && !refused.is_empty() {
+                break;
+            }
+        }
+        let taken = intake::accept(&self.0, &room, drafts).await;
+        let mut taken = match &taken {
+            Ok(accepted) => accepted.iter().map(|one| Verdict::Accepted(Bytes::from(one.uuid()))).collect(),
+            Err(error) => vec![verdict(error); envelopes.len() - refused.len()],
+        }
+        .into_iter();
+        (0..envelopes.len()).map(|i| refused.remove(&i).or_else(|| taken.next()).unwrap_or_else(not_tried)).collect()
+    }
+
+    /// The message that an envelope is, where the queue takes it.
+    fn draft(&self, room: &Room, envelope: &Envelope) -> Result<Draft, ApiError> {
         let attributes = match envelope.attributes.get(attribute::MESSAGE_ATTRIBUTES) {
             Some(json) => attributes(json)?,
             None => Vec::new(),
         };
-        self.admit(&room, envelope)?;
+        self.admit(room, envelope)?;
         let attribute = |name: &str| envelope.attributes.get(name).cloned();
         let post = Post {
             sender: envelope.principal.clone(),
@@ -58,9 +90,7 @@ impl QueueTarget {
             group: attribute(attribute::MESSAGE_GROUP_ID),
             deduplication: attribute(attribute::MESSAGE_DEDUPLICATION_ID),
         };
-        let draft = intake::draft(&self.0, &room, post)?;
-        let accepted = intake::accept(&self.0, &room, vec![draft]).await?;
-        Ok(accepted[0].uuid())
+        intake::draft(&self.0, room, post)
     }
 
     /// Other services come in as the queue's policy says, and not without one. Who comes with a role comes as the account.
@@ -90,6 +120,11 @@ fn attributes(json: &str) -> Result<Vec<Attribute>, ApiError> {
             Ok(Attribute { name, data_type: carried.data_type, value })
         })
         .collect()
+}
+
+fn not_tried() -> Verdict {
+    let why = "what comes before it was not accepted".to_owned();
+    Verdict::Again { code: code::NOT_TRIED.to_owned(), why, after: None }
 }
 
 /// A queue that does not exist, or a message that it may not hold, will not get better by trying again.

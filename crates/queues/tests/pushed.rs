@@ -5,7 +5,7 @@
 mod support;
 
 use bytes::Bytes;
-use delivery::{Envelope, RetryPolicy, Verdict, attribute};
+use delivery::{Envelope, RetryPolicy, Verdict, attribute, code};
 use names::Arn;
 use serde_json::json;
 use support::House;
@@ -136,4 +136,48 @@ async fn a_denial_holds_for_the_accounts_own() {
     let odd =
         json!({ "QueueUrl": url, "Attributes": { "Policy": deny("sqs:*", json!({ "StringMatches": { "a": "b" } })) } });
     assert!(house.refused("SetQueueAttributes", odd).await.1.contains("StringMatches"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_pushed_together_keeps_its_order_and_each_has_its_verdict() {
+    let house = House::new().await;
+    let target = house.queues.target();
+    for queue in ["orders", "orders.fifo"] {
+        let mut settings = json!({ "Policy": open() });
+        if queue.ends_with(".fifo") {
+            settings["FifoQueue"] = "true".into();
+        }
+        let url = house.create(queue, settings).await;
+        let bodies: [&[u8]; 6] = [b"0", b"1", b"2", b"\xff", b"4", b"5"];
+        let push = |round: &str| {
+            let one = |(i, body): (usize, &&'static [u8])| {
+                let mut e = envelope(&house, queue, body);
+                if queue.ends_with(".fifo") {
+                    e.attributes.insert(attribute::MESSAGE_GROUP_ID.into(), "g".into());
+                    e.attributes.insert(attribute::MESSAGE_DEDUPLICATION_ID.into(), format!("{round}{i}"));
+                }
+                e
+            };
+            bodies.iter().enumerate().map(one).collect::<Vec<_>>()
+        };
+        let shown = |verdicts: Vec<Verdict>| {
+            let letter = |verdict: &Verdict| match verdict {
+                Verdict::Accepted(_) => 'a',
+                Verdict::Refused { .. } => 'r',
+                Verdict::Again { code, .. } if code == code::NOT_TRIED => 'n',
+                other => panic!("{other:?}"),
+            };
+            verdicts.iter().map(letter).collect::<String>()
+        };
+        let all = push("a");
+        assert!(target.batch(&all[0].to) >= all.len());
+        assert_eq!(shown(target.deliver_all(&all).await), "aaaraa", "each on its own");
+        let all = house.bodies(&url).await;
+        assert_eq!(all, ["0", "1", "2", "4", "5"]);
+        house.ask("PurgeQueue", json!({ "QueueUrl": url })).await.unwrap();
+        assert_eq!(shown(target.deliver_in_order(&push("b")).await), "aaarnn", "nothing passes the one that is stuck");
+        assert_eq!(house.bodies(&url).await, ["0", "1", "2"]);
+        let gone = Envelope { to: Arn::new("sqs", "us-east-1", "000000000000", "none"), ..push("c").remove(0) };
+        assert_eq!(shown(target.deliver_all(&[gone.clone(), gone]).await), "rr");
+    }
 }
