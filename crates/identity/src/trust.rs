@@ -25,10 +25,10 @@ pub(crate) fn caller_may_assume(identity: &Identity, role: &Role, call: &Call, i
     let theirs = identity.catalog.read(|state| tags_of(state, &call.caller));
     let request = theirs
         .iter()
-        .fold(request, |request, (name, value)| request.with(&format!("aws:PrincipalTag/{name}"), value.as_str()));
+        .fold(request, |request, (name, value)| request.with(format!("aws:PrincipalTag/{name}"), value.as_str()));
     let request = role.tags.iter().fold(request, |request, (name, value)| {
-        let request = request.with(&format!("aws:ResourceTag/{name}"), value.as_str());
-        request.with(&format!("iam:ResourceTag/{name}"), value.as_str())
+        let request = request.with(format!("aws:ResourceTag/{name}"), value.as_str());
+        request.with(format!("iam:ResourceTag/{name}"), value.as_str())
     });
     lets_in(role, &request)
 }
@@ -84,7 +84,7 @@ mod tests {
             Asker::Caller(caller) => Who::Caller(caller),
         };
         let request = Request::new(who, ASSUME, "arn:aws:iam::123456789012:role/r", &owner);
-        let request = context.iter().fold(request, |request, (key, value)| request.with(key, value.as_str()));
+        let request = context.iter().fold(request, |request, (key, value)| request.with(*key, value.as_str()));
         policy.decide(&request) == Decision::Allowed
     }
 

@@ -3,8 +3,10 @@
 
 use crate::{Decision, Policy};
 use names::{Account, Arn, Caller, CallerKind, Timestamp};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +30,21 @@ pub struct Request<'a> {
     pub(crate) action: &'a str,
     pub(crate) resource: &'a str,
     owner: &'a Account,
-    context: Context,
+    way: Way<'a>,
+    more: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// Made when a condition asks: most requests meet no policy at all.
+    context: OnceLock<Context>,
+}
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way<'a> {
+    /// Nothing is said of it.
+    Untold,
+    /// A service sends, for a resource.
+    Sent { source: Option<&'a Arn>, at: Timestamp },
+    /// A caller asks.
+    Asked { from: IpAddr, tls: bool, user_agent: &'a str, at: Timestamp },
 }
 
 /// Why somebody does not come in.
@@ -85,6 +101,28 @@ impl Context {
         self
     }
 
+    /// What is known of how a request came.
+    fn of_way(self, way: Way<'_>) -> Context {
+        let at = |context: Context, at: Timestamp| {
+            context.with("aws:CurrentTime", at.iso_millis()).with("aws:EpochTime", at.secs().to_string())
+        };
+        match way {
+            Way::Untold => self,
+            Way::Sent { source, at: when } => {
+                let context = at(self.with("aws:SecureTransport", "true"), when);
+                let Some(source) = source else { return context };
+                let context = context.with("aws:SourceArn", source.as_str());
+                let account = source.account();
+                if account.is_empty() { context } else { context.with("aws:SourceAccount", account) }
+            }
+            Way::Asked { from, tls, user_agent, at: when } => {
+                let context = self.with("aws:SecureTransport", tls.to_string()).with("aws:SourceIp", from.to_string());
+                let context = at(context, when).with("aws:ViaAWSService", "false");
+                if user_agent.is_empty() { context } else { context.with("aws:UserAgent", user_agent) }
+            }
+        }
+    }
+
     /// All values of a key in lower case.
     pub(crate) fn get(&self, key: &str) -> &[String] {
         self.0.get(key).map_or(&[], Vec::as_slice)
@@ -128,43 +166,34 @@ impl Context {
 impl<'a> Request<'a> {
     /// Somebody would do this (`sqs:SendMessage`) with a resource that belongs to an account.
     pub fn new(who: Who<'a>, action: &'a str, resource: &'a str, owner: &'a Account) -> Request<'a> {
-        let context = Context::of(&who).with("aws:ResourceAccount", owner.as_str());
-        Request { who, action, resource, owner, context }
+        Request { who, action, resource, owner, way: Way::Untold, more: Vec::new(), context: OnceLock::new() }
     }
 
     /// What a service sends: for which resource it does so, and that its hops are not to be listened to.
     #[must_use]
-    pub fn sent(self, source: Option<&Arn>, at: Timestamp) -> Request<'a> {
-        let request = self.with("aws:SecureTransport", "true").at(at);
-        match source {
-            Some(source) if !source.account().is_empty() => {
-                request.with("aws:SourceArn", source.as_str()).with("aws:SourceAccount", source.account())
-            }
-            Some(source) => request.with("aws:SourceArn", source.as_str()),
-            None => request,
-        }
+    pub fn sent(self, source: Option<&'a Arn>, at: Timestamp) -> Request<'a> {
+        Request { way: Way::Sent { source, at }, ..self }
     }
 
     /// What a caller asks: from where, over which transport, with which program, and when.
     #[must_use]
-    pub fn asked(self, from: IpAddr, tls: bool, user_agent: &str, at: Timestamp) -> Request<'a> {
-        let request = self.with("aws:SecureTransport", tls.to_string()).with("aws:SourceIp", from.to_string()).at(at);
-        let request = request.with("aws:ViaAWSService", "false");
-        if user_agent.is_empty() { request } else { request.with("aws:UserAgent", user_agent) }
-    }
-
-    fn at(self, at: Timestamp) -> Request<'a> {
-        self.with("aws:CurrentTime", at.iso_millis()).with("aws:EpochTime", at.secs().to_string())
+    pub fn asked(self, from: IpAddr, tls: bool, user_agent: &'a str, at: Timestamp) -> Request<'a> {
+        Request { way: Way::Asked { from, tls, user_agent, at }, ..self }
     }
 
     /// One more key; a key that is there already gets one more value.
     #[must_use]
-    pub fn with(self, key: &str, value: impl Into<String>) -> Request<'a> {
-        Request { context: self.context.with(key, value), ..self }
+    pub fn with(mut self, key: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) -> Request<'a> {
+        self.more.push((key.into(), value.into()));
+        self
     }
 
     pub(crate) fn context(&self) -> &Context {
-        &self.context
+        self.context.get_or_init(|| {
+            let context = Context::of(&self.who).with("aws:ResourceAccount", self.owner.as_str());
+            let context = context.of_way(self.way);
+            self.more.iter().fold(context, |context, (key, value)| context.with(key, value.as_ref()))
+        })
     }
 
     /// Whether an identity of the resource's own account asks.

@@ -96,7 +96,7 @@ impl Topics {
         let request = Request::new(Who::Caller(&call.caller), &action, arn.as_str(), &self.home.account)
             .asked(call.source_ip, call.tls, &call.user_agent, call.at)
             .with("aws:SourceOwner", call.caller.account.as_str());
-        let request = more.iter().fold(request, |request, (key, value)| request.with(key, *value));
+        let request = more.iter().fold(request, |request, (key, value)| request.with(*key, *value));
         policies::admit(Some(&policy), &request).map_err(|why| denied(&request.refused(why)))?;
         Ok(name)
     }
