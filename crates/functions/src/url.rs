@@ -217,7 +217,8 @@ pub(crate) fn response(answer: &Bytes) -> Response<Bytes> {
 
 pub(crate) fn status_code(given: &Value) -> Option<StatusCode> {
     let code = given.as_u64().or_else(|| given.as_str()?.parse().ok())?;
-    StatusCode::from_u16(u16::try_from(code).ok()?).ok()
+    // Those below 200 are the server's own to send: they end no answer.
+    StatusCode::from_u16(u16::try_from(code).ok()?).ok().filter(|code| (200..600).contains(&code.as_u16()))
 }
 
 /// Puts the headers and cookies on a response that the function asks for.
@@ -333,6 +334,15 @@ mod tests {
             caller: None,
             request_id: "r",
             at: Timestamp::from_millis(1_583_348_638_390),
+        }
+    }
+
+    #[test]
+    fn a_function_answers_with_final_states_only() {
+        assert_eq!(status_code(&json!(204)), Some(StatusCode::NO_CONTENT));
+        assert_eq!(status_code(&json!("418")), Some(StatusCode::IM_A_TEAPOT));
+        for given in [json!(101), json!(199), json!(600), json!(-1), json!(null)] {
+            assert_eq!(status_code(&given), None, "{given}");
         }
     }
 

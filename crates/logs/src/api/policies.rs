@@ -25,7 +25,7 @@ pub(super) async fn put_resource_policy(
         ("policies of single log groups (resourceArn)", input.resource_arn.is_some()),
         ("expectedRevisionId", input.expected_revision_id.is_some()),
     ])?;
-    let name = input.policy_name.ok_or_else(|| invalid("policyName is required."))?;
+    let name = input.policy_name.filter(|name| !name.is_empty()).ok_or_else(|| invalid("policyName is required."))?;
     let document = input.policy_document.ok_or_else(|| invalid("policyDocument is required."))?;
     Document::parse(&document, "logs").map_err(|why| invalid(format!("Invalid policy document: {why}")))?;
     let policy = Policy { name, document, updated: call.at };
@@ -68,7 +68,7 @@ pub(super) async fn delete_resource_policy(
         ("policies of single log groups (resourceArn)", input.resource_arn.is_some()),
         ("expectedRevisionId", input.expected_revision_id.is_some()),
     ])?;
-    let name = input.policy_name.ok_or_else(|| invalid("policyName is required."))?;
+    let name = input.policy_name.filter(|name| !name.is_empty()).ok_or_else(|| invalid("policyName is required."))?;
     logs.catalog
         .change(|state| {
             if !state.policies.contains_key(&name) {

@@ -45,7 +45,7 @@ pub(crate) fn invocation(
     filled: &Filled,
     body: Bytes,
 ) -> Result<http::Request<Bytes>, Unfit> {
-    let target = with_path(endpoint, &filled.path);
+    let target = with_path(endpoint, &filled.path)?;
     let query = filled.query.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let uri = with_query(&target, query.chain(pairs(&auth.http.query)));
     let mut headers = HeaderMap::new();
@@ -134,8 +134,12 @@ fn insert(headers: &mut HeaderMap, key: &str, value: &str) -> Result<(), Unfit> 
     Ok(())
 }
 
-/// Each `*` gives way to the next value; those that none is left for, to nothing.
-fn with_path(endpoint: &str, values: &[String]) -> String {
+/// Each `*` gives way to the next value; those that none is left for, to nothing. A value that would climb out of the
+/// endpoint's path is refused: what is in an event must not choose who else gets the connection's credentials.
+fn with_path(endpoint: &str, values: &[String]) -> Result<String, Unfit> {
+    if values.iter().any(|value| matches!(value.as_str(), "." | "..")) {
+        return Err(Unfit("a path parameter is . or .., which would leave the endpoint's path".into()));
+    }
     let mut parts = endpoint.split('*');
     let mut target = parts.next().unwrap_or_default().to_owned();
     for (place, part) in parts.enumerate() {
@@ -143,7 +147,7 @@ fn with_path(endpoint: &str, values: &[String]) -> String {
         target.extend(utf8_percent_encode(value, RESERVED));
         target.push_str(part);
     }
-    target
+    Ok(target)
 }
 
 fn encoded<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
@@ -228,6 +232,8 @@ mod tests {
         let request = invocation(to, &basic, None, &filled, Bytes::from_static(br#"{"a":1}"#)).unwrap();
         assert_eq!(request.uri(), "https://example.com/x/a%2Fb/y/%C3%BC/?z=0&q=1%202&k=v%26w");
         assert_eq!((request.method().as_str(), &request.body()[..]), ("PUT", &br#"{"a":1,"tenant":"t"}"#[..]));
+        let climbs = Filled { path: vec!["a".into(), "..".into()], ..filled.clone() };
+        assert!(invocation(to, &basic, None, &climbs, Bytes::new()).is_err(), "an event does not choose the path");
         // The connection's value wins.
         assert_eq!(request.headers()["x-team"], "a");
         assert_eq!(request.headers()["authorization"], "Basic dTpw");
