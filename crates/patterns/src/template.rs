@@ -3,6 +3,44 @@
 
 use serde_json::Value;
 
+/// What a template becomes, piece by piece; it never has more than so many bytes, however often a value stands in it.
+#[derive(Debug)]
+pub struct Filling {
+    text: String,
+    most: usize,
+}
+
+/// Why a template cannot be filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what the InputTemplate makes has more than {0} bytes")]
+pub struct TooLong(pub usize);
+
+impl Filling {
+    /// Nothing yet, and at most `most` bytes.
+    pub fn new(most: usize) -> Filling {
+        Filling { text: String::new(), most }
+    }
+
+    /// Adds a text as it is.
+    pub fn text(&mut self, text: &str) -> Result<(), TooLong> {
+        if text.len() > self.most - self.text.len() {
+            return Err(TooLong(self.most));
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
+
+    /// Adds a value as JSON, or as a part of a JSON string that already has its quotes.
+    pub fn value(&mut self, value: &Value, in_string: bool) -> Result<(), TooLong> {
+        self.text(&if in_string { inside_string(value) } else { value.to_string() })
+    }
+
+    /// What it became.
+    pub fn done(self) -> String {
+        self.text
+    }
+}
+
 /// Whether a text stops inside a JSON string, and there behind a backslash that escapes what comes next.
 pub fn ends_in_string(text: &str) -> (bool, bool) {
     let (mut inside, mut escaped) = (false, false);
@@ -42,4 +80,20 @@ fn without_quotes(text: &str) -> String {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_filling_stops_at_its_limit() {
+        let mut filling = Filling::new(8);
+        assert_eq!((filling.text("ab"), filling.value(&json!({"a": 1}), true)), (Ok(()), Ok(())));
+        assert_eq!(filling.value(&json!("x"), false), Err(TooLong(8)), "two bytes too many");
+        assert_eq!(filling.text("c"), Ok(()), "just as many as it may have");
+        assert_eq!(filling.text("d"), Err(TooLong(8)));
+        assert_eq!(filling.done(), "ab{a:1}c");
+    }
 }
