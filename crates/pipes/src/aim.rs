@@ -5,7 +5,10 @@ mod bus;
 mod http;
 
 use crate::item::Item;
-use crate::limits::{BATCH_OF_TEN, GROUP_BATCH, PAYLOAD, STREAM_TARGET_BATCH};
+use crate::limits::{
+    BATCH_OF_TEN, BUS_EVENT, GROUP_BATCH, LOG_EVENT, PAYLOAD, QUEUE_MESSAGE, STREAM_BYTES, STREAM_TARGET_BATCH,
+    TOPIC_MESSAGE,
+};
 use crate::settings::{Enrichment, Target};
 use crate::template::{Facts, Template, TemplateError};
 use crate::text::Text;
@@ -15,8 +18,12 @@ use delivery::{Envelope, RetryPolicy, attribute};
 use http::Request;
 use names::{Arn, Timestamp};
 use patterns::PathError;
+use patterns::template::{Filling, TooLong};
 use serde_json::Value;
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::slice::Chunks;
 
 /// Who calls targets and enrichments.
 pub(crate) const PRINCIPAL: &str = "pipes.amazonaws.com";
@@ -137,80 +144,104 @@ impl Aim {
         matches!(self.way, Way::Function { .. })
     }
 
+    /// How many bytes a template may make of one event.
+    fn most_bytes(&self) -> usize {
+        match self.way {
+            Way::Function { .. } | Way::Destination(_) => PAYLOAD,
+            Way::Stream { .. } => STREAM_BYTES,
+            Way::Queue { .. } => QUEUE_MESSAGE,
+            Way::Topic => TOPIC_MESSAGE,
+            Way::Bus(_) => BUS_EVENT,
+            Way::Group { .. } => LOG_EVENT,
+        }
+    }
+
     /// How many of the events, from the first, fit into what is sent at once; at least one if there is any.
     pub(crate) fn fit(&self, sender: &Sender<'_>, items: &[Item]) -> usize {
         if !self.is_function() {
             return items.len();
         }
-        let mut bytes = 2;
+        let mut left = PAYLOAD - 1;
         let fits = items.iter().take_while(|item| {
-            bytes += self.text(sender, item).len() + 1;
-            bytes <= PAYLOAD
+            let len = match self.template {
+                Some(_) => self.text(sender, item, &decoded(item)).map_or(PAYLOAD, |text| text.len()),
+                None => item.text.len(),
+            };
+            left.checked_sub(len + 1).inspect(|rest| left = *rest).is_some()
         });
         fits.count().max(1).min(items.len())
     }
 
-    /// What is sent for events: one envelope for each, in their order, or one for all.
-    pub(crate) fn envelopes(
-        &self,
-        sender: &Sender<'_>,
-        items: &[Item],
-        mut id: impl FnMut() -> String,
-    ) -> Vec<Result<Envelope, Unfit>> {
-        match &self.way {
-            Way::Function { forget } => {
-                let texts: Vec<String> = items.iter().map(|item| self.text(sender, item)).collect();
-                let invocation = if *forget { "Event" } else { "RequestResponse" };
-                let id = id();
-                let attributes = [(attribute::INVOCATION, invocation), (attribute::REQUEST_ID, id.as_str())];
-                let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-                let body = format!("[{}]", texts.join(","));
-                if body.len() > PAYLOAD {
-                    return vec![Err(Unfit(format!("the events have more than {PAYLOAD} bytes")))];
-                }
-                vec![Ok(self.envelope(sender, id, body, attributes))]
-            }
-            _ => items.iter().map(|item| self.single(sender, item, id())).collect(),
+    /// Events as they are sent: each by itself, or all together.
+    pub(crate) fn parts<'i>(&self, items: &'i [Item]) -> Chunks<'i, Item> {
+        items.chunks(if self.is_function() { items.len().max(1) } else { 1 })
+    }
+
+    /// What is sent for such a part.
+    pub(crate) fn sends(&self, sender: &Sender<'_>, part: &[Item], id: String) -> Result<Envelope, Unfit> {
+        match (&self.way, part) {
+            (Way::Function { forget }, all) => self.whole(sender, all, *forget, id),
+            (_, [item]) => self.single(sender, item, id),
+            _ => Err(Unfit("it takes one event at a time".to_owned())),
         }
+    }
+
+    fn whole(&self, sender: &Sender<'_>, items: &[Item], forget: bool, id: String) -> Result<Envelope, Unfit> {
+        let invocation = if forget { "Event" } else { "RequestResponse" };
+        let attributes = [(attribute::INVOCATION, invocation), (attribute::REQUEST_ID, id.as_str())];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let body = self.array(sender, items);
+        let body = body.map_err(|TooLong(most)| Unfit(format!("the events have more than {most} bytes")))?;
+        Ok(self.envelope(sender, id, body, attributes))
+    }
+
+    fn array(&self, sender: &Sender<'_>, items: &[Item]) -> Result<String, TooLong> {
+        let mut out = Filling::new(PAYLOAD);
+        for (i, item) in items.iter().enumerate() {
+            out.text(if i == 0 { "[" } else { "," })?;
+            match &self.template {
+                Some(template) => template.fill(sender.facts, item, &item.decoded(), sender.now, &mut out)?,
+                None => out.text(&item.text)?,
+            }
+        }
+        out.text("]")?;
+        Ok(out.done())
     }
 
     fn single(&self, sender: &Sender<'_>, item: &Item, id: String) -> Result<Envelope, Unfit> {
         let mut attributes = BTreeMap::new();
-        let mut body = self.text(sender, item);
-        let fill = |name: &str, text: &Text, event: &Value| {
-            let filled = text.fill(event).filter(|text| !text.is_empty());
+        let event = decoded(item);
+        let mut body = self.text(sender, item, &event).map_err(|error| Unfit(error.to_string()))?;
+        let fill = |name: &str, text: &Text| {
+            let filled = text.fill(&event).filter(|text| !text.is_empty());
             filled.ok_or_else(|| Unfit(format!("{name} is empty for an event")))
         };
         match &self.way {
             Way::Stream { key } => {
-                let key = fill("PartitionKey", key, &item.decoded())?;
-                attributes.insert(attribute::PARTITION_KEY.to_owned(), key);
+                attributes.insert(attribute::PARTITION_KEY.to_owned(), fill("PartitionKey", key)?);
             }
-            Way::Queue { group: None, deduplication: None } => {}
             Way::Queue { group, deduplication } => {
-                let event = item.decoded();
                 let named = [
                     ("MessageGroupId", attribute::MESSAGE_GROUP_ID, group),
                     ("MessageDeduplicationId", attribute::MESSAGE_DEDUPLICATION_ID, deduplication),
                 ];
                 for (name, attribute, text) in named {
                     if let Some(text) = text {
-                        attributes.insert(attribute.to_owned(), fill(name, text, &event)?);
+                        attributes.insert(attribute.to_owned(), fill(name, text)?);
                     }
                 }
             }
-            Way::Bus(bus) => body = bus.event(sender, item, &id, &body)?,
+            Way::Bus(bus) => body = bus.event(sender, &event, &id, &body)?,
             Way::Destination(request) => {
-                attributes.insert(attribute::HTTP.to_owned(), request.fill(&item.decoded()));
+                attributes.insert(attribute::HTTP.to_owned(), request.fill(&event)?);
             }
             Way::Group { stream, time } => {
-                let event = item.decoded();
                 if let Some(stream) = stream {
-                    attributes.insert(attribute::LOG_STREAM.to_owned(), fill("LogStreamName", stream, &event)?);
+                    attributes.insert(attribute::LOG_STREAM.to_owned(), fill("LogStreamName", stream)?);
                 }
                 let at = match time {
                     Some(time) => {
-                        let text = fill("Timestamp", time, &event)?;
+                        let text = fill("Timestamp", time)?;
                         text.parse().map_err(|_| Unfit(format!("the Timestamp {text} is no number of milliseconds")))?
                     }
                     None => sender.now.millis(),
@@ -222,11 +253,12 @@ impl Aim {
         Ok(self.envelope(sender, id, body, attributes))
     }
 
-    fn text(&self, sender: &Sender<'_>, item: &Item) -> String {
-        match &self.template {
-            Some(template) => template.fill(sender.facts, item, sender.now),
-            None => item.text.clone(),
-        }
+    /// What an event becomes, of no more bytes than the target takes where a template makes it.
+    fn text(&self, sender: &Sender<'_>, item: &Item, decoded: &impl Deref<Target = Value>) -> Result<String, TooLong> {
+        let Some(template) = &self.template else { return Ok(item.text.clone()) };
+        let mut out = Filling::new(self.most_bytes());
+        template.fill(sender.facts, item, decoded, sender.now, &mut out)?;
+        Ok(out.done())
     }
 
     fn envelope(
@@ -251,6 +283,11 @@ impl Aim {
             created: sender.now,
         }
     }
+}
+
+/// An event with its payload taken apart, where somebody asks for that.
+fn decoded(item: &Item) -> LazyCell<Value, impl FnOnce() -> Value + use<'_>> {
+    LazyCell::new(|| item.decoded())
 }
 
 /// What a log group's target takes: when, and what.

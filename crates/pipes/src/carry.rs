@@ -2,12 +2,13 @@
 
 use crate::aim::{Aim, Sender};
 use crate::item::Item;
+use crate::limits::AT_ONCE;
 use crate::live::Live;
 use crate::signals::Metric;
 use crate::trail::{Said, Step, Trail};
 use bytes::Bytes;
 use consume::{Answer, Wanted};
-use delivery::{Envelope, Verdict, code};
+use delivery::{Verdict, code};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -168,7 +169,7 @@ impl Live {
         }
     }
 
-    /// One verdict for each envelope that the events became.
+    /// One verdict for each part of the events, which are made and handed over a few megabytes at a time.
     async fn hand_over(
         &self,
         aim: &Aim,
@@ -178,23 +179,33 @@ impl Live {
         trail: &mut Trail<'_>,
     ) -> Vec<Verdict> {
         let sender = Sender { now: self.pipes.world.now(), ..self.sender() };
-        let envelopes = aim.envelopes(&sender, items, || self.pipes.world.uuid());
-        let mut good: Vec<Envelope> = Vec::with_capacity(envelopes.len());
-        let mut unfit = Vec::new();
-        for (i, envelope) in envelopes.into_iter().enumerate() {
-            match envelope {
-                Ok(envelope) if unfit.is_empty() || !in_order => good.push(envelope),
-                Ok(_) => unfit.push((i, again(code::NOT_TRIED, "what comes before it cannot be sent".to_owned()))),
-                Err(error) => unfit.push((i, refused("ValidationException", error.to_string()))),
+        let mut parts = aim.parts(items);
+        let (count, mut verdicts) = (parts.len(), Vec::new());
+        while verdicts.len() < count {
+            let (mut good, mut unfit, mut bytes) = (Vec::new(), Vec::new(), 0);
+            for (i, part) in parts.by_ref().enumerate() {
+                match aim.sends(&sender, part, self.pipes.world.uuid()) {
+                    Ok(envelope) => {
+                        trail.step(step, self.now(), Said { request: Some(&envelope.body), ..Said::default() });
+                        bytes += envelope.body.len() + envelope.attributes.values().map(String::len).sum::<usize>();
+                        good.push(envelope);
+                    }
+                    Err(error) => unfit.push((verdicts.len() + i, refused("ValidationException", error.to_string()))),
+                }
+                if bytes >= AT_ONCE || (in_order && !unfit.is_empty()) {
+                    break;
+                }
+            }
+            verdicts.extend(self.pipes.delivery.hand_over(&good, in_order).await);
+            for (i, verdict) in unfit {
+                verdicts.insert(i, verdict);
+            }
+            if in_order && verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Accepted(_))) {
+                break;
             }
         }
-        for envelope in &good {
-            trail.step(step, self.now(), Said { request: Some(&envelope.body), ..Said::default() });
-        }
-        let mut verdicts = self.pipes.delivery.hand_over(&good, in_order).await;
-        for (i, verdict) in unfit {
-            verdicts.insert(i, verdict);
-        }
+        let untried = || again(code::NOT_TRIED, "what comes before it was not accepted".to_owned());
+        verdicts.resize_with(count, untried);
         verdicts
     }
 

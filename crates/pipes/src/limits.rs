@@ -30,9 +30,23 @@ pub(crate) const RECORD_AGE_S: i32 = 60;
 pub(crate) const BATCH_OF_TEN: usize = 10;
 /// A stream.
 pub(crate) const STREAM_TARGET_BATCH: usize = 500;
-/// Bytes that a function is sent, and that an enrichment may answer.
+/// Bytes that a function is sent, and that an enrichment may answer; and, ours, those of a request to an API destination.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/pipes-enrichment.html>
 pub(crate) const PAYLOAD: usize = 6 << 20;
+/// Bytes of a record of a stream, and of all that it takes at once.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
+pub(crate) const STREAM_BYTES: usize = 10 << 20;
+/// Bytes of a message of a queue.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+pub(crate) const QUEUE_MESSAGE: usize = 1 << 20;
+/// Bytes of a message of a topic. <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+pub(crate) const TOPIC_MESSAGE: usize = 256 << 10;
+/// Bytes of a log event.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>
+pub(crate) const LOG_EVENT: usize = 1 << 20;
+/// Bytes of the events of a batch that are handed over at once, so that what a template makes of many is never in memory
+/// as a whole. Ours; what a stream takes.
+pub(crate) const AT_ONCE: usize = STREAM_BYTES;
 
 /// Batches from a queue at once: at first, and more with each step. Ours; those of Lambda's mappings.
 pub(crate) const QUEUE_STEP: usize = 5;

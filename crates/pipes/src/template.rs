@@ -4,7 +4,7 @@
 use crate::item::Item;
 use names::Timestamp;
 use patterns::JsonPath;
-use patterns::template::{ends_in_string, inside_string};
+use patterns::template::{Filling, TooLong, ends_in_string};
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -78,25 +78,26 @@ impl Template {
         Ok(Template { is_json, parts })
     }
 
-    /// What an event becomes.
-    pub(crate) fn fill(&self, facts: &Facts, item: &Item, now: Timestamp) -> String {
-        let decoded = item.decoded();
-        let mut out = String::new();
+    /// Adds what an event becomes to `out`. `decoded` is the event with its payload taken apart.
+    pub(crate) fn fill(
+        &self,
+        facts: &Facts,
+        item: &Item,
+        decoded: &Value,
+        now: Timestamp,
+        out: &mut Filling,
+    ) -> Result<(), TooLong> {
         for part in &self.parts {
             match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Hole(variable, as_text) => {
-                    let value = variable.value(facts, item, &decoded, now);
-                    match (value.as_ref(), as_text) {
-                        (value, false) => out.push_str(&value.to_string()),
-                        // In a text that is no JSON nothing is escaped.
-                        (Value::String(text), true) if !self.is_json => out.push_str(text),
-                        (value, true) => out.push_str(&inside_string(value)),
-                    }
-                }
+                Part::Text(text) => out.text(text)?,
+                Part::Hole(variable, as_text) => match variable.value(facts, item, decoded, now).as_ref() {
+                    // In a text that is no JSON nothing is escaped.
+                    Value::String(text) if *as_text && !self.is_json => out.text(text)?,
+                    value => out.value(value, *as_text)?,
+                },
             }
         }
-        out
+        Ok(())
     }
 }
 
@@ -169,8 +170,14 @@ mod tests {
     }
 
     fn filled(template: &str, event: &Value) -> String {
-        let item = Item { text: event.to_string() };
-        Template::compile(template).unwrap().fill(&facts(), &item, Timestamp::from_millis(1_545_084_650_987))
+        of(template, Item { text: event.to_string() }, 1 << 20).unwrap()
+    }
+
+    fn of(template: &str, item: Item, most: usize) -> Result<String, TooLong> {
+        let (template, mut out) = (Template::compile(template).unwrap(), Filling::new(most));
+        let now = Timestamp::from_millis(1_545_084_650_987);
+        template.fill(&facts(), &item, &item.decoded(), now, &mut out)?;
+        Ok(out.done())
     }
 
     fn message(body: &str) -> Value {
@@ -219,8 +226,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_panics(text in "[{\\[]?[<>$.a\\[\\]*0\" \\\\é]{0,24}") {
-            if let Ok(template) = Template::compile(&text) {
-                template.fill(&facts(), &Item { text: "{\"a\":[1]}".into() }, Timestamp::default());
+            if Template::compile(&text).is_ok() {
+                let _ = of(&text, Item { text: "{\"a\":[1]}".into() }, 1 << 20);
             }
         }
 

@@ -2,7 +2,6 @@
 //! <https://docs.aws.amazon.com/eventbridge/latest/pipes-reference/API_PipeTargetEventBridgeEventBusParameters.html>
 
 use super::{Sender, Unfit};
-use crate::item::Item;
 use crate::limits::BUS_EVENT;
 use crate::settings::BusParameters;
 use crate::text::Text;
@@ -46,14 +45,13 @@ impl Bus {
     }
 
     /// The event whose detail is `detail`.
-    pub(super) fn event(&self, sender: &Sender<'_>, item: &Item, id: &str, detail: &str) -> Result<String, Unfit> {
-        let event = item.decoded();
+    pub(super) fn event(&self, sender: &Sender<'_>, event: &Value, id: &str, detail: &str) -> Result<String, Unfit> {
         let detail: &RawValue = serde_json::from_str(detail.trim()).map_err(|_| malformed())?;
         if !detail.get().starts_with('{') {
             return Err(malformed());
         }
         let fill = |text: &Option<Text>, otherwise: String| match text {
-            Some(text) => text.fill(&event).filter(|text| !text.is_empty()).unwrap_or(otherwise),
+            Some(text) => text.fill(event).filter(|text| !text.is_empty()).unwrap_or(otherwise),
             None => otherwise,
         };
         let came_from = event.get("eventSource").and_then(Value::as_str).map(str::to_owned);
@@ -68,16 +66,26 @@ impl Bus {
             detail_type: fill(&self.detail_type, format!("Event from {came_from}")),
             source,
             account: sender.pipe.account(),
-            time: self.time(sender, &event)?,
+            time: self.time(sender, event)?,
             region: sender.pipe.region(),
-            resources: self.resources.iter().filter_map(|text| text.fill(&event)).collect(),
+            resources: self.resources(event)?,
             detail,
         };
         let text = serde_json::to_string(&event).expect("an event has only keys that JSON can carry");
         if text.len() > BUS_EVENT {
-            return Err(Unfit(format!("the event has more than {BUS_EVENT} bytes")));
+            return Err(too_long());
         }
         Ok(text)
+    }
+
+    fn resources(&self, event: &Value) -> Result<Vec<String>, Unfit> {
+        let mut left = BUS_EVENT;
+        let texts = self.resources.iter().filter_map(|text| text.fill(event));
+        let fits = texts.map(|text| {
+            left = left.checked_sub(text.len()).ok_or_else(too_long)?;
+            Ok(text)
+        });
+        fits.collect()
     }
 
     /// When the event is said to be: as RFC 3339 writes it, where the pipe says so.
@@ -88,6 +96,10 @@ impl Bus {
         let time: jiff::Timestamp = text.parse().map_err(|_| Unfit(format!("{text} is no time of RFC 3339")))?;
         Ok(names::Timestamp::from_millis(time.as_millisecond()).iso_secs())
     }
+}
+
+fn too_long() -> Unfit {
+    Unfit(format!("the event has more than {BUS_EVENT} bytes"))
 }
 
 fn malformed() -> Unfit {

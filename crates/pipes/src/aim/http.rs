@@ -1,6 +1,8 @@
 //! What a request to an API destination gets beside its body. Pure.
 //! <https://docs.aws.amazon.com/eventbridge/latest/pipes-reference/API_PipeTargetHttpParameters.html>
 
+use super::Unfit;
+use crate::limits::PAYLOAD;
 use crate::settings::Http;
 use crate::text::Text;
 use patterns::PathError;
@@ -28,12 +30,23 @@ impl Request {
     }
 
     /// As envelopes carry it; a path that leads nowhere gives an empty text.
-    pub(super) fn fill(&self, event: &Value) -> String {
-        let text = |text: &Text| text.fill(event).unwrap_or_default();
-        let named = |all: &BTreeMap<String, Text>| {
-            all.iter().map(|(name, value)| (name.clone(), text(value))).collect::<BTreeMap<_, _>>()
+    pub(super) fn fill(&self, event: &Value) -> Result<String, Unfit> {
+        let mut left = PAYLOAD;
+        let mut text = |text: &Text| {
+            let text = text.fill(event).unwrap_or_default();
+            left = left.checked_sub(text.len()).ok_or_else(too_long)?;
+            Ok(text)
         };
-        let path: Vec<String> = self.path.iter().map(text).collect();
-        json!({"path": path, "headers": named(&self.headers), "query": named(&self.query)}).to_string()
+        let path = self.path.iter().map(&mut text).collect::<Result<Vec<String>, Unfit>>()?;
+        let mut named = |all: &BTreeMap<String, Text>| {
+            let all = all.iter().map(|(name, value)| Ok((name.clone(), text(value)?)));
+            all.collect::<Result<BTreeMap<String, String>, Unfit>>()
+        };
+        let (headers, query) = (named(&self.headers)?, named(&self.query)?);
+        Ok(json!({"path": path, "headers": headers, "query": query}).to_string())
     }
+}
+
+fn too_long() -> Unfit {
+    Unfit(format!("path, headers and query have more than {PAYLOAD} bytes"))
 }

@@ -29,11 +29,12 @@ fn sent(target: &Target, items: &[Item]) -> Vec<Result<Envelope, Unfit>> {
     let now = Timestamp::from_millis(1_000);
     let sender = Sender { facts: &facts, pipe: &pipe, role: &role, now };
     let mut n = 0;
-    let id = || {
+    let mut id = || {
         n += 1;
         format!("id{n}")
     };
-    Aim::target(target).unwrap().envelopes(&sender, items, id)
+    let aim = Aim::target(target).unwrap();
+    aim.parts(items).map(|part| aim.sends(&sender, part, id())).collect()
 }
 
 #[test]
@@ -120,4 +121,58 @@ fn a_log_group_gets_a_time_and_a_message() {
     assert_eq!(body, json!({"timestamp": 1_700_000_000_123_i64, "message": "at 1700000000123"}));
     assert_eq!(one.attributes[attribute::LOG_STREAM], "s");
     assert!(all[1].is_err());
+}
+
+#[test]
+fn no_template_makes_more_than_the_target_takes() {
+    let holes = "<$.body>".repeat(200);
+    for (arn, most) in [
+        ("sqs:us-east-1:000000000000:q", QUEUE_MESSAGE),
+        ("sns:us-east-1:000000000000:t", TOPIC_MESSAGE),
+        ("kinesis:us-east-1:000000000000:stream/s", STREAM_BYTES),
+        ("events:us-east-1:000000000000:event-bus/b", BUS_EVENT),
+        ("events:us-east-1:000000000000:api-destination/d/1", PAYLOAD),
+        ("logs:us-east-1:000000000000:log-group:g", LOG_EVENT),
+        ("lambda:us-east-1:000000000000:function:f", PAYLOAD),
+    ] {
+        let target = Target { template: Some(holes.clone()), partition_key: Some("k".into()), ..to(arn) };
+        let error = sent(&target, &[message(&"x".repeat(1 << 20))]).remove(0).expect_err(arn);
+        assert!(error.0.ends_with(&format!("more than {most} bytes")), "{arn}: {error}");
+    }
+}
+
+#[test]
+fn the_parameters_of_an_event_are_bounded_too() {
+    let big = [message(&"x".repeat(1 << 20))];
+    let http =
+        Http { path: None, headers: Some((0..10).map(|i| (i.to_string(), "$.body".into())).collect()), query: None };
+    let request = Target { http: Some(http), ..to("events:us-east-1:000000000000:api-destination/d/1") };
+    let bus = BusParameters { resources: Some(vec!["$.body".into(); 10]), ..BusParameters::default() };
+    let event =
+        Target { bus: Some(bus), template: Some("{}".into()), ..to("events:us-east-1:000000000000:event-bus/b") };
+    for target in [request, event] {
+        let error = sent(&target, &big).remove(0).unwrap_err();
+        assert!(error.0.contains("more than"), "{error}");
+    }
+}
+
+#[test]
+fn a_function_gets_as_many_as_fit() {
+    let target = to("lambda:us-east-1:000000000000:function:f");
+    let item = |bytes: usize| Item { text: "1".repeat(bytes) };
+    let fit = |target: &Target, items: &[Item]| {
+        let (facts, role) = (facts(), "arn:aws:iam::000000000000:role/r".parse().unwrap());
+        let pipe: Arn = facts.pipe_arn.parse().unwrap();
+        let sender = Sender { facts: &facts, pipe: &pipe, role: &role, now: Timestamp::default() };
+        Aim::target(target).unwrap().fit(&sender, items)
+    };
+    // Two brackets and one comma.
+    let just = [item(PAYLOAD - 4), item(1)];
+    assert_eq!(fit(&target, &just), 2);
+    assert_eq!(sent(&target, &just)[0].as_ref().unwrap().body.len(), PAYLOAD);
+    let over = [item(PAYLOAD - 4), item(2)];
+    assert_eq!(fit(&target, &over), 1);
+    assert!(sent(&target, &over)[0].is_err());
+    let templated = Target { template: Some("<$.body><$.body>".into()), ..target };
+    assert_eq!(fit(&templated, &[message(&"x".repeat(2 << 20)), message(&"x".repeat(2 << 20))]), 1);
 }
