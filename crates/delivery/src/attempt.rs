@@ -1,5 +1,5 @@
 use crate::target::Targets;
-use crate::{Envelope, Verdict, code};
+use crate::{Envelope, Verdict, attribute, code};
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,13 +13,28 @@ pub(crate) async fn attempt(world: &World, targets: &Targets, envelope: &Envelop
     all.into_iter().next().expect("there are as many verdicts as envelopes")
 }
 
-/// One try of each of several envelopes for one ARN; the verdicts are in their order.
+/// One try of each of several envelopes for one ARN; the verdicts are in their order. The target is not asked about those
+/// that are said to be unfit for it.
 pub(crate) async fn attempt_all(
     world: &World,
     targets: &Targets,
     envelopes: &[Envelope],
     in_order: bool,
 ) -> Vec<Verdict> {
+    let unfit = |envelope: &Envelope| {
+        let why = envelope.attributes.get(attribute::UNFIT)?.clone();
+        Some(Verdict::Refused { code: code::UNFIT.to_owned(), why })
+    };
+    if !envelopes.iter().any(|envelope| envelope.attributes.contains_key(attribute::UNFIT)) {
+        return attempt_fit(world, targets, envelopes, in_order).await;
+    }
+    let fit: Vec<Envelope> = envelopes.iter().filter(|envelope| unfit(envelope).is_none()).cloned().collect();
+    let mut verdicts = attempt_fit(world, targets, &fit, in_order).await.into_iter();
+    let all = envelopes.iter().map(|envelope| unfit(envelope).or_else(|| verdicts.next()));
+    all.map(|verdict| verdict.expect("there are as many verdicts as envelopes")).collect()
+}
+
+async fn attempt_fit(world: &World, targets: &Targets, envelopes: &[Envelope], in_order: bool) -> Vec<Verdict> {
     let Some(to) = envelopes.first().map(|envelope| &envelope.to) else { return Vec::new() };
     let all = |verdict: Verdict| vec![verdict; envelopes.len()];
     let Some(target) = targets.find(to) else {

@@ -1,11 +1,12 @@
 //! An envelope's bytes: `version (1) | length of head, u32 LE | head, JSON | body, raw`. The head is the [`Envelope`]
-//! without its body. Version 1. A change that an older program would misread needs a new version; a new optional field
-//! does not.
+//! without its body. A change that an older program would misread needs a new version; a new optional field does not.
+//! Version 1; version 2, the same, where the envelope is unfit for its target, to whom an older program would hand it.
 
-use crate::Envelope;
+use crate::{Envelope, attribute};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 const VERSION: u8 = 1;
+const VERSION_OF_UNFIT: u8 = 2;
 
 /// Takes the envelope, because its body is moved, not copied, out of the head.
 pub(crate) fn encode(mut envelope: Envelope) -> Bytes {
@@ -13,7 +14,7 @@ pub(crate) fn encode(mut envelope: Envelope) -> Bytes {
     // JSON has no NaN: a factor that counts as one is written as one.
     envelope.policy.backoff.factor = envelope.policy.backoff.factor();
     let mut out = BytesMut::with_capacity(512 + body.len());
-    out.put_u8(VERSION);
+    out.put_u8(if envelope.attributes.contains_key(attribute::UNFIT) { VERSION_OF_UNFIT } else { VERSION });
     out.put_u32_le(0);
     let mut head = (&mut out).writer();
     serde_json::to_writer(&mut head, &envelope).expect("an envelope has only keys that JSON can carry");
@@ -26,8 +27,8 @@ pub(crate) fn encode(mut envelope: Envelope) -> Bytes {
 /// Reads an envelope; its body is a slice of `bytes`. The error says what is wrong with them.
 pub(crate) fn decode(mut bytes: Bytes) -> Result<Envelope, String> {
     let version = bytes.try_get_u8().map_err(|_| "it is empty")?;
-    if version != VERSION {
-        return Err(format!("it has version {version}; this program reads {VERSION}"));
+    if !matches!(version, VERSION | VERSION_OF_UNFIT) {
+        return Err(format!("it has version {version}; this program reads {VERSION} and {VERSION_OF_UNFIT}"));
     }
     let length = bytes.try_get_u32_le().map_err(|_| "it is cut short")? as usize;
     if length > bytes.len() {
@@ -69,6 +70,14 @@ pub(crate) mod tests {
         let mut e = envelope();
         e.policy.backoff.factor = f64::NAN;
         assert_eq!(decode(encode(e)).unwrap().policy.backoff.factor, 1.0);
+    }
+
+    #[test]
+    fn what_is_unfit_is_not_for_older_programs() {
+        let mut e = envelope();
+        assert_eq!(encode(e.clone())[0], 1);
+        e.attributes.insert(attribute::UNFIT.into(), "why".into());
+        assert_eq!((encode(e.clone())[0], decode(encode(e.clone()))), (2, Ok(e)));
     }
 
     #[test]

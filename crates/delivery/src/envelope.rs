@@ -119,6 +119,9 @@ pub mod attribute {
     pub const LOG_STREAM: &str = "log-stream";
     /// The number of this try, from two on: told to the target by the lane, and not kept.
     pub const TRY: &str = "try";
+    /// Why its target cannot be sent it: it is refused for that, and the target is not asked. So whoever sends to many need not
+    /// leave out one, nor find for it what the envelope's policy says of what fails.
+    pub const UNFIT: &str = "unfit";
     /// What a request over HTTP gets beside its body, as JSON: `{"path":["..."],"headers":{},"query":{}}`.
     pub const HTTP: &str = "http";
     /// The id of the request that caused it.
@@ -131,6 +134,8 @@ pub mod code {
     pub const NO_TARGET: &str = "NoTarget";
     /// The target did not answer in time.
     pub const TIMEOUT: &str = "TIMEOUT";
+    /// Its sender said so, by [`attribute::UNFIT`](super::attribute::UNFIT).
+    pub const UNFIT: &str = "Unfit";
     /// It waits for what comes before it.
     pub const NOT_TRIED: &str = "NotTried";
     /// The backlog has no room for what the target would make of it.

@@ -28,6 +28,7 @@ pub(crate) fn letter(envelope: &Envelope, queue: &Arn, failure: &Failure, now: T
     let given = attributes.get(attribute::MESSAGE_ATTRIBUTES).map(String::as_str);
     attributes.insert(attribute::MESSAGE_ATTRIBUTES.to_owned(), explain(given, envelope, failure));
     attributes.remove(attribute::INVOCATION);
+    attributes.remove(attribute::UNFIT);
     attributes.insert(attribute::LETTER.to_owned(), "true".to_owned());
     Envelope {
         id: envelope.id.clone(),
@@ -100,6 +101,8 @@ fn code_of<'a>(envelope: &Envelope, failure: &'a Failure) -> &'a str {
         "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestThrottled" => "THROTTLING",
         "ProvisionedThroughputExceededException" | "LimitExceededException" => "THROTTLING",
         "MalformedDetail" => "INVALID_JSON",
+        // It is one of AWS's words; that this is where it is said could not be confirmed.
+        code::UNFIT => "INVALID_PARAMETER",
         _ if failure.exhausted.is_none() => "SDK_CLIENT_ERROR",
         _ => "ERROR_FROM_TARGET",
     }
@@ -154,6 +157,7 @@ mod tests {
         assert_eq!(said("InvalidParameterValue", None), "SDK_CLIENT_ERROR");
         assert_eq!(said("FunctionError", Some(Exhausted::Attempts)), "ERROR_FROM_TARGET");
         assert_eq!(said("CONNECTION_FAILURE", None), "CONNECTION_FAILURE");
+        assert_eq!(said(code::UNFIT, None), "INVALID_PARAMETER");
     }
 
     #[test]

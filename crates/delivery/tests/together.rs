@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use delivery::{Delivery, Envelope, RetryPolicy, Target, Verdict};
+use delivery::{Delivery, Envelope, RetryPolicy, Target, Verdict, attribute};
 use names::{Arn, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -98,6 +98,31 @@ async fn each_of_those_that_go_together_is_settled_on_its_own() {
     let calls = target.calls.lock().unwrap().clone();
     // The first tells how many its target takes at once; from then on they go together.
     assert!(calls.iter().all(|call| *call <= 8) && calls.contains(&8), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_unfit_is_given_up_and_its_target_not_asked() {
+    let (world, delivery, target) = house().await;
+    let unfit = |number: usize| number % 3 == 2;
+    let all = (0..20).map(|number| {
+        let mut e = envelope(number, "yes");
+        if unfit(number) {
+            e.attributes.insert(attribute::UNFIT.into(), "too large".into());
+        }
+        e
+    });
+    delivery.send(all.collect()).await.unwrap();
+    delivery.start();
+    world.clock.sleep(Duration::from_secs(600)).await;
+    assert_eq!(left(&delivery), 0);
+    let ids = |wanted: bool| (0..20).filter(move |n| unfit(*n) == wanted).map(|n| format!("e{n}"));
+    assert_eq!(*target.tries.lock().unwrap(), ids(false).map(|id| (id, 1)).collect());
+    let mut dead = delivery.dead(20);
+    assert!(dead.iter().all(|letter| (letter.code.as_str(), letter.why.as_str()) == ("Unfit", "too large")));
+    dead.sort_by(|a, b| a.envelope.id.cmp(&b.envelope.id));
+    let mut wanted: Vec<String> = ids(true).collect();
+    wanted.sort();
+    assert_eq!(dead.into_iter().map(|letter| letter.envelope.id).collect::<Vec<_>>(), wanted);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,10 +2,13 @@
 //! some of which are taken out of the event. Pure.
 //! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_HttpParameters.html>
 
+use crate::limits::INPUT_BYTES;
 use crate::path::{JsonPath, PathError};
 use crate::state::HttpParameters;
+use crate::transform::TooLarge;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// A target's parameters, compiled.
@@ -47,13 +50,20 @@ impl LiveHttp {
         })
     }
 
-    /// The parameters for an event, which is taken apart only if one of them asks for it.
-    pub(crate) fn fill<'a, E>(&self, event: impl Fn() -> Result<&'a Value, E>) -> Result<Filled, E> {
+    /// The parameters for an event, which is taken apart only if one of them asks for it. They may be many, and each as large
+    /// as the event: it stops where they are too large together.
+    pub(crate) fn fill<'a, E: From<TooLarge>>(&self, event: impl Fn() -> Result<&'a Value, E>) -> Result<Filled, E> {
+        let left = Cell::new(INPUT_BYTES);
+        let fill = |text: &Text| -> Result<String, E> {
+            let filled = text.fill(&event)?;
+            left.set(left.get().checked_sub(filled.len()).ok_or(TooLarge)?);
+            Ok(filled)
+        };
         let named = |all: &BTreeMap<String, Text>| {
-            all.iter().map(|(name, text)| Ok((name.clone(), text.fill(&event)?))).collect::<Result<_, E>>()
+            all.iter().map(|(name, text)| Ok((name.clone(), fill(text)?))).collect::<Result<_, E>>()
         };
         Ok(Filled {
-            path: self.path.iter().map(|text| text.fill(&event)).collect::<Result<_, _>>()?,
+            path: self.path.iter().map(&fill).collect::<Result<_, E>>()?,
             headers: named(&self.headers)?,
             query: named(&self.query)?,
         })
@@ -104,11 +114,14 @@ mod tests {
             query: Some([("q".to_owned(), "$.none".to_owned()), ("price".to_owned(), "$5".to_owned())].into()),
         };
         let event = json!({"detail": {"id": "a b", "n": 7}});
-        let filled = LiveHttp::compile(&kept).unwrap().fill(|| Ok::<_, ()>(&event)).unwrap();
+        let filled = LiveHttp::compile(&kept).unwrap().fill(|| Ok::<_, TooLarge>(&event)).unwrap();
         assert_eq!(filled.path, ["a b", "fixed"]);
         assert_eq!(filled.headers["X-Id"], "7");
         assert_eq!((filled.query["q"].as_str(), filled.query["price"].as_str()), ("", "$5"));
         assert_eq!(Filled::read(Some(&filled.text())), filled);
+        let large = json!({"detail": {"id": "x".repeat(INPUT_BYTES / 3)}});
+        let many = HttpParameters { path: Some(vec!["$.detail.id".into(); 4]), ..Default::default() };
+        assert_eq!(LiveHttp::compile(&many).unwrap().fill(|| Ok(&large)), Err(TooLarge));
         let bad = HttpParameters { path: Some(vec!["$.a..b".into()]), ..Default::default() };
         assert!(LiveHttp::compile(&bad).is_err());
     }

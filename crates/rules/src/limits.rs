@@ -26,6 +26,9 @@ pub(crate) const REPLAYS: usize = 10;
 /// taken. It was 256 KB until January 2026.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size>
 pub(crate) const ENTRIES_BYTES: usize = 1 << 20;
+/// Bytes of what one target is sent for an event, where a transformer or the parameters of a request make it. Ours: AWS names
+/// no such number; this is as much as an event may have, and as a queue or an asynchronous invocation takes.
+pub(crate) const INPUT_BYTES: usize = ENTRIES_BYTES;
 /// What a `Time` counts there.
 pub(crate) const TIME_BYTES: usize = 14;
 /// Characters of a `DetailType`.

@@ -1,7 +1,7 @@
 //! From an event to the envelopes of its targets. Pure.
 
 use crate::table::{LiveBus, LiveRule, LiveTarget};
-use crate::transform::{Matched, TargetInput};
+use crate::transform::{Matched, TargetInput, TooLarge};
 use bytes::Bytes;
 use delivery::{Envelope, attribute};
 use names::{Arn, Timestamp, TraceContext};
@@ -46,6 +46,24 @@ pub(crate) enum RouteError {
     Value(String),
 }
 
+/// Why a target is not sent what it should be.
+enum Unmade {
+    Event(RouteError),
+    TooLarge(TooLarge),
+}
+
+impl From<RouteError> for Unmade {
+    fn from(error: RouteError) -> Unmade {
+        Unmade::Event(error)
+    }
+}
+
+impl From<TooLarge> for Unmade {
+    fn from(error: TooLarge) -> Unmade {
+        Unmade::TooLarge(error)
+    }
+}
+
 /// An event being taken apart: the parsed form is made only if a target asks for it.
 struct Opened<'a> {
     incoming: &'a Incoming,
@@ -86,11 +104,18 @@ fn trigger_opened(rule: &LiveRule, opened: &Opened<'_>, out: &mut Vec<Envelope>)
 
 fn envelope(rule: &LiveRule, target: &LiveTarget, opened: &Opened<'_>) -> Result<Envelope, RouteError> {
     let incoming = opened.incoming;
+    let made = body(rule, target, opened).and_then(|body| Ok((body, attributes(target, opened)?)));
+    let (body, attributes) = match made {
+        Ok(made) => made,
+        Err(Unmade::Event(error)) => return Err(error),
+        // The event is fine, and so are its other targets: this one fails by itself, with the event as it came.
+        Err(Unmade::TooLarge(why)) => (incoming.body.clone(), [(attribute::UNFIT.to_owned(), why.to_string())].into()),
+    };
     Ok(Envelope {
         id: incoming.id.clone(),
         to: target.arn.clone(),
-        body: body(rule, target, opened)?,
-        attributes: attributes(target, opened)?,
+        body,
+        attributes,
         from: Some(rule.arn.clone()),
         principal: PRINCIPAL.to_owned(),
         role: target.role.clone(),
@@ -102,7 +127,7 @@ fn envelope(rule: &LiveRule, target: &LiveTarget, opened: &Opened<'_>) -> Result
     })
 }
 
-fn body(rule: &LiveRule, target: &LiveTarget, opened: &Opened<'_>) -> Result<Bytes, RouteError> {
+fn body(rule: &LiveRule, target: &LiveTarget, opened: &Opened<'_>) -> Result<Bytes, Unmade> {
     match &target.input {
         // The one event is shared by all that want it whole.
         TargetInput::Matched => Ok(opened.incoming.body.clone()),
@@ -115,12 +140,12 @@ fn body(rule: &LiveRule, target: &LiveTarget, opened: &Opened<'_>) -> Result<Byt
                 rule_name: &rule.name,
                 ingested: opened.incoming.ingested,
             };
-            Ok(Bytes::from(input.apply(&matched)))
+            Ok(Bytes::from(input.apply(&matched)?))
         }
     }
 }
 
-fn attributes(target: &LiveTarget, opened: &Opened<'_>) -> Result<BTreeMap<String, String>, RouteError> {
+fn attributes(target: &LiveTarget, opened: &Opened<'_>) -> Result<BTreeMap<String, String>, Unmade> {
     let mut all = BTreeMap::new();
     match target.arn.service() {
         "kinesis" => {
@@ -138,7 +163,7 @@ fn attributes(target: &LiveTarget, opened: &Opened<'_>) -> Result<BTreeMap<Strin
         _ => {}
     }
     if let Some(http) = &target.http {
-        all.insert(attribute::HTTP.to_owned(), http.fill(|| opened.value())?.text());
+        all.insert(attribute::HTTP.to_owned(), http.fill(|| Ok::<_, Unmade>(opened.value()?))?.text());
     }
     if let Some(group) = &target.message_group {
         all.insert(attribute::MESSAGE_GROUP_ID.to_owned(), group.clone());

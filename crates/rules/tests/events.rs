@@ -125,6 +125,71 @@ async fn a_number_that_no_template_can_carry_sends_nothing() {
     assert_eq!(house.taken().await, []);
 }
 
+/// Two hundred times the detail.
+fn swelling(id: &str) -> Value {
+    json!({"Id": id, "Arn": TOPIC, "InputTransformer":
+        {"InputPathsMap": {"e": "$.detail"}, "InputTemplate": format!("[{}0]", "<e>,".repeat(200))}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_is_too_large_fails_alone() {
+    let house = house().await;
+    let dead = format!("{QUEUE}-dead");
+    let (whole, mut told) = (json!({"Id": "whole", "Arn": QUEUE}), swelling("told"));
+    told["DeadLetterConfig"] = json!({"Arn": dead});
+    let targets = json!([whole, told, swelling("kept")]);
+    house.rule("r", "large", targets).await;
+    house.rule("small", "small", json!([whole])).await;
+    let detail = format!("{{\"a\":\"{}\"}}", "x".repeat(250_000));
+    let entry = |source: &str, detail: &str| json!({"Source": source, "DetailType": "T", "Detail": detail});
+    let entries = json!([entry("large", &detail), entry("small", "{}")]);
+    let answer = house.done("PutEvents", json!({"Entries": entries})).await;
+    assert_eq!(answer["FailedEntryCount"], 0, "{answer}");
+
+    let taken = house.taken().await;
+    assert_eq!(taken.iter().map(|e| e.to.as_str()).collect::<Vec<_>>(), [QUEUE, QUEUE, &dead]);
+    let letter = &taken[2];
+    assert!(text(letter).ends_with(&format!("\"detail\":{detail}}}")), "the event as it came");
+    let said: Value = serde_json::from_str(&letter.attributes[attribute::MESSAGE_ATTRIBUTES]).unwrap();
+    assert_eq!(said["ERROR_CODE"]["StringValue"], "INVALID_PARAMETER");
+    let why = "the target's input would be larger than 1048576 bytes";
+    assert_eq!(said["ERROR_MESSAGE"]["StringValue"], why);
+    assert_eq!(said["TARGET_ARN"]["StringValue"], TOPIC);
+    let kept = house.delivery.dead(10);
+    assert_eq!(
+        kept.iter().map(|kept| (kept.envelope.to.as_str(), kept.why.as_str())).collect::<Vec<_>>(),
+        [(TOPIC, why)]
+    );
+    let rule = house.rules.status()[0].rules[0].clone();
+    assert_eq!((rule.triggered, rule.invocations, rule.failed), (1, 3, 2));
+
+    // Nor does it hold up what comes from another bus.
+    house.done("CreateEventBus", json!({"Name": "b"})).await;
+    let bus = "arn:aws:events:us-east-1:000000000000:event-bus/default";
+    house.rule_on("b", "on", "large", json!([{"Id": "1", "Arn": bus}])).await;
+    house.put_on("b", "large", &detail).await;
+    assert_eq!(house.taken().await.len(), 2);
+    assert!(house.delivery.status().iter().all(|lane| lane.waiting == 0), "{:?}", house.delivery.status());
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_that_are_large_together_are_sent() {
+    let house = house().await;
+    let template = format!("[{}0]", "<e>,".repeat(4));
+    let targets: Vec<Value> = (0..5)
+        .map(|id| {
+            json!({"Id": id.to_string(), "Arn": QUEUE, "InputTransformer":
+                {"InputPathsMap": {"e": "$.detail"}, "InputTemplate": template}})
+        })
+        .collect();
+    for rule in 0..10 {
+        house.rule(&format!("r{rule}"), "large", json!(targets)).await;
+    }
+    house.put("large", &format!("{{\"a\":\"{}\"}}", "x".repeat(250_000))).await;
+    let taken = house.taken().await;
+    assert_eq!((taken.len(), taken.iter().all(|e| e.body.len() > 1_000_000)), (50, true));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_holds_a_mebibyte_and_ten_entries() {
     let house = house().await;

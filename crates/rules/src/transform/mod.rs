@@ -5,6 +5,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use crate::limits::INPUT_BYTES;
 use crate::path::JsonPath;
 use names::Timestamp;
 use patterns::json;
@@ -63,6 +64,11 @@ pub struct Matched<'a> {
     /// When the event was accepted.
     pub ingested: Timestamp,
 }
+
+/// What an event would become for a target is more than any target is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the target's input would be larger than {INPUT_BYTES} bytes")]
+pub struct TooLarge;
 
 /// Why a target's input is refused, in AWS's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -137,13 +143,13 @@ impl TargetInput {
     }
 
     /// The body the target is sent.
-    pub fn apply(&self, matched: &Matched<'_>) -> String {
-        match self {
+    pub fn apply(&self, matched: &Matched<'_>) -> Result<String, TooLarge> {
+        Ok(match self {
             TargetInput::Matched => matched.text.to_owned(),
             TargetInput::Constant(input) => input.clone(),
             TargetInput::Path(path) => path.apply(matched.event).map_or("null".into(), |part| part.to_string()),
-            TargetInput::Transformer(transformer) => transformer.template.fill(matched),
-        }
+            TargetInput::Transformer(transformer) => transformer.template.fill(matched)?,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! An InputTemplate: JSON text with placeholders, in strings and out of them.
 
-use super::{InputError, Matched};
+use super::{InputError, Matched, TooLarge};
+use crate::limits::INPUT_BYTES;
 use crate::path::JsonPath;
 use patterns::json;
 use patterns::template::{ends_in_string, inside_string};
@@ -72,7 +73,8 @@ impl Template {
         Ok(Template { parts })
     }
 
-    pub(super) fn fill(&self, matched: &Matched<'_>) -> String {
+    /// Holes may be many and each as large as the event: it stops where the whole is too large.
+    pub(super) fn fill(&self, matched: &Matched<'_>) -> Result<String, TooLarge> {
         let mut filled = String::new();
         for part in &self.parts {
             match part {
@@ -82,8 +84,11 @@ impl Template {
                     filled.push_str(&if *in_string { inside_string(&value) } else { value.to_string() });
                 }
             }
+            if filled.len() > INPUT_BYTES {
+                return Err(TooLarge);
+            }
         }
-        filled
+        Ok(filled)
     }
 }
 

@@ -32,7 +32,7 @@ fn apply(configured: &Configured<'_>) -> Result<String, InputError> {
         rule_name: "example",
         ingested: Timestamp::from_millis(1_447_277_394_000),
     };
-    Ok(TargetInput::compile("t1", configured)?.apply(&matched))
+    Ok(TargetInput::compile("t1", configured)?.apply(&matched).expect("a small input"))
 }
 
 fn fill(template: &str) -> Result<String, InputError> {
