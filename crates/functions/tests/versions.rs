@@ -222,6 +222,22 @@ async fn tags_are_of_functions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_group_stays_until_another_is_given() {
+    let house = House::new().await;
+    house.make_with("f", "0", json!({"LoggingConfig": {"LogGroup": "/ours"}})).await;
+    for (config, group) in [
+        (json!({"LogFormat": "Text"}), "/ours"),
+        (json!({}), "/ours"),
+        (json!({"LogGroup": "/others"}), "/others"),
+        (json!({"LogGroup": "/aws/lambda/f"}), "/aws/lambda/f"),
+    ] {
+        let input = json!({"FunctionName": "f", "LoggingConfig": config});
+        let shown = house.ask("UpdateFunctionConfiguration", input).await;
+        assert_eq!(shown["LoggingConfig"], json!({"LogFormat": "Text", "LogGroup": group}), "{config}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn code_changes_under_running_invocations_and_goes_when_its_last_process_has_ended() {
     let house = House::new().await;
     let made = house.make("f", "old").await;

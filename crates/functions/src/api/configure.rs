@@ -69,7 +69,7 @@ pub(crate) async fn create_function(
         dead_letter: dead_letter(&functions, input.dead_letter_config)?.flatten(),
         tags: tagged,
         version: LATEST.to_owned(),
-        logs_to: input.logging_config.and_then(|config| logs_to(config, &name)),
+        logs_to: logs_to(input.logging_config, &name).flatten(),
         permissions: BTreeMap::new(),
         name: name.clone(),
     };
@@ -153,9 +153,10 @@ fn is_reserved(config: &Option<LoggingConfig>) -> bool {
     config.as_ref().and_then(|config| config.log_group.as_ref()).is_some_and(|group| group.starts_with("aws/"))
 }
 
-/// The log group that is asked for, where it is not the function's own.
-fn logs_to(config: LoggingConfig, name: &str) -> Option<String> {
-    config.log_group.filter(|asked| *asked != group(name))
+/// `None`: no log group is given; `Some(None)`: the function's own.
+fn logs_to(config: Option<LoggingConfig>, name: &str) -> Option<Option<String>> {
+    let asked = config?.log_group?;
+    Some(Some(asked).filter(|asked| *asked != group(name)))
 }
 
 fn missing(what: &str) -> ApiError {
@@ -375,7 +376,7 @@ pub(crate) async fn update_function_configuration(
             f.runtime = input.runtime.map_or(f.runtime, |r| r.as_str().to_owned());
             f.dead_letter = dead_letter.unwrap_or(f.dead_letter);
             f.layers = used.unwrap_or(f.layers);
-            f.logs_to = input.logging_config.map_or(f.logs_to, |config| logs_to(config, &name));
+            f.logs_to = logs_to(input.logging_config, &name).unwrap_or(f.logs_to);
             f.layers_id = merged.as_ref().map_or(f.layers_id, |merged| merged.id.clone());
             f.last_modified = call.at;
             f.revision = revision;
