@@ -15,44 +15,34 @@ use shapes::lambda::{InvocationRequest, InvocationResponse, InvocationType, LogT
 use std::sync::Arc;
 use wire::{ApiError, Call, ErrorModel, Fault};
 
-/// What is asked for, as far as all ways of invoking have it.
-pub(super) struct Asked<'a, K> {
-    pub(super) name: &'a str,
-    pub(super) qualifier: Option<&'a str>,
-    pub(super) payload: Option<Bytes>,
-    pub(super) kind: &'a K,
-    /// The largest payload.
-    pub(super) limit: usize,
-    pub(super) client_context: Option<String>,
-    /// Whether it names what is not served.
-    pub(super) tenant: bool,
-    pub(super) tail: bool,
-}
-
-impl<K: std::fmt::Display> Asked<'_, K> {
-    pub(super) fn check(self, functions: &Functions, call: &Call) -> Result<(Found, Invocation), ApiError> {
-        if self.tenant {
-            return Err(not_served("DurableExecutionName and TenantId"));
-        }
-        let called = Called::parse(&functions.home, self.name, self.qualifier)?;
-        let found = functions.catalog.read(|state| called.find(state, &functions.home, &call.request_id))?;
-        let payload = self.payload.filter(|p| !p.is_empty()).unwrap_or_else(|| Bytes::from_static(b"{}"));
-        if payload.len() > self.limit {
-            return Err(errors::REQUEST_TOO_LARGE_EXCEPTION.because(format!(
-                "{} byte payload is too large for the {} invocation type (limit {} bytes)",
-                payload.len(),
-                self.kind,
-                self.limit
-            )));
-        }
-        if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
-            return Err(errors::INVALID_REQUEST_CONTENT_EXCEPTION
-                .because(format!("Could not parse request body into json: {error}")));
-        }
-        let client_context = client_context(self.client_context)?;
-        let (request_id, trace) = (call.request_id.clone(), call.trace.clone());
-        Ok((found, Invocation { payload, request_id, trace, client_context, tail: self.tail }))
+/// What is asked for, checked: how, of which function and with what.
+pub(super) fn check(
+    functions: &Functions,
+    call: &Call,
+    input: InvocationRequest,
+) -> Result<(InvocationType, Found, Invocation), ApiError> {
+    if input.durable_execution_name.is_some() || input.tenant_id.is_some() {
+        return Err(not_served("DurableExecutionName and TenantId"));
     }
+    let called = Called::parse(&functions.home, &input.function_name, input.qualifier.as_deref())?;
+    let found = functions.catalog.read(|state| called.find(state, &functions.home, &call.request_id))?;
+    let payload = input.payload.filter(|p| !p.is_empty()).unwrap_or_else(|| Bytes::from_static(b"{}"));
+    let kind = input.invocation_type.unwrap_or(InvocationType::RequestResponse);
+    let limit = if kind == InvocationType::Event { limits::ASYNC_PAYLOAD } else { limits::SYNC_PAYLOAD };
+    if payload.len() > limit {
+        return Err(errors::REQUEST_TOO_LARGE_EXCEPTION.because(format!(
+            "{} byte payload is too large for the {kind} invocation type (limit {limit} bytes)",
+            payload.len()
+        )));
+    }
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
+        return Err(errors::INVALID_REQUEST_CONTENT_EXCEPTION
+            .because(format!("Could not parse request body into json: {error}")));
+    }
+    let client_context = client_context(input.client_context)?;
+    let tail = input.log_type == Some(LogType::Tail);
+    let (request_id, trace) = (call.request_id.clone(), call.trace.clone());
+    Ok((kind, found, Invocation { payload, request_id, trace, client_context, tail }))
 }
 
 pub(crate) async fn invoke(
@@ -60,19 +50,7 @@ pub(crate) async fn invoke(
     call: Arc<Call>,
     input: InvocationRequest,
 ) -> Result<InvocationResponse, ApiError> {
-    let kind = input.invocation_type.unwrap_or(InvocationType::RequestResponse);
-    let tail = input.log_type == Some(LogType::Tail);
-    let asked = Asked {
-        name: &input.function_name,
-        qualifier: input.qualifier.as_deref(),
-        payload: input.payload,
-        kind: &kind,
-        limit: if kind == InvocationType::Event { limits::ASYNC_PAYLOAD } else { limits::SYNC_PAYLOAD },
-        client_context: input.client_context,
-        tenant: input.durable_execution_name.is_some() || input.tenant_id.is_some(),
-        tail,
-    };
-    let (found, invocation) = asked.check(&functions, &call)?;
+    let (kind, found, invocation) = check(&functions, &call, input)?;
     match kind {
         InvocationType::DryRun => Ok(InvocationResponse { status_code: Some(204), ..Default::default() }),
         InvocationType::Event => {
@@ -84,6 +62,7 @@ pub(crate) async fn invoke(
         }
         InvocationType::RequestResponse => {
             let executed_version = Some(found.function.version.clone());
+            let tail = invocation.tail;
             let outcome = functions.run(&found, invocation).await.map_err(refused)?;
             Ok(InvocationResponse {
                 status_code: Some(200),

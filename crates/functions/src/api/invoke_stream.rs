@@ -1,6 +1,6 @@
 //! InvokeWithResponseStream.
 
-use super::invoke::{Asked, refused};
+use super::invoke::{check, refused};
 use crate::functions::Functions;
 use crate::limits;
 use crate::runtime::{Chunk, InvokeOutcome, Teller};
@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 use shapes::lambda::{
-    InvokeResponseStreamUpdate, InvokeWithResponseStreamCompleteEvent, InvokeWithResponseStreamOp,
-    InvokeWithResponseStreamRequest, InvokeWithResponseStreamResponse, InvokeWithResponseStreamResponseEvent as Event,
-    LogType, ResponseStreamingInvocationType as Kind,
+    InvocationRequest, InvocationType, InvokeResponseStreamUpdate, InvokeWithResponseStreamCompleteEvent,
+    InvokeWithResponseStreamOp, InvokeWithResponseStreamRequest, InvokeWithResponseStreamResponse,
+    InvokeWithResponseStreamResponseEvent as Event, ResponseStreamingInvocationType as Kind,
 };
 use std::sync::Arc;
 use wire::{ApiError, Call, EventAnswer, EventSink, Gone, Opened};
@@ -28,20 +28,9 @@ pub(crate) async fn invoke_with_response_stream(
     input: InvokeWithResponseStreamRequest,
     answer: EventAnswer<InvokeWithResponseStreamOp>,
 ) -> Result<Opened, ApiError> {
-    let kind = input.invocation_type.unwrap_or(Kind::RequestResponse);
-    let tail = input.log_type == Some(LogType::Tail);
-    let asked = Asked {
-        name: &input.function_name,
-        qualifier: input.qualifier.as_deref(),
-        payload: input.payload,
-        kind: &kind,
-        limit: limits::SYNC_PAYLOAD,
-        client_context: input.client_context,
-        tenant: input.tenant_id.is_some(),
-        tail,
-    };
-    let (found, invocation) = asked.check(&functions, &call)?;
-    if kind == Kind::DryRun {
+    let (kind, found, invocation) = check(&functions, &call, as_invoke(input))?;
+    let tail = invocation.tail;
+    if kind == InvocationType::DryRun {
         let output = InvokeWithResponseStreamResponse { status_code: Some(204), ..Default::default() };
         return answer.open(output).map(|(opened, _)| opened);
     }
@@ -63,6 +52,24 @@ pub(crate) async fn invoke_with_response_stream(
         response.pass(first, async move { patience(&mut stop, &*clock).await }).await;
     });
     Ok(opened)
+}
+
+/// As what Invoke would be asked.
+fn as_invoke(input: InvokeWithResponseStreamRequest) -> InvocationRequest {
+    let kind = |kind| match kind {
+        Kind::RequestResponse => InvocationType::RequestResponse,
+        Kind::DryRun => InvocationType::DryRun,
+    };
+    InvocationRequest {
+        function_name: input.function_name,
+        qualifier: input.qualifier,
+        invocation_type: input.invocation_type.map(kind),
+        log_type: input.log_type,
+        client_context: input.client_context,
+        payload: input.payload,
+        tenant_id: input.tenant_id,
+        durable_execution_name: None,
+    }
 }
 
 /// A response on its way to who invoked.
