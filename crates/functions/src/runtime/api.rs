@@ -4,7 +4,8 @@
 //! it is decided in the sandbox, by the kernel's word for who holds the other end of the connection.
 
 use super::extensions::{self, ExtensionAsk};
-use super::outlet::{self, End, Outlet};
+use super::outlet::{self, Outlet};
+use super::report::Ending;
 use super::{FunctionSpec, Invocation, limits};
 use bytes::Bytes;
 use http::request::Parts;
@@ -25,7 +26,7 @@ pub(super) enum Ask {
     /// To take a response that comes in pieces.
     Stream { id: String },
     /// What became of that; no runtime asks it.
-    Streamed { id: String, end: End },
+    Streamed { id: String, ending: Ending },
     /// To take an error of the function.
     Error { id: String, error_type: Option<String> },
     /// To take an error of its own start.
@@ -114,10 +115,10 @@ impl RuntimeApi {
         let (calls, kind) = (self.calls.clone(), outlet::content_type(head));
         // Where the connection breaks, this future goes with it; what has come until then, and that it broke, is told.
         let relay = async move {
-            let end = outlet.relay(kind, body).await?;
+            let ending = outlet.relay(kind, body).await?;
             let (answer, answered) = oneshot::channel();
             let call =
-                Call { ask: Ask::Streamed { id, end }, body: Bytes::new(), cut: false, peer, answer, begin: None };
+                Call { ask: Ask::Streamed { id, ending }, body: Bytes::new(), cut: false, peer, answer, begin: None };
             calls.send(call).await.ok()?;
             answered.await.ok()
         };

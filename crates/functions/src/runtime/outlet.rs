@@ -1,6 +1,7 @@
 //! A response that comes in pieces: from the runtime to whoever waits for it, no faster than that one takes it.
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming>
 
+use super::report::Ending;
 use super::{MAX_RESPONSE, MAX_STREAM};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,19 +22,6 @@ pub enum Chunk {
     Begin(Option<String>),
     /// More of it.
     Data(Bytes),
-}
-
-/// How a response ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// Well. What is here is the whole of it, where nobody took it in pieces.
-    Done(Bytes),
-    /// By an error that the function told behind what it had sent.
-    Failed { body: Bytes, error_type: Option<String> },
-    /// It was more than this.
-    TooLarge(usize),
-    /// The connection broke.
-    Broken,
 }
 
 /// Where a response goes.
@@ -63,48 +51,53 @@ impl Outlet {
         Outlet { to, over }
     }
 
-    /// Passes a response on. `None`: the invocation was over before the response.
-    pub(super) async fn relay(self, content_type: Option<String>, body: Inflow) -> Option<End> {
+    /// Passes a response on, and tells what that makes of its invocation. `None`: that was over before.
+    pub(super) async fn relay(self, content_type: Option<String>, body: Inflow) -> Option<Ending> {
         let Outlet { to, over } = self;
         tokio::select! {
             biased;
             _ = over => None,
-            end = pass(to, content_type, body) => Some(end),
+            ending = pass(to, content_type, body) => Some(ending),
         }
     }
 }
 
 /// One that nobody takes any more is read to its end: the function is not stopped by a client that goes.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html>
-async fn pass(to: Option<mpsc::Sender<Chunk>>, content_type: Option<String>, mut body: Inflow) -> End {
+async fn pass(to: Option<mpsc::Sender<Chunk>>, content_type: Option<String>, mut body: Inflow) -> Ending {
     let most = if to.is_some() { MAX_STREAM } else { MAX_RESPONSE };
     let (mut size, mut whole) = (0, BytesMut::new());
     if let Some(to) = &to {
         let _ = to.send(Chunk::Begin(content_type)).await;
     }
     while let Some(piece) = body.next().await {
-        let Ok(piece) = piece else { return End::Broken };
+        let Ok(piece) = piece else { return Ending::Truncated };
         size += piece.len();
         if size > most {
-            return End::TooLarge(most);
+            return Ending::ResponseTooLarge(most);
         }
         match &to {
             Some(to) => drop(to.send(Chunk::Data(piece)).await),
             None => whole.extend_from_slice(&piece),
         }
     }
-    failure(body.trailers()).unwrap_or(End::Done(whole.freeze()))
+    match (failure(body.trailers()), to) {
+        (None, _) => Ending::Response(whole.freeze()),
+        (Some((body, error_type)), Some(_)) => Ending::Midstream { body, error_type },
+        // Who takes a response whole has not seen any of it.
+        (Some((body, error_type)), None) => Ending::Error { body, error_type },
+    }
 }
 
-/// The error that is told behind a response.
-fn failure(trailers: &HeaderMap) -> Option<End> {
+/// The error that is told behind a response, and its type.
+fn failure(trailers: &HeaderMap) -> Option<(Bytes, Option<String>)> {
     let (error_type, body) = (trailers.get(ERROR_TYPE), trailers.get(ERROR_BODY));
     if error_type.is_none() && body.is_none() {
         return None;
     }
     let raw = body.map(HeaderValue::as_bytes).unwrap_or_default();
     let body = STANDARD.decode(raw).map_or_else(|_| Bytes::copy_from_slice(raw), Bytes::from);
-    Some(End::Failed { body, error_type: text(error_type) })
+    Some((body, text(error_type)))
 }
 
 #[cfg(test)]
@@ -116,9 +109,7 @@ mod tests {
         let mut trailers = HeaderMap::new();
         assert_eq!(failure(&trailers), None);
         trailers.insert(ERROR_TYPE, HeaderValue::from_static("Runtime.Sad"));
-        let told = |body: &'static [u8]| {
-            Some(End::Failed { body: Bytes::from_static(body), error_type: Some("Runtime.Sad".to_owned()) })
-        };
+        let told = |body: &'static [u8]| Some((Bytes::from_static(body), Some("Runtime.Sad".to_owned())));
         assert_eq!(failure(&trailers), told(b""));
         trailers.insert(ERROR_BODY, HeaderValue::from_static("eyJhIjoxfQ=="));
         assert_eq!(failure(&trailers), told(br#"{"a":1}"#));

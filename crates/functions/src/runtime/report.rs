@@ -13,7 +13,7 @@ use world::processes::Exit;
 const TRUNCATED: &str = "Runtime.TruncatedResponse";
 
 /// How an invocation ended.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// The function answered.
     Response(Bytes),

@@ -113,8 +113,6 @@ pub(super) struct Sandbox {
     pub(super) sink: Option<mpsc::Sender<Chunk>>,
     /// What is dropped where a response that has begun is not taken any more.
     pub(super) relaying: Option<oneshot::Sender<()>>,
-    /// Whether that is taken in pieces.
-    pub(super) streaming: bool,
     /// The runtime's request with its response: who waits for that is told first.
     pub(super) receipt: Option<oneshot::Sender<Response<Bytes>>>,
 }
@@ -187,7 +185,6 @@ impl Sandbox {
             tail: None,
             sink: None,
             relaying: None,
-            streaming: false,
             receipt: None,
         };
         sandbox.announce(interpreter.as_deref());

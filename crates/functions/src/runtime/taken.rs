@@ -3,7 +3,7 @@
 use super::MAX_RESPONSE;
 use super::api::{self, Ask, Call};
 use super::extensions::{self, ExtensionAsk};
-use super::outlet::{End, Outlet};
+use super::outlet::Outlet;
 use super::report::Ending;
 use super::sandbox::{Event, Sandbox};
 use bytes::Bytes;
@@ -48,7 +48,7 @@ impl Sandbox {
                 return None;
             }
             Ask::Extension(ask) => return self.take_extension(ask, &call.body, call.answer),
-            Ask::Streamed { id, end } if current(&id) => match self.streamed(end) {
+            Ask::Streamed { id, ending } if current(&id) => match ending {
                 Ending::ResponseTooLarge(most) => (api::too_large(most), Some(Ending::ResponseTooLarge(most))),
                 ending => {
                     self.receipt = Some(call.answer);
@@ -61,7 +61,7 @@ impl Sandbox {
             }
             Ask::Stream { id } if current(&id) => {
                 let (relaying, over) = oneshot::channel();
-                (self.relaying, self.streaming) = (Some(relaying), self.sink.is_some());
+                self.relaying = Some(relaying);
                 if let Some(begin) = call.begin {
                     let _ = begin.send(Outlet::new(self.sink.take(), over));
                 }
@@ -90,18 +90,6 @@ impl Sandbox {
         };
         let _ = call.answer.send(answer);
         ending
-    }
-
-    /// What the end of a response in pieces makes of its invocation.
-    fn streamed(&self, end: End) -> Ending {
-        match end {
-            End::Done(body) => Ending::Response(body),
-            End::Failed { body, error_type } if self.streaming => Ending::Midstream { body, error_type },
-            // Who takes a response whole has not seen any of it.
-            End::Failed { body, error_type } => Ending::Error { body, error_type },
-            End::TooLarge(most) => Ending::ResponseTooLarge(most),
-            End::Broken => Ending::Truncated,
-        }
     }
 
     fn take_extension(
