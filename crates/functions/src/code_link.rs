@@ -75,7 +75,7 @@ impl Functions {
         if !self.signer.knows(id, query.unwrap_or_default(), self.world.now()) {
             return Some(Err("Request has expired"));
         }
-        let _lease = self.shelf.lease(id);
+        // What is swept while it is read stays there for who reads it.
         Some(tokio::fs::read(self.zip_of(id)).await.map(Bytes::from).map_err(|_| "The package is gone"))
     }
 }
