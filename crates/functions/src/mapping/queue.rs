@@ -8,6 +8,7 @@ use consume::shape::Origin;
 use consume::{Dealt, Emptied, Emptier, Fate, Gathering, Growth, Inbox, InboxError, Message, Taker, Wanted};
 use delivery::{Envelope, Ordered, Try, Verdict};
 use names::TraceContext;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use world::BoxFuture;
@@ -75,7 +76,8 @@ impl Messages {
         let ordered = live.functions.delivery.in_order(&envelope, live.cease.wait(), again).await;
         let fate = match failed {
             Some(failed) => {
-                let failures = messages[..count].iter().filter(|message| failed.contains(&message.id)).count();
+                let names: BTreeSet<&str> = failed.iter().map(String::as_str).collect();
+                let failures = messages[..count].iter().filter(|message| names.contains(message.id.as_str())).count();
                 live.signals.count(Count::FailedInvoke, failures);
                 Fate::Through(failed)
             }
