@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// A URL of a function as configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Url {
@@ -190,60 +192,66 @@ fn body_text(headers: &HeaderMap, body: &Bytes) -> (Option<String>, bool) {
     }
 }
 
-/// The response that a function's answer asks for.
-pub(crate) fn response(answer: &Bytes) -> Response<Bytes> {
-    let Ok(value) = serde_json::from_slice::<Value>(answer) else { return bad_gateway() };
+/// The response that a function's answer asks for; `None` where it is none.
+pub(crate) fn response(answer: &Bytes) -> Option<Response<Bytes>> {
+    let value = serde_json::from_slice::<Value>(answer).ok()?;
     // Without a status code the answer itself is the body.
-    let Some(status) = value.get("statusCode") else {
+    if value.get("statusCode").is_none() {
         let text = value.as_str().map_or_else(|| answer.clone(), |text| Bytes::from(text.to_owned()));
-        return whole(StatusCode::OK, text);
-    };
-    let Some(status) = status_code(status) else { return bad_gateway() };
+        return Some(plain(text));
+    }
     let body = match value.get("body") {
         None | Some(Value::Null) => Bytes::new(),
         Some(Value::String(text)) if value.get("isBase64Encoded") == Some(&Value::Bool(true)) => {
-            match STANDARD.decode(text) {
-                Ok(bytes) => bytes.into(),
-                Err(_) => return bad_gateway(),
-            }
+            STANDARD.decode(text).ok()?.into()
         }
         Some(Value::String(text)) => Bytes::from(text.clone()),
         Some(other) => Bytes::from(other.to_string()),
     };
-    let mut response = whole(status, body);
-    dress(&mut response, &value);
-    response
+    Some(head(&value, JSON)?.map(|()| body))
 }
 
-pub(crate) fn status_code(given: &Value) -> Option<StatusCode> {
+fn status_code(given: &Value) -> Option<StatusCode> {
     let code = given.as_u64().or_else(|| given.as_str()?.parse().ok())?;
     // Those below 200 are the server's own to send: they end no answer.
     StatusCode::from_u16(u16::try_from(code).ok()?).ok().filter(|code| (200..600).contains(&code.as_u16()))
 }
 
-/// Puts the headers and cookies on a response that the function asks for.
-pub(crate) fn dress<B>(response: &mut Response<B>, asked: &Value) {
-    for (name, value) in asked.get("headers").and_then(Value::as_object).into_iter().flatten() {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&text)) {
-            response.headers_mut().insert(name, value);
+/// Status, headers and cookies as a function asks for them, and what the body is where it does not say. `None`: no response
+/// can have them; none is left out without a word.
+pub(crate) fn head(asked: &Value, kind: HeaderValue) -> Option<Response<()>> {
+    let mut response = Response::new(());
+    *response.status_mut() = asked.get("statusCode").map_or(Some(StatusCode::OK), status_code)?;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, kind);
+    let given = |name: &str| asked.get(name).filter(|value| !value.is_null());
+    if let Some(fields) = given("headers") {
+        for (name, value) in fields.as_object()? {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            headers.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, field(&text)?);
         }
     }
-    for cookie in asked.get("cookies").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        if let Ok(value) = HeaderValue::from_str(cookie) {
-            response.headers_mut().append(header::SET_COOKIE, value);
+    if let Some(cookies) = given("cookies") {
+        for cookie in cookies.as_array()? {
+            headers.append(header::SET_COOKIE, field(cookie.as_str()?)?);
         }
     }
     // Whoever sends the bytes says how many they are.
     for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
-        response.headers_mut().remove(name);
+        headers.remove(name);
     }
+    Some(response)
+}
+
+/// What a header says; beyond ASCII in UTF-8.
+fn field(text: &str) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(text.as_bytes()).ok()
 }
 
 fn whole(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response
 }
 
@@ -257,7 +265,13 @@ pub(crate) fn refusal(status: StatusCode, message: &str) -> Response<Bytes> {
     whole(status, json!({"Message": message}).to_string().into())
 }
 
-/// The answer to a function that failed, or answered what is no response.
+/// The answer to a function that answered what is no response. AWS gives no reason either.
+pub(crate) fn malformed(function: &str) -> Response<Bytes> {
+    tracing::warn!(function, "what a function answered to its url is no http response");
+    bad_gateway()
+}
+
+/// The answer to a function that failed.
 pub(crate) fn bad_gateway() -> Response<Bytes> {
     whole(StatusCode::BAD_GATEWAY, Bytes::from_static(b"Internal Server Error"))
 }
@@ -377,27 +391,42 @@ mod tests {
 
     #[test]
     fn answers_with_and_without_a_form() {
-        let plain = response(&Bytes::from_static(br#"{"message":"hi"}"#));
+        let response = |answer: Bytes| response(&answer).unwrap();
+        let plain = response(Bytes::from_static(br#"{"message":"hi"}"#));
         assert_eq!((plain.status(), &plain.body()[..]), (StatusCode::OK, &br#"{"message":"hi"}"#[..]));
         assert_eq!(plain.headers()["content-type"], "application/json");
-        assert_eq!(&response(&Bytes::from_static(b"\"text\"")).body()[..], b"text");
+        assert_eq!(&response(Bytes::from_static(b"\"text\"")).body()[..], b"text");
         let formed = json!({
-            "statusCode": 201, "headers": {"Content-Type": "text/plain", "X-A": 1, "content-length": "99"},
+            "statusCode": 201, "headers": {"Content-Type": "text/plain", "X-A": 1, "X-B": "é", "content-length": "99"},
             "body": "aGk=", "isBase64Encoded": true, "cookies": ["a=1", "b=2"],
         });
-        let formed = response(&formed.to_string().into());
+        let formed = response(formed.to_string().into());
         assert_eq!((formed.status(), &formed.body()[..]), (StatusCode::CREATED, &b"hi"[..]));
         assert_eq!(
             (&formed.headers()["content-type"], &formed.headers()["x-a"]),
             (&"text/plain".parse().unwrap(), &"1".parse().unwrap())
         );
+        assert_eq!(formed.headers()["x-b"].as_bytes(), "é".as_bytes());
         assert_eq!(formed.headers().get_all("set-cookie").iter().count(), 2);
         assert!(formed.headers().get("content-length").is_none());
-        for bad in
-            [&b"nonsense"[..], br#"{"statusCode":99999}"#, br#"{"statusCode":200,"body":"?","isBase64Encoded":true}"#]
-        {
-            assert_eq!(response(&Bytes::from_static(bad)).status(), StatusCode::BAD_GATEWAY);
+    }
+
+    #[test]
+    fn what_is_no_response_is_refused_as_a_whole() {
+        for bad in [
+            "nonsense",
+            r#"{"statusCode":99999}"#,
+            r#"{"statusCode":200,"body":"?","isBase64Encoded":true}"#,
+            r#"{"statusCode":200,"headers":{"x y":"1"}}"#,
+            r#"{"statusCode":200,"headers":{"x":"1\r\ny: 2"}}"#,
+            r#"{"statusCode":200,"headers":["x"]}"#,
+            r#"{"statusCode":200,"cookies":["a=\n"]}"#,
+            r#"{"statusCode":200,"cookies":"a=1"}"#,
+        ] {
+            assert!(response(&Bytes::from_static(bad.as_bytes())).is_none(), "{bad}");
         }
+        let nothing = response(&Bytes::from_static(br#"{"statusCode":200,"headers":null,"cookies":null}"#));
+        assert_eq!(nothing.unwrap().headers().len(), 1, "what is null is not there");
     }
 
     #[test]
@@ -424,7 +453,7 @@ mod tests {
         assert!(cors.preflight(&ask("https://b.example")).unwrap().headers().is_empty());
         assert!(cors.preflight(&head("OPTIONS", "/", &[])).is_none(), "any other request is the function's");
         let any = Cors { origins: Some(vec!["*".into()]), ..Cors::default() };
-        let mut response = response(&Bytes::from_static(b"1"));
+        let mut response = response(&Bytes::from_static(b"1")).unwrap();
         assert!(any.apply(&ask("https://b.example").headers, &mut response));
         assert_eq!(response.headers()["access-control-allow-origin"], "*");
     }

@@ -103,10 +103,12 @@ impl Functions {
         let request_id_header = http::HeaderValue::from_str(&request_id);
         let invocation = Invocation { payload, request_id, trace, client_context: None, tail: false };
         let mut answer = if url.streams {
-            self.pass_on(Streaming::start(self.clone(), found, invocation)).await
+            self.pass_on(&called.name, Streaming::start(self.clone(), found, invocation)).await
         } else {
             let answer = match self.run(&found, invocation).await {
-                Ok(outcome) if outcome.error.is_none() => url::response(&outcome.payload),
+                Ok(outcome) if outcome.error.is_none() => {
+                    url::response(&outcome.payload).unwrap_or_else(|| url::malformed(&called.name))
+                }
                 Ok(_) => url::bad_gateway(),
                 Err(error) => not_run(&error),
             };

@@ -8,8 +8,8 @@ use crate::streaming::{Step, Streaming, patience};
 use crate::url;
 use crate::url_door::not_run;
 use bytes::{Bytes, BytesMut};
+use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Response, StatusCode};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -24,14 +24,10 @@ const BORDER: [u8; 8] = [0; 8];
 /// What a body is where nobody says.
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// Status and headers as the function asks for them, and what came of the body with them. `None`: they make no sense.
+/// Status and headers as the function asks for them. `None`: they make no sense.
 fn prelude(text: &[u8]) -> Option<Response<()>> {
     let value: Value = serde_json::from_slice(text).ok().filter(Value::is_object)?;
-    let mut response = Response::new(());
-    *response.status_mut() = value.get("statusCode").map_or(Some(StatusCode::OK), url::status_code)?;
-    response.headers_mut().insert(CONTENT_TYPE, OCTETS);
-    url::dress(&mut response, &value);
-    Some(response)
+    url::head(&value, OCTETS)
 }
 
 /// Takes the beginning of a response, up to where its body begins.
@@ -58,14 +54,13 @@ impl Beginning {
 
 impl Functions {
     /// Answers a request by the response of an invocation that has begun, as it comes.
-    pub(crate) async fn pass_on(self: &Arc<Self>, mut streaming: Streaming) -> Response<Body> {
+    pub(crate) async fn pass_on(self: &Arc<Self>, function: &str, mut streaming: Streaming) -> Response<Body> {
         let mut beginning = None;
         let (head, first) = loop {
             match streaming.next().await {
                 Step::End(Err(error)) => return not_run(&error).map(Body::from),
-                Step::End(Ok(outcome)) if outcome.error.is_some() || beginning.is_some() => {
-                    return url::bad_gateway().map(Body::from);
-                }
+                Step::End(Ok(outcome)) if outcome.error.is_some() => return url::bad_gateway().map(Body::from),
+                Step::End(Ok(_)) if beginning.is_some() => return url::malformed(function).map(Body::from),
                 // It did not come in pieces, and is passed on as it is.
                 Step::End(Ok(outcome)) => return url::plain(outcome.payload).map(Body::from),
                 Step::Chunk(Chunk::Begin(kind)) if kind.as_deref().is_some_and(is_integration) => {
@@ -82,7 +77,7 @@ impl Functions {
                     Ok(Some(found)) => break found,
                     Err(()) => {
                         self.world.tasks.spawn(Stage::Sockets, "functions: response", |_| streaming.abandon());
-                        return url::bad_gateway().map(Body::from);
+                        return url::malformed(function).map(Body::from);
                     }
                 },
             }
@@ -128,6 +123,7 @@ async fn pass(mut streaming: Streaming, first: Bytes, pieces: &mpsc::Sender<Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::StatusCode;
 
     #[test]
     fn a_head_is_found_wherever_it_is_cut() {
@@ -155,6 +151,7 @@ mod tests {
     fn a_head_that_is_none_is_refused() {
         assert!(Beginning::default().take(&[&b"no json"[..], &BORDER].concat()).is_err());
         assert!(Beginning::default().take(&[&br#"{"statusCode":7}"#[..], &BORDER].concat()).is_err());
+        assert!(Beginning::default().take(&[&br#"{"headers":{"x y":"1"}}"#[..], &BORDER].concat()).is_err());
         assert!(Beginning::default().take(&vec![b' '; limits::STREAM_PRELUDE + 1]).is_err());
         assert!(Beginning::default().take(b"{").unwrap().is_none());
     }
