@@ -153,6 +153,9 @@ impl Emptier {
         batch: &mut Batch,
         scale: &mut Scale,
     ) -> Result<bool, InboxError> {
+        if cease.is_set() {
+            return Ok(true);
+        }
         let clock = &self.world.clock;
         let free = scale.has_room(flights.len(), clock.monotonic());
         let room = self.room(batch);

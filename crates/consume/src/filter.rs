@@ -36,23 +36,29 @@ enum Payload {
     Text,
 }
 
-/// Why filters cannot be had. The text is Lambda's.
+/// Why filters cannot be had. What shows is Lambda's text, which does not tell.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid filter pattern definition.")]
-pub struct InvalidFilter;
+pub struct InvalidFilter {
+    /// What is wrong, and where.
+    pub why: String,
+}
 
 impl Filters {
     /// Compiles patterns.
     pub fn compile(patterns: &[String], kind: Kind) -> Result<Filters, InvalidFilter> {
         let compile = |text: &String| {
-            let pattern = Pattern::parse_as(Dialect::EventSource, text).map_err(|_| InvalidFilter)?;
-            let value: Value = serde_json::from_str(text).map_err(|_| InvalidFilter)?;
+            let pattern = Pattern::parse_as(Dialect::EventSource, text);
+            let pattern = pattern.map_err(|error| InvalidFilter { why: error.reason + &error.place })?;
+            let value: Value = serde_json::from_str(text).map_err(|error| InvalidFilter { why: error.to_string() })?;
             let key = if kind == Kind::Stream { "data" } else { "body" };
             let payload = match (value.get(key), kind) {
                 (None, _) => Payload::Any,
                 (Some(Value::Array(_)), Kind::Queue) => Payload::Text,
                 // Patterns on the data of a stream are on its fields.
-                (Some(Value::Array(_)), Kind::Stream) => return Err(InvalidFilter),
+                (Some(Value::Array(_)), Kind::Stream) => {
+                    return Err(InvalidFilter { why: "\"data\" of a stream's records must be an object".to_owned() });
+                }
                 (Some(_), _) => Payload::Json,
             };
             Ok(Filter { pattern, payload })
@@ -157,7 +163,8 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_refused() {
         for text in ["", "[]", r#"{"data":"x"}"#, r#"{"data":["x"]}"#, r#"{"data":{"x":[{"wildcard":"a*"}]}}"#] {
-            assert_eq!(Filters::compile(&[text.to_owned()], Kind::Stream).err(), Some(InvalidFilter), "{text}");
+            let refused = Filters::compile(&[text.to_owned()], Kind::Stream).err().unwrap();
+            assert!(!refused.why.is_empty() && refused.to_string() == "Invalid filter pattern definition.", "{text}");
         }
     }
 }

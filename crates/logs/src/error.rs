@@ -30,6 +30,10 @@ pub(crate) fn too_many(what: &str) -> ApiError {
     LIMIT_EXCEEDED_EXCEPTION.because(format!("Resource limit exceeded: {what}."))
 }
 
+pub(crate) fn bad_token() -> ApiError {
+    invalid("The specified nextToken is invalid.")
+}
+
 /// The refusal of a setting that would not act.
 pub(crate) fn unserved(what: &str) -> ApiError {
     invalid(format!("Headwater does not serve {what}."))

@@ -59,6 +59,32 @@ async fn groups_are_made_described_and_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tokens_that_no_list_gave_are_refused() {
+    let house = House::new().await;
+    for name in ["a", "b"] {
+        house.create(name, &["s", "t"]).await;
+    }
+    let page = house.fine("DescribeLogGroups", json!({"limit": 1})).await;
+    let of_groups = page["nextToken"].as_str().unwrap();
+    for (operation, input, tokens) in [
+        ("DescribeLogGroups", json!({}), ["a", "YQ=="]),
+        ("ListLogGroups", json!({}), ["a", "YQ=="]),
+        ("DescribeResourcePolicies", json!({}), ["p", of_groups]),
+        ("DescribeLogStreams", json!({"logGroupName": "a"}), ["0/s", of_groups]),
+        ("FilterLogEvents", json!({"logGroupName": "a"}), ["x", of_groups]),
+        ("GetLogEvents", json!({"logGroupName": "a", "logStreamName": "s"}), ["f/1/s", of_groups]),
+    ] {
+        for token in tokens {
+            let mut input = input.clone();
+            input["nextToken"] = token.into();
+            let refused = house.refused(operation, input).await;
+            let told = ("InvalidParameterException", "The specified nextToken is invalid.".to_owned());
+            assert_eq!(refused, told, "{operation} {token}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_made_again_is_another() {
     let house = House::new().await;
     house.create("g", &["s"]).await;

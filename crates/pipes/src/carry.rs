@@ -50,6 +50,9 @@ struct Broken(Verdict);
 impl Live {
     /// Carries a batch once. The verdict is that of what failed, where something did.
     pub(crate) async fn carry(&self, batch: Batch<'_>) -> (Ran, Verdict) {
+        if let Some(verdict) = self.dismissed() {
+            return (Ran::Unreached, verdict);
+        }
         let clock = &self.pipes.world.clock;
         let begun = clock.monotonic();
         self.signals.record(Metric::Invocations, 1);

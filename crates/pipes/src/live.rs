@@ -68,6 +68,13 @@ impl Live {
         }))
     }
 
+    /// Ends the reading where the role is gone: a batch that nobody may carry is no execution, and costs its source no try.
+    pub(crate) fn dismissed(&self) -> Option<Verdict> {
+        let why = self.pipes.assume(&self.pipe.role).err()?;
+        self.running.nudge();
+        Some(Verdict::Again { code: "AccessDenied".to_owned(), why, after: None })
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.pipes.world.now()
     }

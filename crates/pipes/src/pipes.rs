@@ -1,3 +1,4 @@
+use crate::aim::PRINCIPAL;
 use crate::api;
 use crate::running::Registry;
 use crate::settings::Pipe;
@@ -121,6 +122,14 @@ impl Pipes {
     /// An execution ended.
     pub(crate) fn leave(&self) {
         self.executing.fetch_sub(1, Relaxed);
+    }
+
+    /// Takes on the role of a pipe; or why not.
+    pub(crate) fn assume(&self, role: &Arn) -> Result<(), String> {
+        match self.neighbours.trusts(role, PRINCIPAL) {
+            true => Ok(()),
+            false => Err(format!("The role {role} cannot be assumed by {PRINCIPAL}.")),
+        }
     }
 
     pub(crate) fn arn(&self, name: &str) -> Arn {

@@ -52,6 +52,11 @@ pub(crate) enum End {
 }
 
 impl Running {
+    /// Has its task look at the catalog, and at the role, once what is in hand is finished or given back.
+    pub(crate) fn nudge(&self) {
+        self.nudge.send_modify(|count| *count += 1);
+    }
+
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().expect("no panic holds this lock")
     }
@@ -91,7 +96,7 @@ impl Pipes {
                 (seen.state, seen.failing) = (state, None);
                 seen.deleted = deleted;
             }
-            running.nudge.send_modify(|count| *count += 1);
+            running.nudge();
             return;
         }
         let seen = Seen { state, failing: None, executions: 0, failures: 0, deleted };
@@ -143,19 +148,30 @@ async fn supervise(pipes: Arc<Pipes>, name: String, running: Arc<Running>, stop:
             continue;
         }
         rest(&running, &nudged, PipeState::Running);
+        let assumed = pipes.assume(&pipe.role);
+        running.seen().failing = assumed.as_ref().err().cloned();
+        if let Err(why) = assumed {
+            tracing::warn!(pipe = name, why, "a pipe does not read until its role is back");
+            pause(&pipes, &cease).await;
+            continue;
+        }
         match run(&pipes, &pipe, &running, cease.clone()).await {
             End::Asked => {}
             End::Gone => halt(&pipes, &pipe).await,
             End::Fault(why) => {
                 tracing::warn!(pipe = name, why, "a pipe ended, and will be started again");
                 running.seen().failing = Some("Internal error.".to_owned());
-                tokio::select! {
-                    biased;
-                    () = cease.wait() => {}
-                    () = pipes.world.clock.sleep(FAULT_PAUSE) => {}
-                }
+                pause(&pipes, &cease).await;
             }
         }
+    }
+}
+
+async fn pause(pipes: &Pipes, cease: &Cease) {
+    tokio::select! {
+        biased;
+        () = cease.wait() => {}
+        () = pipes.world.clock.sleep(FAULT_PAUSE) => {}
     }
 }
 

@@ -145,6 +145,25 @@ async fn lists_have_pages_and_filters() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tokens_that_no_list_gave_are_refused() {
+    let house = House::new().await;
+    for token in ["a1", "YTE=", "x/y"] {
+        let (name, why) = house.refused("ListPipes", json!({"NextToken": token})).await;
+        assert_eq!((name, why.as_str()), ("ValidationException", "The NextToken is invalid."), "{token}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_does_not_parse_says_why() {
+    let house = House::new().await;
+    for (pattern, why) in [("{\"body\":", "nexpected"), (r#"{"a":1}"#, "must be an object or an array")] {
+        let filters = json!({"SourceParameters": {"FilterCriteria": {"Filters": [{"Pattern": pattern}]}}});
+        let (_, said) = house.refused("CreatePipe", with(filters)).await;
+        assert!(said.starts_with("Invalid filter pattern definition. Reason: ") && said.contains(why), "{said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn tags_come_and_go() {
     let house = House::new().await;
     let arn = house.done("CreatePipe", with(json!({"Tags": {"a": "1"}}))).await["Arn"].clone();

@@ -118,3 +118,21 @@ async fn executions_are_told_of_at_the_level_that_was_asked_for() {
     assert_eq!(records[0]["executionId"], records[4]["executionId"]);
     assert_ne!(records[0]["executionId"], records[5]["executionId"], "each try is an execution");
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_its_role_a_pipe_waits_and_says_so() {
+    let house = House::new().await;
+    house.pipe(json!({"Source": QUEUE, "TargetParameters": {"InputTemplate": "<$.body>"}})).await;
+    house.role(false);
+    house.queue.send(&["1"]);
+    house.pass(20).await;
+    assert_eq!((house.tries(), house.queue.receives()), (0, 1), "it is given back, and not taken again and again");
+    let shown = house.done("DescribePipe", json!({"Name": "p"})).await;
+    let why = format!("The role {} cannot be assumed by pipes.amazonaws.com.", support::ROLE);
+    assert_eq!((&shown["CurrentState"], &shown["StateReason"]), (&json!("RUNNING"), &json!(why)));
+    house.role(true);
+    house.pass(6).await;
+    assert_eq!((house.accepted(TO), house.queue.deleted()), (vec!["1".to_owned()], vec!["1".to_owned()]));
+    let shown = house.done("DescribePipe", json!({"Name": "p"})).await;
+    assert_eq!(shown.get("StateReason"), None);
+}

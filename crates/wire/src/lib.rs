@@ -10,6 +10,7 @@ pub mod codec;
 mod error;
 mod events;
 mod front;
+pub mod page;
 mod route;
 mod schema;
 mod service;

@@ -1,6 +1,6 @@
 //! Listing log groups.
 
-use super::{identified, limit, page};
+use super::{after, identified, limit, page};
 use crate::Logs;
 use crate::error::{invalid, refuse};
 use crate::limits::{DESCRIBED, LISTED};
@@ -12,6 +12,9 @@ use shapes::logs::{
 use std::ops::Bound;
 use std::sync::Arc;
 use wire::{ApiError, Call};
+
+/// What the tokens of both lists are of.
+const LIST: &str = "log groups";
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>
 pub(super) async fn describe_log_groups(
@@ -37,11 +40,11 @@ pub(super) async fn describe_log_groups(
             && names.as_ref().is_none_or(|names| names.iter().any(|asked| asked == name))
             && matches!(input.log_group_class, None | Some(LogGroupClass::Standard))
     };
-    let after = input.next_token.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let after = after(LIST, input.next_token)?;
     logs.catalog.read(|state| {
-        let rest = state.groups.range::<str, _>((after, Bound::Unbounded)).filter(|(name, _)| fits(name));
+        let rest = state.groups.range((after, Bound::Unbounded)).filter(|(name, _)| fits(name));
         let rest = rest.map(|(name, group)| (name.clone(), shape(&logs, name, group)));
-        let (groups, next_token) = page(rest, limit(input.limit, DESCRIBED));
+        let (groups, next_token) = page(LIST, rest, limit(input.limit, DESCRIBED));
         Ok(DescribeLogGroupsResponse { log_groups: Some(groups), next_token })
     })
 }
@@ -79,15 +82,16 @@ pub(super) async fn list_log_groups(
             && input.log_group_tags.iter().flatten().all(|filter| is_tagged(group, filter))
             && matches!(input.log_group_class, None | Some(LogGroupClass::Standard))
     };
-    let after = input.next_token.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let after = after(LIST, input.next_token)?;
     logs.catalog.read(|state| {
-        let rest = state.groups.range::<str, _>((after, Bound::Unbounded)).filter(|(name, group)| fits(name, group));
+        let rest = state.groups.range((after, Bound::Unbounded)).filter(|(name, group)| fits(name, group));
         let shape = |name: &str| LogGroupSummary {
             log_group_name: Some(name.to_owned()),
             log_group_arn: Some(logs.arn(name).to_string()),
             log_group_class: Some(LogGroupClass::Standard),
         };
-        let (groups, next_token) = page(rest.map(|(name, _)| (name.clone(), shape(name))), limit(input.limit, LISTED));
+        let rest = rest.map(|(name, _)| (name.clone(), shape(name)));
+        let (groups, next_token) = page(LIST, rest, limit(input.limit, LISTED));
         Ok(ListLogGroupsResponse { log_groups: Some(groups), next_token })
     })
 }

@@ -3,7 +3,7 @@
 use super::{limit, named};
 use crate::Logs;
 use crate::batch::cutoff;
-use crate::error::{invalid, no_group, no_stream};
+use crate::error::{bad_token, invalid, no_group, no_stream};
 use crate::limits::{LATEST_FIRST_FROM_MS, PAGE_BYTES, PAGE_EVENTS};
 use crate::pattern::Pattern;
 use crate::scan::Query;
@@ -41,7 +41,7 @@ pub(super) async fn filter_log_events(
         input.log_stream_names, input.log_stream_name_prefix, input.start_time, input.end_time, input.filter_pattern
     ));
     let token = input.next_token.as_deref().map(|token| read_of_filter(token, room.number, print));
-    let token = token.map(|token| token.ok_or_else(|| invalid("The specified nextToken is invalid."))).transpose()?;
+    let token = token.map(|token| token.ok_or_else(bad_token)).transpose()?;
     let start = input.start_time.unwrap_or(0).max(cutoff(logs.world.now().millis(), days));
     let end = input.end_time.map_or(END, |end| end.saturating_add(1).min(END));
     let (mut lo, mut hi) = ((start, 0), (end, 0));

@@ -3,7 +3,7 @@
 use super::{limit, named};
 use crate::Logs;
 use crate::batch::cutoff;
-use crate::error::{invalid, no_group, no_stream};
+use crate::error::{bad_token, no_group, no_stream};
 use crate::limits::{PAGE_BYTES, PAGE_EVENTS};
 use crate::pattern::Pattern;
 use crate::scan::Query;
@@ -30,7 +30,7 @@ pub(super) async fn get_log_events(
     let start = input.start_time.unwrap_or(0).max(cutoff(logs.world.now().millis(), days));
     let (mut lo, mut hi) = ((start, 0), (input.end_time.unwrap_or(END).min(END), 0));
     let token = input.next_token.as_deref().map(|token| read_of_stream(token, room.number));
-    let token = token.map(|token| token.ok_or_else(|| invalid("The specified nextToken is invalid."))).transpose()?;
+    let token = token.map(|token| token.ok_or_else(bad_token)).transpose()?;
     let usual = if input.start_from_head == Some(true) { Direction::Forward } else { Direction::Backward };
     let direction = token.map_or(usual, |(direction, _)| direction);
     match token {

@@ -1,6 +1,6 @@
 //! Resource policies: which services may put events in their own name.
 
-use super::{limit, page};
+use super::{after, limit, page};
 use crate::Logs;
 use crate::error::{invalid, refuse, too_many};
 use crate::limits::{DESCRIBED, POLICIES};
@@ -15,17 +15,18 @@ use std::ops::Bound;
 use std::sync::Arc;
 use wire::{ApiError, Call, Nothing};
 
+const OF_GROUPS: &str = "policies of single log groups (resourceArn)";
+
+/// What the tokens are of.
+const LIST: &str = "resource policies";
+
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutResourcePolicy.html>
 pub(super) async fn put_resource_policy(
     logs: Arc<Logs>,
     call: Arc<Call>,
     input: PutResourcePolicyRequest,
 ) -> Result<PutResourcePolicyResponse, ApiError> {
-    refuse(&[
-        ("policies of single log groups (resourceArn)", input.resource_arn.is_some()),
-        ("expectedRevisionId", input.expected_revision_id.is_some()),
-    ])?;
-    let name = input.policy_name.filter(|name| !name.is_empty()).ok_or_else(|| invalid("policyName is required."))?;
+    let name = named(input.policy_name, input.resource_arn, input.expected_revision_id)?;
     let document = input.policy_document.ok_or_else(|| invalid("policyDocument is required."))?;
     Document::parse(&document, "logs").map_err(|why| invalid(format!("Invalid policy document: {why}")))?;
     let policy = Policy { name, document, updated: call.at };
@@ -48,12 +49,12 @@ pub(super) async fn describe_resource_policies(
     input: DescribeResourcePoliciesRequest,
 ) -> Result<DescribeResourcePoliciesResponse, ApiError> {
     let of_groups = input.resource_arn.is_some() || input.policy_scope == Some(PolicyScope::Resource);
-    refuse(&[("policies of single log groups (resourceArn)", of_groups)])?;
-    let after = input.next_token.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    refuse(&[(OF_GROUPS, of_groups)])?;
+    let after = after(LIST, input.next_token)?;
     logs.catalog.read(|state| {
-        let rest = state.policies.range::<str, _>((after, Bound::Unbounded));
-        let (policies, next_token) =
-            page(rest.map(|(name, policy)| (name.clone(), shape(policy))), limit(input.limit, DESCRIBED));
+        let rest = state.policies.range((after, Bound::Unbounded));
+        let rest = rest.map(|(name, policy)| (name.clone(), shape(policy)));
+        let (policies, next_token) = page(LIST, rest, limit(input.limit, DESCRIBED));
         Ok(DescribeResourcePoliciesResponse { resource_policies: Some(policies), next_token })
     })
 }
@@ -64,11 +65,7 @@ pub(super) async fn delete_resource_policy(
     _call: Arc<Call>,
     input: DeleteResourcePolicyRequest,
 ) -> Result<Nothing, ApiError> {
-    refuse(&[
-        ("policies of single log groups (resourceArn)", input.resource_arn.is_some()),
-        ("expectedRevisionId", input.expected_revision_id.is_some()),
-    ])?;
-    let name = input.policy_name.filter(|name| !name.is_empty()).ok_or_else(|| invalid("policyName is required."))?;
+    let name = named(input.policy_name, input.resource_arn, input.expected_revision_id)?;
     logs.catalog
         .change(|state| {
             if !state.policies.contains_key(&name) {
@@ -79,6 +76,12 @@ pub(super) async fn delete_resource_policy(
         })
         .await?;
     Ok(Nothing {})
+}
+
+/// The name of a policy of the account; those of single log groups, which have revisions, are not served.
+fn named(name: Option<String>, group: Option<String>, revision: Option<String>) -> Result<String, ApiError> {
+    refuse(&[(OF_GROUPS, group.is_some()), ("expectedRevisionId", revision.is_some())])?;
+    name.filter(|name| !name.is_empty()).ok_or_else(|| invalid("policyName is required."))
 }
 
 fn shape(policy: &Policy) -> ResourcePolicy {

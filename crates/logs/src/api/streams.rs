@@ -3,7 +3,7 @@
 use super::{limit, named, page};
 use crate::Logs;
 use crate::chunk::Seen;
-use crate::error::{invalid, no_group, no_stream};
+use crate::error::{bad_token, invalid, no_group, no_stream};
 use crate::limits::DESCRIBED;
 use crate::state::{Change, Stream};
 use shapes::logs::{
@@ -12,6 +12,9 @@ use shapes::logs::{
 };
 use std::sync::Arc;
 use wire::{ApiError, Call, Nothing};
+
+/// What the tokens are of.
+const LIST: &str = "log streams";
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html>
 pub(super) async fn create_log_stream(
@@ -79,14 +82,16 @@ pub(super) async fn describe_log_streams(
         let seen = room.streams().get(&stream.number).and_then(|live| live.seen);
         (format!("{at}/{name}"), shape(&arn.to_string(), name, &stream, seen))
     });
-    let (streams, next_token) = page(rest, limit(input.limit, DESCRIBED));
+    let (streams, next_token) = page(LIST, rest, limit(input.limit, DESCRIBED));
     Ok(DescribeLogStreamsResponse { log_streams: Some(streams), next_token })
 }
 
 /// What a token stands for: the last stream given.
 fn place(token: &str) -> Result<(i64, String), ApiError> {
-    let parts = token.split_once('/').and_then(|(at, name)| Some((at.parse().ok()?, name.to_owned())));
-    parts.ok_or_else(|| invalid("The specified nextToken is invalid."))
+    let last = wire::page::after(LIST, token);
+    let parts = last.as_deref().and_then(|last| last.split_once('/'));
+    let parts = parts.and_then(|(at, name)| Some((at.parse().ok()?, name.to_owned())));
+    parts.ok_or_else(bad_token)
 }
 
 fn shape(group: &str, name: String, stream: &Stream, seen: Option<Seen>) -> LogStream {

@@ -1,10 +1,10 @@
 //! Whether a pipe can be as a call wants it. The names of errors are AWS's; their texts could not be confirmed.
 
 use crate::Pipes;
-use crate::aim::{Aim, PRINCIPAL};
+use crate::aim::{Aim, AimError};
 use crate::error::{invalid, not_served};
 use crate::limits::UNGATHERED_BATCH;
-use crate::settings::{Level, Log, Pipe};
+use crate::settings::{Enrichment, Level, Log, Pipe, Target};
 use consume::{Filters, Kind, SourceError, WalkError};
 use names::Arn;
 use shapes::pipes::{LogLevel, PipeLogConfigurationParameters, errors};
@@ -42,27 +42,25 @@ pub(super) fn log(given: PipeLogConfigurationParameters) -> Result<Option<Log>, 
 /// A role that is there and lets pipes take it on.
 pub(super) fn role(pipes: &Pipes, text: &str) -> Result<Arn, ApiError> {
     let arn: Arn = text.parse().map_err(|_| invalid(format!("The role {text} is no ARN.")))?;
-    if !pipes.neighbours.trusts(&arn, PRINCIPAL) {
-        return Err(invalid(format!("The role {text} cannot be assumed by {PRINCIPAL}.")));
-    }
+    pipes.assume(&arn).map_err(invalid)?;
     Ok(arn)
 }
 
-/// What the target takes at once, and the enrichment before it.
-pub(super) fn most(pipe_target: &Aim, enrichment: Option<&Aim>) -> usize {
-    pipe_target.most().min(enrichment.map_or(usize::MAX, Aim::most))
+/// What the target takes at once, and the enrichment before it; refuses those that cannot be.
+pub(super) fn most(target: &Target, enrichment: Option<&Enrichment>) -> Result<usize, ApiError> {
+    let unfit = |error: AimError| invalid(error.to_string());
+    let target = Aim::target(target).map_err(unfit)?;
+    let enrichment = enrichment.map(Aim::enrichment).transpose().map_err(unfit)?;
+    Ok(target.most().min(enrichment.map_or(usize::MAX, |enrichment| enrichment.most())))
 }
 
 /// Refuses settings that do not go together.
 pub(super) fn whole(pipes: &Pipes, pipe: &Pipe) -> Result<(), ApiError> {
-    Filters::compile(&pipe.filters, pipe.kind()).map_err(|error| invalid(error.to_string()))?;
-    let target = Aim::target(&pipe.target).map_err(|error| invalid(error.to_string()))?;
+    Filters::compile(&pipe.filters, pipe.kind()).map_err(|error| invalid(format!("{error} Reason: {}", error.why)))?;
+    let most = most(&pipe.target, pipe.enrichment.as_ref())?;
     if pipe.target.arn.service() == "kinesis" && pipe.target.partition_key.as_ref().is_none_or(String::is_empty) {
         return Err(invalid("KinesisStreamParameters with a PartitionKey is required for a Kinesis stream."));
     }
-    let enrichment = pipe.enrichment.as_ref().map(Aim::enrichment).transpose();
-    let enrichment = enrichment.map_err(|error| invalid(error.to_string()))?;
-    let most = most(&target, enrichment.as_ref());
     if pipe.reading.batch as usize > most {
         return Err(invalid(format!(
             "BatchSize {} is larger than the {most} that the target and the enrichment take at once.",

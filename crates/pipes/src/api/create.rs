@@ -2,7 +2,6 @@
 
 use super::{aims, check, shown, source, tags};
 use crate::Pipes;
-use crate::aim::Aim;
 use crate::error::{exists, invalid, too_many};
 use crate::limits::PIPES;
 use crate::settings::Pipe;
@@ -43,14 +42,7 @@ pub(super) async fn create_pipe(
         return Err(error);
     }
     pipes.settle(&name, PipeState::Creating, None);
-    Ok(CreatePipeResponse {
-        arn: Some(pipes.arn(&name).to_string()),
-        name: Some(name),
-        desired_state: Some(shown::desired(&pipe)),
-        current_state: Some(PipeState::Creating),
-        creation_time: Some(pipe.created),
-        last_modified_time: Some(pipe.modified),
-    })
+    Ok(shown::changed!(CreatePipeResponse, pipes, pipe, PipeState::Creating))
 }
 
 /// What the pipe is to be.
@@ -67,10 +59,7 @@ fn pipe(pipes: &Pipes, input: CreatePipeRequest, at: Timestamp) -> Result<Pipe, 
         (None, Some(_)) => return Err(invalid("EnrichmentParameters need an Enrichment.")),
         (_, None) => {}
     }
-    let compiled = Aim::target(&target).map_err(|error| invalid(error.to_string()))?;
-    let enriching = enrichment.as_ref().map(Aim::enrichment).transpose();
-    let enriching = enriching.map_err(|error| invalid(error.to_string()))?;
-    let most = check::most(&compiled, enriching.as_ref());
+    let most = check::most(&target, enrichment.as_ref())?;
     let (reading, filters) = source::of_creation(&source, input.source_parameters, most, at)?;
     Ok(Pipe {
         id: pipes.world.uuid(),

@@ -1,16 +1,18 @@
 //! <https://docs.aws.amazon.com/eventbridge/latest/pipes-reference/API_ListPipes.html>
-//!
-//! A token is the name of the last pipe given, so it stays good whatever changes in between.
 
 use super::{shown, state::current};
 use crate::Pipes;
+use crate::error::invalid;
 use crate::limits::PAGE;
 use crate::settings::Pipe;
 use shapes::pipes as p;
 use shapes::pipes::{ListPipesRequest, ListPipesResponse};
 use std::ops::Bound;
 use std::sync::Arc;
-use wire::{ApiError, Call};
+use wire::{ApiError, Call, page};
+
+/// What its tokens are of.
+const LIST: &str = "pipes";
 
 pub(super) async fn list_pipes(
     pipes: Arc<Pipes>,
@@ -18,17 +20,20 @@ pub(super) async fn list_pipes(
     input: ListPipesRequest,
 ) -> Result<ListPipesResponse, ApiError> {
     let limit = input.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(PAGE).clamp(1, PAGE);
-    let after = input.next_token.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let after = input.next_token.as_deref();
+    let after = after.map(|token| page::after(LIST, token).ok_or_else(|| invalid("The NextToken is invalid.")));
+    let after = after.transpose()?;
+    let after = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let known: Vec<Pipe> = pipes.catalog.read(|state| {
         let rest = state.pipes.range::<str, _>((after, Bound::Unbounded)).map(|(_, pipe)| pipe);
         rest.filter(|pipe| wanted(pipe, &input)).cloned().collect()
     });
     let in_state = |pipe: &Pipe| input.current_state.is_none_or(|state| state == current(&pipes, pipe).0);
     let mut rest = known.into_iter().filter(in_state);
-    let page: Vec<Pipe> = rest.by_ref().take(limit).collect();
-    let last = page.last().map(|pipe| pipe.name.clone());
-    let next_token = last.filter(|_| rest.next().is_some());
-    let all = page.into_iter().map(|pipe| {
+    let found: Vec<Pipe> = rest.by_ref().take(limit).collect();
+    let last = found.last().filter(|_| rest.next().is_some());
+    let next_token = last.map(|pipe| page::token(LIST, &pipe.name));
+    let all = found.into_iter().map(|pipe| {
         let (current_state, state_reason) = current(&pipes, &pipe);
         p::Pipe {
             arn: Some(pipes.arn(&pipe.name).to_string()),

@@ -56,6 +56,21 @@ pub(super) async fn describe_pipe(
     })
 }
 
+/// What a call that changed a pipe answers; the shapes have the same members and no type in common.
+macro_rules! changed {
+    ($answer:ident, $pipes:expr, $pipe:expr, $state:expr) => {
+        $answer {
+            arn: Some($pipes.arn(&$pipe.name).to_string()),
+            name: Some($pipe.name.clone()),
+            desired_state: Some(shown::desired(&$pipe)),
+            current_state: Some($state),
+            creation_time: Some($pipe.created),
+            last_modified_time: Some($pipe.modified),
+        }
+    };
+}
+pub(super) use changed;
+
 /// What a pipe is to be.
 pub(super) fn desired(pipe: &Pipe) -> RequestedPipeState {
     if pipe.running { RequestedPipeState::Running } else { RequestedPipeState::Stopped }

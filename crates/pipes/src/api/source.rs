@@ -13,6 +13,19 @@ use shapes::pipes::{
 };
 use wire::ApiError;
 
+/// Refuses what is said of sources that are not served; the shapes of creating and changing have no type in common.
+macro_rules! foreign {
+    ($given:ident) => {
+        served(&[
+            ("DynamoDBStreamParameters", $given.dynamo_db_stream_parameters.is_some()),
+            ("ActiveMQBrokerParameters", $given.active_mq_broker_parameters.is_some()),
+            ("RabbitMQBrokerParameters", $given.rabbit_mq_broker_parameters.is_some()),
+            ("ManagedStreamingKafkaParameters", $given.managed_streaming_kafka_parameters.is_some()),
+            ("SelfManagedKafkaParameters", $given.self_managed_kafka_parameters.is_some()),
+        ])
+    };
+}
+
 /// A source that is served.
 pub(super) fn arn(text: &str) -> Result<Arn, ApiError> {
     if text.starts_with("smk://") {
@@ -55,14 +68,7 @@ pub(super) fn of_creation(
     now: Timestamp,
 ) -> Result<(Reading, Vec<String>), ApiError> {
     let given = given.unwrap_or_default();
-    let others = [
-        ("DynamoDBStreamParameters", given.dynamo_db_stream_parameters.is_some()),
-        ("ActiveMQBrokerParameters", given.active_mq_broker_parameters.is_some()),
-        ("RabbitMQBrokerParameters", given.rabbit_mq_broker_parameters.is_some()),
-        ("ManagedStreamingKafkaParameters", given.managed_streaming_kafka_parameters.is_some()),
-        ("SelfManagedKafkaParameters", given.self_managed_kafka_parameters.is_some()),
-    ];
-    foreign(&others)?;
+    foreign!(given)?;
     let filters = filters(given.filter_criteria.as_ref());
     let mut reading = fresh(source, most);
     match (kind_of(source), given.kinesis_stream_parameters, given.sqs_queue_parameters) {
@@ -87,14 +93,7 @@ pub(super) fn change(
     given: UpdatePipeSourceParameters,
     most: usize,
 ) -> Result<(), ApiError> {
-    let others = [
-        ("DynamoDBStreamParameters", given.dynamo_db_stream_parameters.is_some()),
-        ("ActiveMQBrokerParameters", given.active_mq_broker_parameters.is_some()),
-        ("RabbitMQBrokerParameters", given.rabbit_mq_broker_parameters.is_some()),
-        ("ManagedStreamingKafkaParameters", given.managed_streaming_kafka_parameters.is_some()),
-        ("SelfManagedKafkaParameters", given.self_managed_kafka_parameters.is_some()),
-    ];
-    foreign(&others)?;
+    foreign!(given)?;
     if given.filter_criteria.is_some() {
         *filter_patterns = filters(given.filter_criteria.as_ref());
     }
@@ -118,7 +117,7 @@ pub(super) fn change(
     Ok(())
 }
 
-fn foreign(others: &[(&str, bool)]) -> Result<(), ApiError> {
+fn served(others: &[(&str, bool)]) -> Result<(), ApiError> {
     match others.iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(not_served(&format!("{name} of pipes"))),
         None => Ok(()),

@@ -7,8 +7,8 @@ use crate::error::{conflict, no_pipe};
 use crate::settings::Pipe;
 use crate::state::Change;
 use shapes::pipes::{
-    DeletePipeRequest, DeletePipeResponse, PipeState, RequestedPipeState, RequestedPipeStateDescribeResponse,
-    StartPipeRequest, StartPipeResponse, StopPipeRequest, StopPipeResponse,
+    DeletePipeRequest, DeletePipeResponse, PipeState, RequestedPipeStateDescribeResponse, StartPipeRequest,
+    StartPipeResponse, StopPipeRequest, StopPipeResponse,
 };
 use std::sync::Arc;
 use wire::{ApiError, Call};
@@ -39,14 +39,7 @@ pub(super) async fn start_pipe(
     check::source(&pipes, &pipe)?;
     check::pin(&pipes, &pipe).await?;
     let pipe = set(&pipes, &call, pipe, true).await?;
-    Ok(StartPipeResponse {
-        arn: Some(pipes.arn(&pipe.name).to_string()),
-        name: Some(pipe.name),
-        desired_state: Some(RequestedPipeState::Running),
-        current_state: Some(PipeState::Starting),
-        creation_time: Some(pipe.created),
-        last_modified_time: Some(call.at),
-    })
+    Ok(shown::changed!(StartPipeResponse, pipes, pipe, PipeState::Starting))
 }
 
 pub(super) async fn stop_pipe(
@@ -56,14 +49,7 @@ pub(super) async fn stop_pipe(
 ) -> Result<StopPipeResponse, ApiError> {
     let pipe = settled(&pipes, &input.name)?;
     let pipe = set(&pipes, &call, pipe, false).await?;
-    Ok(StopPipeResponse {
-        arn: Some(pipes.arn(&pipe.name).to_string()),
-        name: Some(pipe.name),
-        desired_state: Some(RequestedPipeState::Stopped),
-        current_state: Some(PipeState::Stopping),
-        creation_time: Some(pipe.created),
-        last_modified_time: Some(call.at),
-    })
+    Ok(shown::changed!(StopPipeResponse, pipes, pipe, PipeState::Stopping))
 }
 
 async fn set(pipes: &Arc<Pipes>, call: &Call, pipe: Pipe, running: bool) -> Result<Pipe, ApiError> {
@@ -77,7 +63,7 @@ async fn set(pipes: &Arc<Pipes>, call: &Call, pipe: Pipe, running: bool) -> Resu
         .await?;
     let state = if running { PipeState::Starting } else { PipeState::Stopping };
     pipes.settle(&pipe.name, state, None);
-    Ok(pipe)
+    Ok(Pipe { running, modified: call.at, ..pipe })
 }
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/pipes-reference/API_DeletePipe.html>

@@ -4,7 +4,6 @@
 
 use super::{aims, check, shown, source};
 use crate::Pipes;
-use crate::aim::Aim;
 use crate::error::{invalid, no_pipe};
 use crate::settings::{Pipe, Target};
 use crate::state::Change;
@@ -36,14 +35,7 @@ pub(super) async fn update_pipe(
         })
         .await?;
     pipes.settle(&name, PipeState::Updating, None);
-    Ok(UpdatePipeResponse {
-        arn: Some(pipes.arn(&name).to_string()),
-        name: Some(name),
-        desired_state: Some(shown::desired(&pipe)),
-        current_state: Some(PipeState::Updating),
-        creation_time: Some(pipe.created),
-        last_modified_time: Some(pipe.modified),
-    })
+    Ok(shown::changed!(UpdatePipeResponse, pipes, pipe, PipeState::Updating))
 }
 
 fn changed(pipes: &Pipes, mut pipe: Pipe, input: UpdatePipeRequest, at: Timestamp) -> Result<Pipe, ApiError> {
@@ -81,10 +73,7 @@ fn changed(pipes: &Pipes, mut pipe: Pipe, input: UpdatePipeRequest, at: Timestam
         _ => {}
     }
     if let Some(given) = input.source_parameters {
-        let target = Aim::target(&pipe.target).map_err(|error| invalid(error.to_string()))?;
-        let enrichment = pipe.enrichment.as_ref().map(Aim::enrichment).transpose();
-        let enrichment = enrichment.map_err(|error| invalid(error.to_string()))?;
-        let most = check::most(&target, enrichment.as_ref());
+        let most = check::most(&pipe.target, pipe.enrichment.as_ref())?;
         source::change(&pipe.source, &mut pipe.reading, &mut pipe.filters, given, most)?;
     }
     if let Some(text) = input.description {

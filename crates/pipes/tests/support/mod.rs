@@ -14,6 +14,7 @@ use pipes::{Neighbours, Pipes};
 use serde_json::{Value, json};
 pub(crate) use sources::{Queue, Stream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Store, StoreOptions, Writer};
@@ -59,6 +60,7 @@ impl Target for Targets {
 struct Rooms {
     stream: Arc<Stream>,
     queue: Arc<Queue>,
+    role: AtomicBool,
 }
 
 impl Neighbours for Rooms {
@@ -69,7 +71,7 @@ impl Neighbours for Rooms {
         (arn.as_str() == QUEUE).then(|| self.queue.clone() as Arc<dyn Inbox>)
     }
     fn trusts(&self, role: &Arn, service: &str) -> bool {
-        role.as_str() == ROLE && service == "pipes.amazonaws.com"
+        role.as_str() == ROLE && self.role.load(Relaxed) && service == "pipes.amazonaws.com"
     }
 }
 
@@ -80,6 +82,7 @@ pub(crate) struct House {
     pub(crate) queue: Arc<Queue>,
     pub(crate) checkpoints: Arc<Checkpoints>,
     targets: Arc<Targets>,
+    rooms: Arc<Rooms>,
 }
 
 impl House {
@@ -100,9 +103,10 @@ impl House {
         let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
         let delivery = Delivery::open(&world, &store).await.unwrap();
         let checkpoints = Checkpoints::open(&store).await.unwrap();
-        let rooms = Arc::new(Rooms { stream: stream.clone(), queue: queue.clone() });
+        let role = AtomicBool::new(true);
+        let rooms = Arc::new(Rooms { stream: stream.clone(), queue: queue.clone(), role });
         let home = Home::default();
-        let pipes = Pipes::open(world.clone(), home, &store, delivery.clone(), checkpoints.clone(), rooms);
+        let pipes = Pipes::open(world.clone(), home, &store, delivery.clone(), checkpoints.clone(), rooms.clone());
         let pipes = pipes.await.unwrap();
         let targets = Arc::new(Targets {
             script: Mutex::new(Arc::new(|_, _| ok(Value::Null))),
@@ -116,7 +120,12 @@ impl House {
         }
         delivery.start();
         pipes.start();
-        House { world, pipes, stream, queue, checkpoints, targets }
+        House { world, pipes, stream, queue, checkpoints, targets, rooms }
+    }
+
+    /// Whether the role is there.
+    pub(crate) fn role(&self, there: bool) {
+        self.rooms.role.store(there, Relaxed);
     }
 
     /// What targets answer from now on.

@@ -89,13 +89,23 @@ pub(crate) struct Queue {
     taken: Mutex<Vec<(Duration, Message)>>,
     deleted: Mutex<Vec<String>>,
     bell: Notify,
+    /// How often there was something to take.
+    receives: Mutex<usize>,
     pub(crate) fifo: Mutex<bool>,
 }
 
 impl Queue {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Queue {
         let (visible, taken, deleted) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Queue { clock, visible, taken, deleted, bell: Notify::new(), fifo: Mutex::default() }
+        Queue {
+            clock,
+            visible,
+            taken,
+            deleted,
+            bell: Notify::new(),
+            receives: Mutex::default(),
+            fifo: Mutex::default(),
+        }
     }
 
     pub(crate) fn send(&self, bodies: &[&str]) {
@@ -105,6 +115,10 @@ impl Queue {
             self.visible.lock().unwrap().push(message);
         }
         self.bell.notify_one();
+    }
+
+    pub(crate) fn receives(&self) -> usize {
+        *self.receives.lock().unwrap()
     }
 
     /// The bodies of what was deleted, sorted.
@@ -133,6 +147,7 @@ impl Inbox for Queue {
             visible.extend(back);
             let count = visible.len().min(limit.records);
             let out: Vec<Message> = visible.drain(..count).collect();
+            *self.receives.lock().unwrap() += usize::from(count > 0);
             taken.extend(out.iter().map(|message| (now + visibility, message.clone())));
             Ok(out)
         })
