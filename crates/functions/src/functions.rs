@@ -74,13 +74,13 @@ pub struct Hold {
     pub confined: bool,
     /// Whom they may talk to.
     pub network: runtime::Network,
-    /// Whether they get processor time in proportion to their memory.
-    pub processor_shares: bool,
+    /// Whether they are as slow as Lambda makes them.
+    pub limited: bool,
 }
 
 impl Default for Hold {
     fn default() -> Hold {
-        Hold { confined: true, network: runtime::Network::Endpoint, processor_shares: true }
+        Hold { confined: true, network: runtime::Network::Endpoint, limited: true }
     }
 }
 
@@ -146,7 +146,7 @@ impl Functions {
         let mut executor_options = runtime::Options::new(options.data_dir.join("scratch"), options.memory_mb);
         let hold = options.hold;
         (executor_options.confined, executor_options.network) = (hold.confined, hold.network);
-        executor_options.processor_shares = hold.processor_shares;
+        executor_options.limited = hold.limited;
         let functions = Arc::new(Functions {
             executor: Executor::new(world.clone(), executor_options, managed.clone(), sink),
             catalog,

@@ -93,7 +93,7 @@ async fn every_end_is_told() {
 
 #[tokio::test]
 async fn a_slow_client_slows_the_function() {
-    let house = House::new();
+    let house = House::with(|options| options.limited = false);
     let spec = house.puppet("f");
     let filled = || house.logs.0.lock().unwrap().iter().filter(|line| *line == "filled").count();
     let (sink, mut chunks) = mpsc::channel(1);
@@ -138,8 +138,29 @@ async fn a_client_that_goes_does_not_stop_the_function() {
 }
 
 #[tokio::test]
+async fn what_follows_six_megabytes_is_slow_unless_limits_are_off_or_nobody_takes_it() {
+    let (lambda, free) = (House::new(), House::with(|options| options.limited = false));
+    let took = async |house: &House, gone: bool| {
+        let spec = house.puppet("f");
+        let (sink, mut chunks) = mpsc::channel(1);
+        let payload = r#"{"stream":[["fill",9]]}"#;
+        let begun = house.world.clock.monotonic();
+        // What takes the pieces goes with them.
+        let take = async move { while chunks.recv().await.is_some() && !gone {} };
+        let (outcome, ()) = tokio::join!(house.invoke_into(&spec, payload, Some(sink)), take);
+        assert_eq!(outcome.unwrap().error, None);
+        (house.world.clock.monotonic() - begun).as_secs_f64()
+    };
+    // Three megabytes at two a second; the last piece is not waited for.
+    let slow = took(&lambda, false).await;
+    assert!(slow > 1.3, "{slow}");
+    assert!(took(&free, false).await < slow);
+    assert!(took(&lambda, true).await < slow);
+}
+
+#[tokio::test]
 async fn two_hundred_megabytes_and_no_more() {
-    let house = House::new();
+    let house = House::with(|options| options.limited = false);
     let spec = house.puppet("f");
     let most = MAX_STREAM >> 20;
     let (_, body, outcome) = all(&house, &spec, &format!(r#"{{"stream":[["fill",{most}]]}}"#)).await;

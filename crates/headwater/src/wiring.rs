@@ -310,7 +310,7 @@ async fn open_functions(
                 FunctionNetwork::Endpoint => functions::runtime::Network::Endpoint,
                 FunctionNetwork::All => functions::runtime::Network::All,
             },
-            processor_shares: settings.limits == LimitsMode::Aws,
+            limited: settings.limits == LimitsMode::Aws,
         },
     };
     let home = settings.home.clone();

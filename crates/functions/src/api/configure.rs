@@ -5,7 +5,7 @@ use super::versions::published;
 use super::{check_revision, find, invalid, layers, refuse, tags};
 use crate::called::{Called, not_found};
 use crate::code::{CodeError, MAX_UNZIPPED};
-use crate::functions::{Functions, group};
+use crate::functions::{ARCHITECTURE, Functions, group};
 use crate::limits;
 use crate::runtime::environment;
 use crate::shelf::{Held, Merged, Unpacked};
@@ -13,7 +13,7 @@ use crate::state::{Change, Function, LATEST, State, UsedLayer};
 use bytes::Bytes;
 use names::Arn;
 use shapes::lambda::{
-    CreateFunctionRequest, DeadLetterConfig, DeleteFunctionRequest, DeleteFunctionResponse, Environment,
+    Architecture, CreateFunctionRequest, DeadLetterConfig, DeleteFunctionRequest, DeleteFunctionResponse, Environment,
     FunctionConfiguration, LogFormat, LoggingConfig, PackageType, SnapStart, SnapStartApplyOn, TracingConfig,
     TracingMode, UpdateFunctionCodeRequest, UpdateFunctionConfigurationRequest, errors,
 };
@@ -98,36 +98,48 @@ fn put(state: &State, function: Function, publish: bool, revision: &str) -> (Vec
     (changes, version)
 }
 
+/// The settings of functions that are not served, and whether each is asked for: the same members in the inputs of
+/// CreateFunction and UpdateFunctionConfiguration.
+macro_rules! unserved_settings {
+    ($input:expr) => {
+        [
+            (
+                "VpcConfig",
+                $input.vpc_config.as_ref().is_some_and(|v| v.subnet_ids.as_ref().is_some_and(|s| !s.is_empty())),
+            ),
+            ("KMSKeyArn", $input.kms_key_arn.as_ref().is_some_and(|k| !k.is_empty())),
+            ("TracingConfig Active", active(&$input.tracing_config)),
+            ("FileSystemConfigs", $input.file_system_configs.as_ref().is_some_and(|f| !f.is_empty())),
+            ("ImageConfig", $input.image_config.is_some()),
+            ("SnapStart", snaps(&$input.snap_start)),
+            ("LoggingConfig but LogFormat Text", formats(&$input.logging_config)),
+            ("LoggingConfig with a LogGroup that begins with aws/", is_reserved(&$input.logging_config)),
+            ("CapacityProviderConfig", $input.capacity_provider_config.is_some()),
+            ("DurableConfig", $input.durable_config.is_some()),
+            ("RuntimeConfig", $input.runtime_config.is_some()),
+            ("AcceleratorConfig", $input.accelerator_config.is_some()),
+        ]
+    };
+}
+
 fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), ApiError> {
     let code = &input.code;
+    refuse(&unserved_settings!(input))?;
     refuse(&[
         ("Code.S3Bucket (send the package as Code.ZipFile)", code.s3_bucket.is_some()),
         ("Code.ImageUri", code.image_uri.is_some()),
         ("Code.SourceKMSKeyArn", code.source_kms_key_arn.is_some()),
         ("PackageType Image", input.package_type == Some(PackageType::Image)),
         ("PublishTo", input.publish_to.is_some()),
-        ("VpcConfig", input.vpc_config.as_ref().is_some_and(|v| v.subnet_ids.as_ref().is_some_and(|s| !s.is_empty()))),
-        ("KMSKeyArn", input.kms_key_arn.as_ref().is_some_and(|k| !k.is_empty())),
-        ("TracingConfig Active", active(&input.tracing_config)),
-        ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|f| !f.is_empty())),
         ("CodeSigningConfigArn", input.code_signing_config_arn.is_some()),
-        ("ImageConfig", input.image_config.is_some()),
-        ("SnapStart", snaps(&input.snap_start)),
-        ("LoggingConfig but LogFormat Text", formats(&input.logging_config)),
-        ("LoggingConfig with a LogGroup that begins with aws/", is_reserved(&input.logging_config)),
         ("TenancyConfig", input.tenancy_config.is_some()),
-        ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
-        ("DurableConfig", input.durable_config.is_some()),
-        ("RuntimeConfig", input.runtime_config.is_some()),
-        ("AcceleratorConfig", input.accelerator_config.is_some()),
-        (
-            "Architectures other than this machine's",
-            input
-                .architectures
-                .as_ref()
-                .is_some_and(|a| a.iter().any(|a| a.as_str() != crate::functions::ARCHITECTURE)),
-        ),
+        ("Architectures other than this machine's", foreign(&input.architectures)),
     ])
+}
+
+/// Whether code is for another machine than this.
+fn foreign(architectures: &Option<Vec<Architecture>>) -> bool {
+    architectures.iter().flatten().any(|architecture| architecture.as_str() != ARCHITECTURE)
 }
 
 fn active(tracing: &Option<TracingConfig>) -> bool {
@@ -287,13 +299,7 @@ pub(crate) async fn update_function_code(
         ("ImageUri", input.image_uri.is_some()),
         ("PublishTo", input.publish_to.is_some()),
         ("SourceKMSKeyArn", input.source_kms_key_arn.is_some()),
-        (
-            "Architectures other than this machine's",
-            input
-                .architectures
-                .as_ref()
-                .is_some_and(|a| a.iter().any(|a| a.as_str() != crate::functions::ARCHITECTURE)),
-        ),
+        ("Architectures other than this machine's", foreign(&input.architectures)),
     ])?;
     let name = Called::whole(&functions.home, &input.function_name)?;
     functions.catalog.read(|state| find(state, &functions.home, &name).map(|_| ()))?;
@@ -330,20 +336,7 @@ pub(crate) async fn update_function_configuration(
     call: Arc<Call>,
     input: UpdateFunctionConfigurationRequest,
 ) -> Result<FunctionConfiguration, ApiError> {
-    refuse(&[
-        ("VpcConfig", input.vpc_config.as_ref().is_some_and(|v| v.subnet_ids.as_ref().is_some_and(|s| !s.is_empty()))),
-        ("KMSKeyArn", input.kms_key_arn.as_ref().is_some_and(|k| !k.is_empty())),
-        ("TracingConfig Active", active(&input.tracing_config)),
-        ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|f| !f.is_empty())),
-        ("ImageConfig", input.image_config.is_some()),
-        ("SnapStart", snaps(&input.snap_start)),
-        ("LoggingConfig but LogFormat Text", formats(&input.logging_config)),
-        ("LoggingConfig with a LogGroup that begins with aws/", is_reserved(&input.logging_config)),
-        ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
-        ("DurableConfig", input.durable_config.is_some()),
-        ("RuntimeConfig", input.runtime_config.is_some()),
-        ("AcceleratorConfig", input.accelerator_config.is_some()),
-    ])?;
+    refuse(&unserved_settings!(input))?;
     let name = Called::whole(&functions.home, &input.function_name)?;
     if let Some(runtime) = input.runtime {
         functions.runtimes.accept(runtime.as_str()).map_err(invalid)?;

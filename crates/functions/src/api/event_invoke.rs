@@ -16,25 +16,12 @@ use shapes::lambda::{
 use std::sync::Arc;
 use wire::{ApiError, Call, Nothing};
 
-/// What is asked for: `None` leaves a setting as it is.
-struct Asked {
-    retries: Option<i32>,
-    max_age_s: Option<i32>,
-    destinations: Option<DestinationConfig>,
-}
-
 pub(crate) async fn put(
     functions: Arc<Functions>,
     call: Arc<Call>,
     input: PutFunctionEventInvokeConfigRequest,
 ) -> Result<FunctionEventInvokeConfig, ApiError> {
-    let called = Called::parse(&functions.home, &input.function_name, input.qualifier.as_deref())?;
-    let asked = Asked {
-        retries: input.maximum_retry_attempts,
-        max_age_s: input.maximum_event_age_in_seconds,
-        destinations: input.destination_config,
-    };
-    set(&functions, &call, &called, asked, |_| Ok(AsyncSettings::default())).await
+    set(&functions, &call, input, |_, _| Ok(AsyncSettings::default())).await
 }
 
 pub(crate) async fn update(
@@ -42,43 +29,45 @@ pub(crate) async fn update(
     call: Arc<Call>,
     input: UpdateFunctionEventInvokeConfigRequest,
 ) -> Result<FunctionEventInvokeConfig, ApiError> {
-    let called = Called::parse(&functions.home, &input.function_name, input.qualifier.as_deref())?;
-    let asked = Asked {
-        retries: input.maximum_retry_attempts,
-        max_age_s: input.maximum_event_age_in_seconds,
-        destinations: input.destination_config,
+    let asked = PutFunctionEventInvokeConfigRequest {
+        function_name: input.function_name,
+        qualifier: input.qualifier,
+        maximum_retry_attempts: input.maximum_retry_attempts,
+        maximum_event_age_in_seconds: input.maximum_event_age_in_seconds,
+        destination_config: input.destination_config,
     };
-    let known = |state: &State| known(&functions, state, &called);
-    set(&functions, &call, &called, asked, known).await
+    set(&functions, &call, asked, |state, called| known(&functions, state, called)).await
 }
 
+/// Sets what is asked for, over what there is `from` before.
 async fn set(
     functions: &Functions,
     call: &Call,
-    called: &Called,
-    asked: Asked,
-    from: impl FnOnce(&State) -> Result<AsyncSettings, ApiError>,
+    asked: PutFunctionEventInvokeConfigRequest,
+    from: impl FnOnce(&State, &Called) -> Result<AsyncSettings, ApiError>,
 ) -> Result<FunctionEventInvokeConfig, ApiError> {
-    if asked.retries.is_none() && asked.max_age_s.is_none() && asked.destinations.is_none() {
+    let called = Called::parse(&functions.home, &asked.function_name, asked.qualifier.as_deref())?;
+    let (retries, max_age_s) = (asked.maximum_retry_attempts, asked.maximum_event_age_in_seconds);
+    if retries.is_none() && max_age_s.is_none() && asked.destination_config.is_none() {
         return Err(invalid("You must specify at least one error handling or destination setting."));
     }
-    let (success, failure) = asked.destinations.map_or((None, None), |config| {
+    let (success, failure) = asked.destination_config.map_or((None, None), |config| {
         let success = config.on_success.map(|to| to.destination.unwrap_or_default());
         (Some(success), Some(config.on_failure.map(|to| to.destination.unwrap_or_default())))
     });
-    let read = |to: Option<Option<String>>| to.map(|to| destination(functions, called, to.as_deref())).transpose();
+    let read = |to: Option<Option<String>>| to.map(|to| destination(functions, &called, to.as_deref())).transpose();
     let (success, failure) = (read(success)?, read(failure)?);
     let settings = functions
         .catalog
         .change(|state| {
             called.find(state, &functions.home, "")?;
-            let mut settings = from(state)?;
-            settings.retries = asked.retries.map_or(settings.retries, |n| Some(n as u32));
-            settings.max_age_s = asked.max_age_s.map_or(settings.max_age_s, |n| Some(n as u32));
+            let mut settings = from(state, &called)?;
+            settings.retries = retries.map_or(settings.retries, |n| Some(n as u32));
+            settings.max_age_s = max_age_s.map_or(settings.max_age_s, |n| Some(n as u32));
             settings.on_success = success.unwrap_or(settings.on_success);
             settings.on_failure = failure.unwrap_or(settings.on_failure);
             settings.last_modified = call.at;
-            let change = door(state, called, Some(settings.clone()));
+            let change = door(state, &called, Some(settings.clone()));
             Ok::<_, ApiError>((vec![change], settings))
         })
         .await?;

@@ -15,7 +15,7 @@ use shapes::lambda::{
     UpdateFunctionUrlConfigResponse, errors,
 };
 use std::sync::Arc;
-use wire::{ApiError, Call, Nothing};
+use wire::{ApiError, Call, IntoValue, Nothing, Shape, Value};
 
 /// A URL belongs to a function or to an alias.
 fn called(functions: &Functions, name: &str, qualifier: Option<&str>) -> Result<Called, ApiError> {
@@ -30,10 +30,6 @@ fn called(functions: &Functions, name: &str, qualifier: Option<&str>) -> Result<
 
 fn streams(mode: InvokeMode) -> bool {
     mode == InvokeMode::ResponseStream
-}
-
-fn mode(url: &Url) -> Option<InvokeMode> {
-    Some(if url.streams { InvokeMode::ResponseStream } else { InvokeMode::Buffered })
 }
 
 fn cors(given: shape::Cors) -> Cors {
@@ -70,8 +66,23 @@ fn known(functions: &Functions, state: &State, called: &Called) -> Result<Url, A
     url.ok_or_else(|| errors::RESOURCE_NOT_FOUND_EXCEPTION.because("The resource you requested does not exist."))
 }
 
-fn auth(url: &Url) -> FunctionUrlAuthType {
-    if url.signed { FunctionUrlAuthType::AwsIam } else { FunctionUrlAuthType::None }
+/// A URL as lists show it.
+fn shown(functions: &Functions, arn: &Arn, url: &Url) -> FunctionUrlConfig {
+    FunctionUrlConfig {
+        function_url: functions.url_of(url),
+        function_arn: arn.to_string(),
+        auth_type: if url.signed { FunctionUrlAuthType::AwsIam } else { FunctionUrlAuthType::None },
+        cors: url.cors.as_ref().map(shown_cors),
+        creation_time: url.created.iso_millis(),
+        last_modified_time: url.modified.iso_millis(),
+        invoke_mode: Some(if url.streams { InvokeMode::ResponseStream } else { InvokeMode::Buffered }),
+    }
+}
+
+/// The same as an answer: the model has it under a name of its own for each operation.
+fn answer<T: Shape>(functions: &Functions, called: &Called, url: &Url) -> Result<T, ApiError> {
+    let value = shown(functions, &called.arn(&functions.home), url).into_value();
+    T::from_value(value.unwrap_or(Value::Struct(Vec::new()))).map_err(ApiError::fault)
 }
 
 pub(crate) async fn create(
@@ -100,14 +111,7 @@ pub(crate) async fn create(
             Ok((vec![put(state, &called, Some(url.clone()))], ()))
         })
         .await?;
-    Ok(CreateFunctionUrlConfigResponse {
-        function_url: functions.url_of(&url),
-        function_arn: arn.to_string(),
-        auth_type: auth(&url),
-        cors: url.cors.as_ref().map(shown_cors),
-        creation_time: url.created.iso_millis(),
-        invoke_mode: mode(&url),
-    })
+    answer(&functions, &called, &url)
 }
 
 pub(crate) async fn update(
@@ -127,15 +131,7 @@ pub(crate) async fn update(
             Ok::<_, ApiError>((vec![put(state, &called, Some(url.clone()))], url))
         })
         .await?;
-    Ok(UpdateFunctionUrlConfigResponse {
-        function_url: functions.url_of(&url),
-        function_arn: called.arn(&functions.home).to_string(),
-        auth_type: auth(&url),
-        cors: url.cors.as_ref().map(shown_cors),
-        creation_time: url.created.iso_millis(),
-        last_modified_time: url.modified.iso_millis(),
-        invoke_mode: mode(&url),
-    })
+    answer(&functions, &called, &url)
 }
 
 pub(crate) async fn get(
@@ -145,15 +141,7 @@ pub(crate) async fn get(
 ) -> Result<GetFunctionUrlConfigResponse, ApiError> {
     let called = called(&functions, &input.function_name, input.qualifier.as_deref())?;
     let url = functions.catalog.read(|state| known(&functions, state, &called))?;
-    Ok(GetFunctionUrlConfigResponse {
-        function_url: functions.url_of(&url),
-        function_arn: called.arn(&functions.home).to_string(),
-        auth_type: auth(&url),
-        cors: url.cors.as_ref().map(shown_cors),
-        creation_time: url.created.iso_millis(),
-        last_modified_time: url.modified.iso_millis(),
-        invoke_mode: mode(&url),
-    })
+    answer(&functions, &called, &url)
 }
 
 pub(crate) async fn list(
@@ -172,15 +160,7 @@ pub(crate) async fn list(
         let suffix = if qualifier == LATEST { String::new() } else { format!(":{qualifier}") };
         functions.home.arn("lambda", &format!("function:{name}{suffix}"))
     };
-    let shown = found.into_iter().map(|(qualifier, url)| FunctionUrlConfig {
-        function_url: functions.url_of(&url),
-        function_arn: arn(&qualifier).to_string(),
-        auth_type: auth(&url),
-        cors: url.cors.as_ref().map(shown_cors),
-        creation_time: url.created.iso_millis(),
-        last_modified_time: url.modified.iso_millis(),
-        invoke_mode: mode(&url),
-    });
+    let shown = found.into_iter().map(|(qualifier, url)| shown(&functions, &arn(&qualifier), &url));
     Ok(ListFunctionUrlConfigsResponse { function_url_configs: shown.collect(), next_marker })
 }
 

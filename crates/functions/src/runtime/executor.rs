@@ -31,8 +31,9 @@ pub struct Options {
     pub confined: bool,
     /// Whom a confined process may talk to.
     pub network: Network,
-    /// Whether a process gets processor time in proportion to its memory, once it is ready.
-    pub processor_shares: bool,
+    /// Whether functions are as slow as Lambda makes them: processor time in proportion to memory, and what follows the
+    /// first megabytes of a response in pieces.
+    pub limited: bool,
 }
 
 /// Whom functions may talk to.
@@ -64,7 +65,7 @@ impl Options {
             idle: IDLE,
             confined: true,
             network: Network::Endpoint,
-            processor_shares: true,
+            limited: true,
         }
     }
 }

@@ -8,6 +8,10 @@ pub const MAX_RESPONSE: usize = 6_291_556;
 /// The largest response that is taken in pieces.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html> (200 MB).
 pub const MAX_STREAM: usize = 200 << 20;
+/// How much of it goes as fast as it is taken. Source: as above (6 MB).
+pub(super) const STREAM_BURST: usize = 6 << 20;
+/// Bytes a second of what follows. Source: as above (2 MBps).
+pub(super) const STREAM_RATE: u64 = 2 << 20;
 /// A process whose response broke off may be about to end, which is then what is told; and one that ended may have
 /// written what is still on its way. So long is either waited for.
 pub(super) const LAST_WORD: Duration = Duration::from_millis(500);

@@ -13,6 +13,7 @@ mod limits;
 mod managed;
 mod node;
 mod outlet;
+mod pace;
 mod pool;
 pub mod python;
 mod report;

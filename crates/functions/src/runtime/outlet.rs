@@ -1,6 +1,7 @@
 //! A response that comes in pieces: from the runtime to whoever waits for it, no faster than that one takes it.
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming>
 
+use super::pace::Pace;
 use super::report::Ending;
 use super::{MAX_RESPONSE, MAX_STREAM};
 use base64::Engine;
@@ -28,6 +29,8 @@ pub enum Chunk {
 pub(super) struct Outlet {
     /// Who takes it in pieces; otherwise it is kept until its end.
     to: Option<mpsc::Sender<Chunk>>,
+    /// How fast it goes there, where there is a limit.
+    pace: Option<Pace>,
     /// Its other side goes when the invocation is over.
     over: oneshot::Receiver<()>,
 }
@@ -47,24 +50,29 @@ fn text(value: Option<&HeaderValue>) -> Option<String> {
 }
 
 impl Outlet {
-    pub(super) fn new(to: Option<mpsc::Sender<Chunk>>, over: oneshot::Receiver<()>) -> Outlet {
-        Outlet { to, over }
+    pub(super) fn new(to: Option<mpsc::Sender<Chunk>>, pace: Option<Pace>, over: oneshot::Receiver<()>) -> Outlet {
+        Outlet { to, pace, over }
     }
 
     /// Passes a response on, and tells what that makes of its invocation. `None`: that was over before.
     pub(super) async fn relay(self, content_type: Option<String>, body: Inflow) -> Option<Ending> {
-        let Outlet { to, over } = self;
+        let Outlet { to, pace, over } = self;
         tokio::select! {
             biased;
             _ = over => None,
-            ending = pass(to, content_type, body) => Some(ending),
+            ending = pass(to, pace, content_type, body) => Some(ending),
         }
     }
 }
 
 /// One that nobody takes any more is read to its end: the function is not stopped by a client that goes.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html>
-async fn pass(to: Option<mpsc::Sender<Chunk>>, content_type: Option<String>, mut body: Inflow) -> Ending {
+async fn pass(
+    to: Option<mpsc::Sender<Chunk>>,
+    mut pace: Option<Pace>,
+    content_type: Option<String>,
+    mut body: Inflow,
+) -> Ending {
     let most = if to.is_some() { MAX_STREAM } else { MAX_RESPONSE };
     let (mut size, mut whole) = (0, BytesMut::new());
     if let Some(to) = &to {
@@ -77,7 +85,15 @@ async fn pass(to: Option<mpsc::Sender<Chunk>>, content_type: Option<String>, mut
             return Ending::ResponseTooLarge(most);
         }
         match &to {
-            Some(to) => drop(to.send(Chunk::Data(piece)).await),
+            Some(to) => {
+                if let Some(pace) = &mut pace {
+                    tokio::select! {
+                        () = pace.next(piece.len()) => {}
+                        () = to.closed() => {}
+                    }
+                }
+                let _ = to.send(Chunk::Data(piece)).await;
+            }
             None => whole.extend_from_slice(&piece),
         }
     }

@@ -157,7 +157,7 @@ impl Sandbox {
             kept,
             scratch: house.options.scratch_dir.join(world.hex_id(16)),
             max_processes: house.options.max_processes,
-            processor: house.options.processor_shares.then(|| isolation::processor(spec.memory_mb)),
+            processor: house.options.limited.then(|| isolation::processor(spec.memory_mb)),
             rooted: isolation.rooted,
             reach: isolation.reach.clone(),
             extensions: (!extensions.is_empty()).then_some(&marker),

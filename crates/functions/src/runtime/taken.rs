@@ -4,6 +4,7 @@ use super::MAX_RESPONSE;
 use super::api::{self, Ask, Call};
 use super::extensions::{self, ExtensionAsk};
 use super::outlet::Outlet;
+use super::pace::Pace;
 use super::report::Ending;
 use super::sandbox::{Event, Sandbox};
 use bytes::Bytes;
@@ -63,7 +64,9 @@ impl Sandbox {
                 let (relaying, over) = oneshot::channel();
                 self.relaying = Some(relaying);
                 if let Some(begin) = call.begin {
-                    let _ = begin.send(Outlet::new(self.sink.take(), over));
+                    let world = &self.house.world;
+                    let pace = self.house.options.limited.then(|| Pace::new(world.clock.clone()));
+                    let _ = begin.send(Outlet::new(self.sink.take(), pace, over));
                 }
                 return None;
             }
