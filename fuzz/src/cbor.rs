@@ -1,7 +1,7 @@
 //! Bodies in CBOR, of both dialects, and the same bytes as JSON.
 
 use bytes::Bytes;
-use names::{Account, Caller, CallerKind, Timestamp};
+use names::{Account, Caller, Timestamp};
 use std::sync::Arc;
 use wire::{Call, Protocol, Request, Value, codec, validate};
 
@@ -10,25 +10,9 @@ const OPERATIONS: [&str; 6] =
 
 fn call(operation: &str) -> Call {
     let service = &shapes::kinesis::SERVICE;
+    let model = service.operation(operation).and_then(|entry| entry.model).expect("a served operation");
     let account = Account::parse("000000000000").expect("an account");
-    Call {
-        service,
-        operation: service.operation(operation).and_then(|entry| entry.model).expect("a served operation"),
-        caller: Caller {
-            kind: CallerKind::Root,
-            arn: "arn:aws:iam::000000000000:root".to_owned(),
-            principal_id: account.to_string(),
-            account,
-            access_key_id: "test".to_owned(),
-        },
-        request_id: "r".to_owned(),
-        source_ip: [127, 0, 0, 1].into(),
-        user_agent: String::new(),
-        host: "localhost".to_owned(),
-        tls: false,
-        at: Timestamp(0),
-        trace: None,
-    }
+    Call::local(service, model, Caller::root(&account, "test"), Timestamp(0))
 }
 
 /// The first byte chooses the operation.

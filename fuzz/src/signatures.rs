@@ -1,7 +1,7 @@
 //! Requests that claim to be signed. Nobody gets in whose signature is not right.
 
 use http::request::Parts;
-use names::{Account, Caller, CallerKind, Timestamp};
+use names::{Account, Caller, Timestamp};
 use std::time::Duration;
 use wire::auth::{AuthError, Authenticator, Principal};
 use wire::sigv4::{Signed, Signer, SigningRules, Verifier};
@@ -14,13 +14,7 @@ struct OneKey;
 impl Authenticator for OneKey {
     fn find(&self, access_key_id: &str, _: Option<&str>, _: Timestamp) -> Result<Principal, AuthError> {
         let account = Account::parse("000000000000").expect("an account");
-        let caller = Caller {
-            kind: CallerKind::Root,
-            arn: "arn:aws:iam::000000000000:root".to_owned(),
-            principal_id: account.to_string(),
-            account,
-            access_key_id: access_key_id.to_owned(),
-        };
+        let caller = Caller::root(&account, access_key_id);
         let known = access_key_id == "AKIDEXAMPLE";
         known.then(|| Principal { secret: "secret".to_owned(), caller }).ok_or(AuthError::UnknownKey)
     }

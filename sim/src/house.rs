@@ -1,19 +1,23 @@
-use crate::Flaky;
+use crate::inbox::QueueInbox;
 use anyhow::{Context, Result, anyhow};
 use bytes::{Buf, Bytes};
-use delivery::Delivery;
-use names::{Caller, CallerKind, Home};
+use consume::{Checkpoints, Inbox, Source};
+use delivery::{Delivery, Target};
+use functions::runtime::SessionCredentials;
+use names::{Arn, Caller, Home, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{MasterKey, MasterKeys, Store, StoreOptions, Writer};
 use wire::{Call, Place, Protocol, Request, Service};
 use world::disk::SimDisk;
 use world::net::{Body, SimNet};
 use world::{Clock, SimClock, World};
 
-/// One life of a simulated server: streams, queues, topics, rules and delivery on one store.
+/// One life of a simulated server: streams, queues, topics, rules, schedules, pipes and, where they have a place for code,
+/// functions, on one store. Invocations go to a puppet.
 pub struct House {
     /// The simulated world of this life.
     pub world: World,
@@ -31,13 +35,29 @@ pub struct House {
 const SEGMENT: u64 = 256 << 10;
 
 impl House {
-    /// Opens a house on a disk, in a fresh life. `flaky` stands in for a function target: see [`Flaky`].
-    pub async fn open(disk: Arc<SimDisk>, seed: u64, flaky: Arc<Flaky>) -> Result<House> {
-        House::open_at(disk, seed, flaky, Arc::new(SimClock::new())).await
+    /// Opens a house on a disk, in a fresh life. `puppet` stands in for every function that is invoked.
+    pub async fn open(disk: Arc<SimDisk>, seed: u64, puppet: Arc<dyn Target>) -> Result<House> {
+        House::open_at(disk, seed, puppet, Arc::new(SimClock::new())).await
     }
 
     /// The same, by a clock that goes on from life to life.
-    pub async fn open_at(disk: Arc<SimDisk>, seed: u64, flaky: Arc<Flaky>, clock: Arc<dyn Clock>) -> Result<House> {
+    pub async fn open_at(
+        disk: Arc<SimDisk>,
+        seed: u64,
+        puppet: Arc<dyn Target>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<House> {
+        House::open_with_code(disk, seed, puppet, clock, None).await
+    }
+
+    /// The same, with functions, whose code lies in a directory of the machine.
+    pub async fn open_with_code(
+        disk: Arc<SimDisk>,
+        seed: u64,
+        puppet: Arc<dyn Target>,
+        clock: Arc<dyn Clock>,
+        code: Option<&Path>,
+    ) -> Result<House> {
         let (mut world, _) = World::simulated(seed);
         (world.disk, world.clock) = (disk, clock);
         let net = Arc::new(SimNet::default());
@@ -56,24 +76,51 @@ impl House {
             topics::Topics::open(world.clone(), home.clone(), store.clone(), delivery.clone(), options).await?;
         let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone(), dir).await?;
         let scheduler = rules::Scheduler::open(world.clone(), home.clone(), &store, delivery.clone()).await?;
+        let rooms = Arc::new(Rooms { streams: streams.clone(), queues: queues.clone() });
+        let checkpoints = Checkpoints::open(&store).await?;
+        let pipes = pipes::Pipes::open(
+            world.clone(),
+            home.clone(),
+            &store,
+            delivery.clone(),
+            checkpoints.clone(),
+            rooms.clone(),
+        );
+        let pipes = pipes.await?;
+        let functions = match code {
+            Some(code) => {
+                let options = functions_in(code);
+                let (world, home, store) = (world.clone(), home.clone(), store.clone());
+                let open =
+                    functions::Functions::open(world, home, store, delivery.clone(), checkpoints, rooms, options);
+                Some(open.await?)
+            }
+            None => None,
+        };
         delivery.register("kinesis", "stream/", streams.target());
         delivery.register("sqs", "", queues.target());
         for (service, prefix, target) in rules.targets().into_iter().chain(topics.targets()) {
             delivery.register(service, prefix, target);
         }
-        delivery.register("lambda", "function:", flaky);
+        delivery.register("lambda", "function:", puppet);
         delivery.start();
         streams.start();
         queues.start();
         topics.start();
         rules.start();
         scheduler.start();
-        let all = [streams.service(), queues.service(), topics.service(), rules.service(), scheduler.service()];
+        pipes.start();
+        let mut all = vec![streams.service(), queues.service(), topics.service(), rules.service()];
+        all.extend([scheduler.service(), pipes.service()]);
+        if let Some(functions) = functions {
+            functions.start("http://127.0.0.1:4566");
+            all.push(functions.service());
+        }
         let services = all.into_iter().map(|s| (s.model().name, s)).collect();
         Ok(House { world, store, net, streams, services, home })
     }
 
-    /// Asks an operation of a JSON service, as its root.
+    /// Asks an operation of a service that speaks JSON, as root.
     pub async fn ask(&self, service: &str, operation: &str, body: Value) -> Result<Value> {
         let answer = self.answer(service, operation, body).await?;
         let body = answer.whole().cloned().unwrap_or_default();
@@ -89,25 +136,9 @@ impl House {
         let service = self.services.get(service).context("a service of the simulated house")?;
         let model = service.model().operation(operation).and_then(|entry| entry.model).context("a served operation")?;
         let handler = service.handler(operation).context("a registered operation")?;
-        let call = Call {
-            service: service.model(),
-            operation: model,
-            caller: Caller {
-                kind: CallerKind::Root,
-                account: self.home.account.clone(),
-                arn: self.home.global_arn("iam", "root").to_string(),
-                principal_id: self.home.account.to_string(),
-                access_key_id: "test".to_owned(),
-            },
-            request_id: self.world.uuid(),
-            source_ip: [127, 0, 0, 1].into(),
-            user_agent: "sim".to_owned(),
-            host: "localhost:4566".to_owned(),
-            tls: false,
-            at: self.world.now(),
-            trace: None,
-        };
-        let rest = service.model().name == "scheduler";
+        let caller = Caller::root(&self.home.account, "test");
+        let call = Call::local(service.model(), model, caller, self.world.now());
+        let rest = service.model().protocol == "rest-json";
         let uri = if rest { path(model, &body) } else { "/".to_owned() };
         let (head, ()) = http::Request::builder().method(model.method).uri(uri).body(())?.into_parts();
         let protocol = match service.model().json_version {
@@ -120,9 +151,58 @@ impl House {
         Ok(answer.into_body())
     }
 
+    /// Lets time go by.
+    pub async fn pass(&self, time: Duration) {
+        self.world.clock.sleep(time).await;
+    }
+
     /// The process dies: its tasks end where they are. What the disk keeps is up to [`SimDisk::crash`].
     pub async fn die(self) {
-        self.world.tasks.shut_down(std::time::Duration::ZERO).await;
+        self.world.tasks.shut_down(Duration::ZERO).await;
+    }
+}
+
+/// What pipes and functions need of other rooms.
+struct Rooms {
+    streams: Arc<streams::Streams>,
+    queues: Arc<queues::Queues>,
+}
+
+impl pipes::Neighbours for Rooms {
+    fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>> {
+        self.streams.source(arn)
+    }
+    fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>> {
+        Some(Arc::new(QueueInbox(self.queues.source(arn)?)))
+    }
+    fn trusts(&self, _: &Arn, _: &str) -> bool {
+        true
+    }
+}
+
+impl functions::Neighbours for Rooms {
+    fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>> {
+        pipes::Neighbours::source(self, arn)
+    }
+    fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>> {
+        pipes::Neighbours::inbox(self, arn)
+    }
+    fn trusts(&self, _: &Arn, _: &str) -> bool {
+        true
+    }
+    fn credentials(&self, _: &Arn, _: &str) -> Result<SessionCredentials, String> {
+        Err("no function runs here".to_owned())
+    }
+    fn log(&self, _: &str, _: &str, _: Timestamp, _: String) {}
+}
+
+fn functions_in(code: &Path) -> functions::Options {
+    functions::Options {
+        data_dir: code.to_owned(),
+        runtimes: code.join("runtimes"),
+        environment: vec![],
+        memory_mb: 128,
+        hold: functions::Hold::default(),
     }
 }
 

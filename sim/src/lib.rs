@@ -5,6 +5,8 @@
 
 mod flaky;
 mod house;
+#[path = "../../crates/headwater/src/wiring/inbox.rs"]
+mod inbox;
 
 pub use flaky::Flaky;
 pub use house::{Events, House};

@@ -3,28 +3,27 @@
 
 #![allow(clippy::unwrap_used)] // a scenario that cannot go on has failed
 
-#[path = "mappings/house.rs"]
-mod house;
-#[path = "../../crates/headwater/src/wiring/inbox.rs"]
-mod inbox;
 #[path = "mappings/puppet.rs"]
 mod puppet;
 
-use house::House;
 use puppet::{Puppet, Taken};
 use serde_json::{Value, json};
+use sim::House;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use world::disk::SimDisk;
-use world::{Entropy, SeededEntropy};
+use world::{Clock, Entropy, SeededEntropy, SimClock};
 
 const SEEDS: u64 = 60;
 const LIVES: u64 = 4;
-/// Each life begins so much later than the one before.
-const LIFE: Duration = Duration::from_secs(3600);
+/// Nothing runs for so long between two lives.
+const BETWEEN: Duration = Duration::from_secs(3600);
+/// A package with an executable `bootstrap` that is never run.
+const PACKAGE: &str = "UEsDBBQAAAAAAAAAIVwdnfsECgAAAAoAAAAJAAAAYm9vdHN0cmFwIyEvYmluL3NoClBLAQIUAxQAAAAAAAAAIVwdnfsECgAAAAoAAAAJ\
+                       AAAAAAAAAAAAAADtAQAAAABib290c3RyYXBQSwUGAAAAAAEAAQA3AAAAMQAAAAAA";
 
 /// How the mapping of a seed is set.
 #[derive(Debug)]
@@ -97,7 +96,11 @@ async fn set_up(house: &House, setting: &Setting) {
     house.pass(Duration::from_secs(2)).await;
     let early = json!([{"Data": "YmVmb3Jl", "PartitionKey": "early"}]);
     house.ask("kinesis", "PutRecords", json!({"StreamName": "s", "Records": early})).await.unwrap();
-    house.make_function().await;
+    let function = json!({
+        "FunctionName": "f", "Runtime": "provided.al2023", "Handler": "h", "Code": {"ZipFile": PACKAGE},
+        "Role": "arn:aws:iam::000000000000:role/r",
+    });
+    house.ask("lambda", "CreateFunction", function).await.unwrap();
     house.ask("lambda", "CreateEventSourceMapping", setting.mapping()).await.unwrap();
     let responses = if setting.report { json!(["ReportBatchItemFailures"]) } else { json!([]) };
     let queue = json!({
@@ -255,19 +258,24 @@ async fn scenario(seed: u64, code: &Path) -> (u64, Vec<String>) {
     let (dice, setting) = (SeededEntropy::new(seed), Setting::of(seed));
     let disk = Arc::new(SimDisk::new(seed));
     let puppet = Arc::new(Puppet::new(seed, setting.report));
-    let mut acknowledged = Acknowledged::default();
+    let (mut acknowledged, clock): (_, Arc<dyn Clock>) = (Acknowledged::default(), Arc::new(SimClock::new()));
+    let open = async |life: u64| {
+        House::open_with_code(disk.clone(), seed ^ (life << 32), puppet.clone(), clock.clone(), Some(code))
+            .await
+            .unwrap()
+    };
     for life in 0..LIVES {
-        let later = LIFE * life as u32;
-        let house = House::open(disk.clone(), seed ^ (life << 32), later, code, puppet.clone()).await;
+        let house = open(life).await;
         if life == 0 {
             set_up(&house, &setting).await;
         }
         live(&house, &dice, &setting, &mut acknowledged).await;
         house.die().await;
         disk.crash();
+        clock.sleep(BETWEEN).await;
     }
     puppet.calm.store(true, Relaxed);
-    let house = House::open(disk.clone(), seed ^ (LIVES << 32), LIFE * LIVES as u32, code, puppet.clone()).await;
+    let house = open(LIVES).await;
     house.pass(Duration::from_secs(1800)).await;
     let letters = letters(&house).await;
     check(seed, &setting, &acknowledged, &puppet.taken.lock().unwrap(), &letters);

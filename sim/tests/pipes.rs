@@ -4,28 +4,23 @@
 
 #![allow(clippy::unwrap_used)] // a scenario that cannot go on has failed
 
-#[path = "pipes/house.rs"]
-mod house;
-#[path = "../../crates/headwater/src/wiring/inbox.rs"]
-mod inbox;
-
 use delivery::{Envelope, Target, Verdict};
-use house::House;
 use serde_json::{Value, json};
+use sim::House;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use world::disk::SimDisk;
-use world::{BoxFuture, Entropy, SeededEntropy};
+use world::{BoxFuture, Clock, Entropy, SeededEntropy, SimClock};
 
 const SEEDS: u64 = 40;
 const LIVES: u64 = 4;
-/// Each life begins so much later than the one before.
-const LIFE: Duration = Duration::from_secs(3600);
+/// Nothing runs for so long between two lives.
+const BETWEEN: Duration = Duration::from_secs(3600);
 
 /// Two functions. `enrich` marks each event; `take` is a target. Both fail, hang and panic until they are told to be calm.
-pub(crate) struct Puppet {
+struct Puppet {
     dice: SeededEntropy,
     calm: AtomicBool,
     taken: Mutex<Vec<String>>,
@@ -261,18 +256,19 @@ async fn scenario(seed: u64) -> (u64, usize) {
     let disk = Arc::new(SimDisk::new(seed));
     let (calm, taken) = (AtomicBool::new(false), Mutex::default());
     let puppet = Arc::new(Puppet { dice: SeededEntropy::new(seed ^ 0xbeef), calm, taken });
-    let mut seen = Acknowledged::default();
+    let (mut seen, clock): (_, Arc<dyn Clock>) = (Acknowledged::default(), Arc::new(SimClock::new()));
     for life in 0..LIVES {
-        let house = House::open(disk.clone(), seed ^ (life << 32), LIFE * life as u32, puppet.clone()).await;
+        let house = House::open_at(disk.clone(), seed ^ (life << 32), puppet.clone(), clock.clone()).await.unwrap();
         if life == 0 {
             set_up(&house, &setting).await;
         }
         live(&house, &dice, &setting, &mut seen).await;
         house.die().await;
         disk.crash();
+        clock.sleep(BETWEEN).await;
     }
     puppet.calm.store(true, Relaxed);
-    let house = House::open(disk.clone(), seed ^ (LIVES << 32), LIFE * LIVES as u32, puppet.clone()).await;
+    let house = House::open_at(disk.clone(), seed ^ (LIVES << 32), puppet.clone(), clock).await.unwrap();
     house.pass(Duration::from_secs(1800)).await;
     let (came, letters) = (held(&house, "to").await, held(&house, "dead").await);
     let again = check(seed, &setting, &seen, &came, &letters);

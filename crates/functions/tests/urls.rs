@@ -6,7 +6,7 @@ mod scripted;
 use bytes::Bytes;
 use functions::UrlRequest;
 use http::StatusCode;
-use names::{Caller, CallerKind, Home};
+use names::{Caller, Home};
 use scripted::{Act, House};
 use serde_json::{Value, json};
 
@@ -31,14 +31,7 @@ fn id(made: &Value) -> String {
 }
 
 fn somebody() -> Caller {
-    let home = Home::default();
-    Caller {
-        kind: CallerKind::Root,
-        arn: home.global_arn("iam", "root").to_string(),
-        principal_id: "p".into(),
-        account: home.account,
-        access_key_id: "test".into(),
-    }
+    Caller::root(&Home::default().account, "test")
 }
 
 #[tokio::test(start_paused = true)]

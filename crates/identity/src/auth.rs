@@ -1,8 +1,8 @@
+use crate::Identity;
 use crate::purpose;
-use crate::{Identity, RootKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use names::{Caller, CallerKind, Home, Timestamp};
+use names::{Caller, CallerKind, Timestamp};
 use wire::auth::{AuthError, Authenticator, Principal};
 
 impl Authenticator for Identity {
@@ -14,17 +14,6 @@ impl Authenticator for Identity {
             return Ok(Principal { secret: self.root.secret_access_key.clone(), caller: self.root_caller.clone() });
         }
         self.find_user(access_key_id)
-    }
-}
-
-/// The account's root, as a caller.
-pub(crate) fn root_caller(home: &Home, root: &RootKey) -> Caller {
-    Caller {
-        kind: CallerKind::Root,
-        account: home.account.clone(),
-        arn: home.global_arn("iam", "root").to_string(),
-        principal_id: home.account.to_string(),
-        access_key_id: root.access_key_id.clone(),
     }
 }
 

@@ -82,7 +82,7 @@ impl Identity {
                 Ok((if state.founded.is_none() { vec![Change::Founded { at }] } else { Vec::new() }, ()))
             })
             .await?;
-        let root_caller = auth::root_caller(&home, &root);
+        let root_caller = Caller::root(&home.account, &root.access_key_id);
         Ok(Arc::new(Identity { world, home, catalog, seal, root, root_caller }))
     }
 

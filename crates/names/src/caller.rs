@@ -48,6 +48,18 @@ pub enum CallerKind {
 }
 
 impl Caller {
+    /// The account itself, by a key of its own.
+    /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
+    pub fn root(account: &Account, access_key_id: &str) -> Caller {
+        Caller {
+            kind: CallerKind::Root,
+            account: account.clone(),
+            arn: format!("arn:aws:iam::{account}:root"),
+            principal_id: account.to_string(),
+            access_key_id: access_key_id.to_owned(),
+        }
+    }
+
     /// A service of the house acting for itself, such as `lambda.amazonaws.com`.
     pub fn service(account: &Account, principal: &str) -> Caller {
         Caller {

@@ -1,6 +1,6 @@
 use crate::{OperationModel, ServiceModel};
 use names::{Caller, Timestamp, TraceContext};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The circumstances of one call: who asks for what, from where, when.
 #[derive(Debug, Clone)]
@@ -25,4 +25,27 @@ pub struct Call {
     pub at: Timestamp,
     /// The trace the call belongs to, from `X-Amzn-Trace-Id`.
     pub trace: Option<TraceContext>,
+}
+
+impl Call {
+    /// A call that came over no socket, as tests make them: from this machine, in the clear, by a client without a name.
+    pub fn local(
+        service: &'static ServiceModel,
+        operation: &'static OperationModel,
+        caller: Caller,
+        at: Timestamp,
+    ) -> Call {
+        Call {
+            service,
+            operation,
+            caller,
+            request_id: "r".to_owned(),
+            source_ip: Ipv4Addr::LOCALHOST.into(),
+            user_agent: String::new(),
+            host: "localhost:4566".to_owned(),
+            tls: false,
+            at,
+            trace: None,
+        }
+    }
 }

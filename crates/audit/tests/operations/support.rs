@@ -69,16 +69,10 @@ impl House {
 
     fn call(&self, service: &'static ServiceModel, operation: &'static wire::OperationModel, caller: Caller) -> Call {
         Call {
-            service,
-            operation,
-            caller,
-            request_id: "r-1".into(),
             source_ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7)),
             user_agent: "Boto3/1".into(),
-            host: "localhost:4566".into(),
-            tls: false,
-            at: self.world.now(),
-            trace: None,
+            request_id: "r-1".into(),
+            ..Call::local(service, operation, caller, self.world.now())
         }
     }
 

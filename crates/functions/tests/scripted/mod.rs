@@ -8,7 +8,7 @@ use consume::{Checkpoints, Inbox, Source};
 use delivery::{Delivery, Envelope, Target, Verdict};
 use functions::runtime::SessionCredentials;
 use functions::{Functions, Neighbours, Options};
-use names::{Arn, Caller, CallerKind, Home};
+use names::{Arn, Caller, Home};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Write};
@@ -363,25 +363,10 @@ impl House {
     }
 
     fn call(&self, operation: &str) -> Arc<Call> {
-        let (service, home) = (&shapes::lambda::SERVICE, Home::default());
-        Arc::new(Call {
-            service,
-            operation: service.operation(operation).and_then(|entry| entry.model).expect("a served operation"),
-            caller: Caller {
-                kind: CallerKind::Root,
-                arn: home.global_arn("iam", "root").to_string(),
-                principal_id: home.account.to_string(),
-                account: home.account,
-                access_key_id: "test".into(),
-            },
-            request_id: self.world.uuid(),
-            source_ip: [127, 0, 0, 1].into(),
-            user_agent: "tests".into(),
-            host: "localhost:4566".into(),
-            tls: false,
-            at: self.world.now(),
-            trace: None,
-        })
+        let service = &shapes::lambda::SERVICE;
+        let model = service.operation(operation).and_then(|entry| entry.model).expect("a served operation");
+        let caller = Caller::root(&Home::default().account, "test");
+        Arc::new(Call::local(service, model, caller, self.world.now()))
     }
 
     /// Makes a function of some code.

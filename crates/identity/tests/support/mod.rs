@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use identity::{Identity, RootKey};
 use names::{Caller, Home};
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use store::{Store, StoreOptions, Writer};
@@ -51,18 +50,7 @@ impl House {
     ) -> Result<O::Output, ApiError> {
         let services = self.identity.services();
         let service = services.iter().find(|service| service.handler(O::MODEL.name).is_some()).unwrap();
-        let call = Arc::new(Call {
-            service: service.model(),
-            operation: O::MODEL,
-            caller: caller.clone(),
-            request_id: "r-1".into(),
-            source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            user_agent: "test".into(),
-            host: "localhost".into(),
-            tls: false,
-            at: self.world.now(),
-            trace: None,
-        });
+        let call = Arc::new(Call::local(service.model(), O::MODEL, caller.clone(), self.world.now()));
         let body = input.iter().fold(format!("Action={}", O::MODEL.name), |body, (name, value)| {
             format!(
                 "{body}&{name}={}",

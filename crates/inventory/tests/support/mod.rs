@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use inventory::{Inventory, Settings};
-use names::{Caller, CallerKind, Home};
-use std::net::{IpAddr, Ipv4Addr};
+use names::{Caller, Home};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,25 +34,12 @@ impl House {
     /// Asks with EC2's query protocol.
     pub(crate) async fn ask<O: Operation>(&self, input: &[(&str, &str)]) -> Result<O::Output, ApiError> {
         let service = self.inventory.service();
-        let home = Home::default();
-        let call = Arc::new(Call {
-            service: service.model(),
-            operation: O::MODEL,
-            caller: Caller {
-                kind: CallerKind::Root,
-                arn: home.global_arn("iam", "root").to_string(),
-                principal_id: home.account.to_string(),
-                account: home.account,
-                access_key_id: "test".into(),
-            },
-            request_id: "r-1".into(),
-            source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            user_agent: "test".into(),
-            host: "localhost".into(),
-            tls: false,
-            at: self.world.now(),
-            trace: None,
-        });
+        let call = Arc::new(Call::local(
+            service.model(),
+            O::MODEL,
+            Caller::root(&Home::default().account, "test"),
+            self.world.now(),
+        ));
         let body = input.iter().fold(format!("Action={}", O::MODEL.name), |body, (name, value)| {
             format!(
                 "{body}&{name}={}",

@@ -2,9 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses a part; helpers of tests fail as tests do
 
 use logs::Logs;
-use names::{Caller, CallerKind, Home};
+use names::{Caller, Home};
 use serde_json::{Value, json};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,25 +95,9 @@ impl House {
 
     fn call(&self, operation: &str) -> Arc<Call> {
         let service = &shapes::logs::SERVICE;
-        let home = Home::default();
-        Arc::new(Call {
-            service,
-            operation: service.operation(operation).and_then(|entry| entry.model).expect("a served operation"),
-            caller: Caller {
-                kind: CallerKind::Root,
-                arn: home.global_arn("iam", "root").to_string(),
-                principal_id: home.account.to_string(),
-                account: home.account,
-                access_key_id: "test".into(),
-            },
-            request_id: "r".into(),
-            source_ip: IpAddr::from([127, 0, 0, 1]),
-            user_agent: String::new(),
-            host: "localhost".into(),
-            tls: false,
-            at: self.world.now(),
-            trace: None,
-        })
+        let model = service.operation(operation).and_then(|entry| entry.model).expect("a served operation");
+        let caller = Caller::root(&Home::default().account, "test");
+        Arc::new(Call::local(service, model, caller, self.world.now()))
     }
 
     /// Makes a group with streams.

@@ -8,7 +8,7 @@ mod sources;
 use bytes::Bytes;
 use consume::{Checkpoints, Inbox, Source};
 use delivery::{Delivery, Envelope, Target, Verdict};
-use names::{Arn, Caller, CallerKind, Home};
+use names::{Arn, Caller, Home};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pipes::{Neighbours, Pipes};
 use serde_json::{Value, json};
@@ -206,24 +206,8 @@ impl House {
             body: Bytes::from(Value::Object(body).to_string()),
             observed: false,
         };
-        let call = Call {
-            service: service.model(),
-            operation: model,
-            caller: Caller {
-                kind: CallerKind::Root,
-                account: Home::default().account,
-                arn: "arn:aws:iam::000000000000:root".to_owned(),
-                principal_id: "000000000000".to_owned(),
-                access_key_id: "test".to_owned(),
-            },
-            request_id: self.world.uuid(),
-            source_ip: [127, 0, 0, 1].into(),
-            user_agent: "test".to_owned(),
-            host: "localhost:4566".to_owned(),
-            tls: false,
-            at: self.world.now(),
-            trace: None,
-        };
+        let call =
+            Call::local(service.model(), model, Caller::root(&Home::default().account, "test"), self.world.now());
         let answer = handler.handle(Arc::new(call), request).await.result?;
         let body = answer.body().whole().cloned().unwrap_or_default();
         Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })

@@ -5,7 +5,6 @@
 use names::{Caller, CallerKind, Home};
 use queues::Queues;
 use serde_json::{Value, json};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,24 +76,14 @@ impl House {
     fn call(&self, operation: &str) -> Arc<Call> {
         let service = &shapes::sqs::SERVICE;
         let home = Home::default();
-        Arc::new(Call {
-            service,
-            operation: service.operation(operation).and_then(|entry| entry.model).expect("a served operation"),
-            caller: Caller {
-                kind: CallerKind::User { name: "alice".into() },
-                arn: home.global_arn("iam", "user/alice").to_string(),
-                principal_id: "AIDAALICE".into(),
-                account: home.account,
-                access_key_id: "test".into(),
-            },
-            request_id: "r".into(),
-            source_ip: IpAddr::from([127, 0, 0, 1]),
-            user_agent: String::new(),
-            host: "localhost:4566".into(),
-            tls: false,
-            at: self.world.now(),
-            trace: None,
-        })
+        let model = service.operation(operation).and_then(|entry| entry.model).expect("a served operation");
+        let caller = Caller {
+            kind: CallerKind::User { name: "alice".into() },
+            arn: home.global_arn("iam", "user/alice").to_string(),
+            principal_id: "AIDAALICE".into(),
+            ..Caller::root(&home.account, "test")
+        };
+        Arc::new(Call::local(service, model, caller, self.world.now()))
     }
 
     pub(crate) async fn create(&self, name: &str, attributes: Value) -> String {

@@ -5,12 +5,11 @@
 
 use bytes::Bytes;
 use delivery::{Delivery, Envelope, Target, Verdict};
-use names::{Arn, Caller, CallerKind, Home};
+use names::{Arn, Caller, Home};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rules::{Rules, Scheduler};
 use serde_json::{Value, json};
 use std::future::Future;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -143,25 +142,9 @@ impl House {
     }
 
     fn call(&self, service: &'static wire::ServiceModel, operation: &str) -> Arc<Call> {
-        let home = Home::default();
-        Arc::new(Call {
-            service,
-            operation: service.operation(operation).and_then(|entry| entry.model).expect("a served operation"),
-            caller: Caller {
-                kind: CallerKind::Root,
-                arn: home.global_arn("iam", "root").to_string(),
-                principal_id: home.account.to_string(),
-                account: home.account,
-                access_key_id: "test".into(),
-            },
-            request_id: "r".into(),
-            source_ip: IpAddr::from([127, 0, 0, 1]),
-            user_agent: String::new(),
-            host: "localhost".into(),
-            tls: false,
-            at: self.world.now(),
-            trace: None,
-        })
+        let model = service.operation(operation).and_then(|entry| entry.model).expect("a served operation");
+        let caller = Caller::root(&Home::default().account, "test");
+        Arc::new(Call::local(service, model, caller, self.world.now()))
     }
 
     /// A rule for one source with the given targets, on a bus.

@@ -9,23 +9,11 @@ use serde_json::{Map, Value, json};
 use shapes::kinesis::{
     GetRecordsInput, GetRecordsOp, PutRecordInput, PutRecordOp, PutRecordsInput, PutRecordsOp, PutRecordsRequestEntry,
 };
-use std::net::IpAddr;
 use std::sync::Arc;
 use wire::{Call, FromValue, Operation, Protocol, Request, Shape};
 
 fn call<O: Operation>() -> Call {
-    Call {
-        service: &shapes::kinesis::SERVICE,
-        operation: O::MODEL,
-        caller: Caller::service(&Home::default().account, "test"),
-        request_id: String::new(),
-        source_ip: IpAddr::from([127, 0, 0, 1]),
-        user_agent: String::new(),
-        host: String::new(),
-        tls: false,
-        at: Timestamp(0),
-        trace: None,
-    }
+    Call::local(&shapes::kinesis::SERVICE, O::MODEL, Caller::root(&Home::default().account, "test"), Timestamp(0))
 }
 
 /// What the generic codec makes of a body: only what is valid.

@@ -4,9 +4,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
 
 use delivery::{Delivery, Envelope, Target, Verdict};
-use names::{Caller, CallerKind, Home};
+use names::{Caller, Home};
 use serde_json::{Value, json};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -118,14 +117,14 @@ impl House {
         found.map_or(0, |(_, _, sample)| sample.sum)
     }
 
-    async fn ask_as(&self, kind: CallerKind, operation: &str, input: Value) -> Result<Value, ApiError> {
+    async fn ask_as(&self, caller: Caller, operation: &str, input: Value) -> Result<Value, ApiError> {
         let service = self.topics.service();
         let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
         let body = input.to_string().into();
         let request = Request { protocol: Protocol::AwsJson10, head: Arc::new(head), body, observed: false };
         let body = handler
-            .handle(self.call(kind, operation), request)
+            .handle(self.call(caller, operation), request)
             .await
             .result?
             .into_body()
@@ -136,12 +135,12 @@ impl House {
     }
 
     pub(crate) async fn ask(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
-        self.ask_as(CallerKind::Root, operation, input).await
+        self.ask_as(Caller::root(&Home::default().account, "test"), operation, input).await
     }
 
     /// As somebody who only has a link.
     pub(crate) async fn ask_unsigned(&self, operation: &str, input: Value) -> Result<Value, ApiError> {
-        self.ask_as(CallerKind::Anonymous, operation, input).await
+        self.ask_as(Caller::anonymous(&Home::default().account), operation, input).await
     }
 
     /// Asks for what must be refused; gives the error's code and message.
@@ -150,27 +149,10 @@ impl House {
         (error.model.code, error.message)
     }
 
-    fn call(&self, kind: CallerKind, operation: &str) -> Arc<Call> {
+    fn call(&self, caller: Caller, operation: &str) -> Arc<Call> {
         let service = &shapes::sns::SERVICE;
-        let home = Home::default();
-        Arc::new(Call {
-            service,
-            operation: service.operation(operation).and_then(|entry| entry.model).expect("a served operation"),
-            caller: Caller {
-                kind,
-                arn: home.global_arn("iam", "root").to_string(),
-                principal_id: home.account.to_string(),
-                account: home.account,
-                access_key_id: "test".into(),
-            },
-            request_id: "r".into(),
-            source_ip: IpAddr::from([127, 0, 0, 1]),
-            user_agent: String::new(),
-            host: "localhost:4566".into(),
-            tls: false,
-            at: self.world.now(),
-            trace: None,
-        })
+        let model = service.operation(operation).and_then(|entry| entry.model).expect("a served operation");
+        Arc::new(Call::local(service, model, caller, self.world.now()))
     }
 
     pub(crate) async fn topic(&self) {

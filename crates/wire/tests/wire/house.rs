@@ -1,7 +1,7 @@
 //! What the tests share: calls, requests, and values written down briefly.
 
 use bytes::Bytes;
-use names::{Account, Caller, CallerKind, Timestamp};
+use names::{Account, Caller, Timestamp};
 use std::sync::Arc;
 use wire::auth::{AuthError, Authenticator, Principal};
 use wire::{Call, Protocol, Request, ServiceModel, Value};
@@ -12,13 +12,7 @@ pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 pub(crate) const TOKEN: &str = "a/session+token==";
 
 pub(crate) fn caller() -> Caller {
-    Caller {
-        kind: CallerKind::Root,
-        account: Account::parse("123456789012").unwrap(),
-        arn: "arn:aws:iam::123456789012:root".into(),
-        principal_id: "123456789012".into(),
-        access_key_id: KEY.into(),
-    }
+    Caller::root(&Account::parse("123456789012").unwrap(), KEY)
 }
 
 /// One key, whose token (where there is one) must be `TOKEN`.
@@ -37,16 +31,13 @@ impl Authenticator for Keys {
 
 pub(crate) fn call(service: &'static ServiceModel, operation: &str) -> Call {
     Call {
-        service,
-        operation: service.operation(operation).unwrap().model.unwrap(),
-        caller: caller(),
         request_id: "request-1".into(),
-        source_ip: "127.0.0.1".parse().unwrap(),
-        user_agent: String::new(),
-        host: "127.0.0.1:4566".into(),
-        tls: false,
-        at: Timestamp::from_millis(0),
-        trace: None,
+        ..Call::local(
+            service,
+            service.operation(operation).unwrap().model.unwrap(),
+            caller(),
+            Timestamp::from_millis(0),
+        )
     }
 }
 

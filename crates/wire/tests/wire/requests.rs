@@ -136,7 +136,7 @@ fn a_service_that_moved_to_json_still_understands_its_query_names() {
     assert_eq!(value.get("tags"), Some(&map([("k", text("v"))])));
 
     let value = query("GetQueueAttributes", "/123456789012/q", "AttributeName.1=All");
-    let url = text("http://127.0.0.1:4566/123456789012/q");
+    let url = text("http://localhost:4566/123456789012/q");
     assert_eq!(value, structure([("AttributeNames", list([text("All")])), ("QueueUrl", url)]));
     let value = query("ReceiveMessage", "/", "QueueUrl=u&MessageAttributeName.1=All&MaxNumberOfMessages=10");
     assert_eq!(value.get("MessageAttributeNames"), Some(&list([text("All")])));
