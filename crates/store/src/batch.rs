@@ -57,7 +57,7 @@ impl Batch {
     /// What is added from here on is for another log. Many logs in one batch cost one buffer; an append answers for each
     /// of them in their order.
     pub fn turn_to(&mut self, log: LogId) {
-        self.end_log();
+        self.end();
         self.log = log;
     }
 
@@ -105,7 +105,8 @@ impl Batch {
         self.cuts.push(Cut { log: self.log, end: self.buffer.len(), count: self.count, checksum: None, last });
     }
 
-    fn end_log(&mut self) {
+    /// Ends the log it was given last.
+    pub(crate) fn end(&mut self) {
         match self.cuts.last_mut().filter(|cut| !cut.last && cut.end == self.buffer.len()) {
             Some(cut) => cut.last = true,
             None => self.cut(true),
@@ -124,11 +125,6 @@ impl Batch {
 
     pub(crate) fn key(&self) -> Option<KeyId> {
         self.key.filter(|_| !self.sealed)
-    }
-
-    /// Ends its last log. Nothing is added from here on.
-    pub(crate) fn end(&mut self) {
-        self.end_log();
     }
 
     /// Encrypts its pieces, in the caller's thread.
