@@ -3,7 +3,7 @@
 //! Bytes: 1 (the format), the summary's length (4 bytes, little endian), the summary (JSON), the CloudTrail record
 //! (JSON, to the end): a look-up reads the summary and hands the record out as it is.
 
-use names::Timestamp;
+use names::{Timestamp, TraceContext};
 use serde::{Deserialize, Serialize};
 
 const FORMAT: u8 = 1;
@@ -21,6 +21,21 @@ pub(crate) struct Summary {
     pub(crate) access_key_id: String,
     /// Types and names.
     pub(crate) resources: Vec<(String, String)>,
+    /// How the default bus is told of it; nothing where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tell: Option<Tell>,
+}
+
+/// What the event for the bus has beside the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tell {
+    /// The event's id.
+    pub(crate) id: String,
+    /// Whether the call only asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) question: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// A summary and its record.
@@ -83,10 +98,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn entries_come_back_and_damage_is_noticed(id in ".{0,20}", event in ".{0,200}", cut in 0usize..40) {
+        fn entries_come_back_and_damage_is_noticed(id in ".{0,20}", event in ".{0,200}", cut in 0usize..40, told: bool) {
             let summary = Summary {
                 id, name: "N".into(), source: "s".into(), at: Timestamp(7), read_only: true, user: "u".into(),
                 access_key_id: "k".into(), resources: vec![("t".into(), "n".into())],
+                tell: told.then(|| Tell { id: "e".into(), question: cut > 20, trace: None }),
             };
             let entry = Entry { summary, event };
             let bytes = entry.encode();

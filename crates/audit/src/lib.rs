@@ -1,7 +1,8 @@
 //! CloudTrail: every control-plane call leaves a record, and tells the default event bus.
 //!
-//! Invariants: a call's record and its event are durable before the call's answer leaves; records hold no secret;
-//! data-plane calls leave none, as at AWS by default; a record is kept for 90 days.
+//! Invariants: a call's record is durable before the call's answer leaves, and the bus is told of each from the log, at
+//! least once, however long deliveries have no room for it; records hold no secret; data-plane calls leave none, as at AWS
+//! by default; a record is kept for 90 days.
 //! What it is not: a trail to a bucket, or an event data store. It delivers nothing itself: `delivery` does.
 //! Entry points: [`Audit::open`], [`Audit::service`], [`Audit::start`]; `Audit` is the front's [`wire::Observer`].
 
@@ -18,12 +19,14 @@ mod services;
 mod signals;
 mod tail;
 mod tasks;
+mod told;
 
 use delivery::Delivery;
 use history::Recent;
 use names::{Arn, Home};
 use std::sync::{Arc, Mutex};
 use store::{LogId, Store, StoreError};
+use told::Told;
 use wire::Service;
 use world::World;
 
@@ -44,6 +47,7 @@ pub struct Audit {
     delivery: Arc<Delivery>,
     settings: Settings,
     log: LogId,
+    told: Told,
     bus: Arn,
     recent: Mutex<Recent>,
 }
@@ -58,8 +62,9 @@ impl Audit {
         settings: Settings,
     ) -> Result<Arc<Audit>, StoreError> {
         let log = store.log("audit/events").await?;
+        let told = Told::open(&store).await?;
         let bus = home.arn("events", "event-bus/default");
-        Ok(Arc::new(Audit { world, home, store, delivery, settings, log, bus, recent: Mutex::default() }))
+        Ok(Arc::new(Audit { world, home, store, delivery, settings, log, told, bus, recent: Mutex::default() }))
     }
 
     /// The asked door.
@@ -67,7 +72,7 @@ impl Audit {
         api::service(self)
     }
 
-    /// The woken door: records are forgotten in their time.
+    /// The woken door: the bus is told, and records are forgotten in their time.
     pub fn start(self: &Arc<Self>) {
         tasks::start(self);
     }

@@ -15,6 +15,13 @@ pub(crate) const BLOCK: u64 = 64;
 pub(crate) const BLOCK_BYTES: usize = 8 << 20;
 /// Summaries kept in memory, so that looking for what has just happened reads nothing.
 pub(crate) const RECENT: usize = 4096;
+/// Records that the default bus is told of at a time.
+pub(crate) const TELL: usize = 64;
+/// Records that the bus was told of before that is noted, and how long nothing comes before it is: what a crash repeats.
+pub(crate) const NOTE_EVERY: u64 = 1024;
+pub(crate) const NOTE_AFTER: Duration = Duration::from_secs(1);
+/// Until room for deliveries is looked for again.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 /// Request parameters and response elements above this are left out.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
 pub(crate) const ELEMENT: usize = 100 << 10;

@@ -1,7 +1,7 @@
 //! A call as CloudTrail tells it, and the event that carries it.
 //! Source: <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
 
-use crate::entry::{Entry, Summary};
+use crate::entry::{Entry, Summary, Tell};
 use crate::limits::{ELEMENT, MESSAGE};
 use crate::render::{Camel, render};
 use crate::{ec2, resources, services};
@@ -13,7 +13,7 @@ use wire::{ApiError, Fault, Outcome};
 const EVENT_VERSION: &str = "1.11";
 
 /// The record of a call.
-pub(crate) fn entry(home: &Home, event_id: String, outcome: &Outcome) -> Entry {
+pub(crate) fn entry(home: &Home, event_id: String, outcome: &Outcome, tell: Option<Tell>) -> Entry {
     let call = &outcome.call;
     let (service, operation) = (call.service.name, call.operation.name);
     let read_only = services::is_read_only(operation);
@@ -61,23 +61,25 @@ pub(crate) fn entry(home: &Home, event_id: String, outcome: &Outcome) -> Entry {
         user: call.caller.display_name().to_owned(),
         access_key_id: call.caller.access_key_id.clone(),
         resources,
+        tell,
     };
     Entry { summary, event }
 }
 
 /// The event for the default bus: the record in EventBridge's envelope.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html>
-pub(crate) fn event(home: &Home, id: String, service: &str, entry: &Entry) -> String {
+pub(crate) fn event(home: &Home, id: &str, entry: &Entry) -> String {
+    let source = entry.summary.source.split('.').next().unwrap_or_default();
     let detail: Box<RawValue> =
         RawValue::from_string(entry.event.clone()).expect("a record was written by the JSON writer");
     let event = Event {
         version: "0",
         id,
         detail_type: "AWS API Call via CloudTrail",
-        source: format!("aws.{}", services::source(service)),
+        source: format!("aws.{source}"),
         account: home.account.as_str(),
         time: entry.summary.at.iso_secs(),
-        region: region(home, service),
+        region: region(home, source),
         resources: [],
         detail,
     };
@@ -87,7 +89,7 @@ pub(crate) fn event(home: &Home, id: String, service: &str, entry: &Entry) -> St
 #[derive(serde::Serialize)]
 struct Event<'a> {
     version: &'static str,
-    id: String,
+    id: &'a str,
     #[serde(rename = "detail-type")]
     detail_type: &'static str,
     source: String,

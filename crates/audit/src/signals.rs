@@ -5,6 +5,6 @@ use world::{Signal, Unit};
 /// Calls recorded.
 pub(crate) static RECORDED: Signal =
     Signal { namespace: "Headwater", name: "AuditRecords", unit: Unit::Count, dimensions: &["Service"] };
-/// Calls whose record or event could not be made durable.
+/// Calls whose record could not be made durable.
 pub(crate) static LOST: Signal =
     Signal { namespace: "Headwater", name: "AuditRecordsLost", unit: Unit::Count, dimensions: &["Service"] };

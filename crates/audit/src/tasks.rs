@@ -8,6 +8,8 @@ use store::StoreError;
 use world::Stage;
 
 pub(crate) fn start(audit: &Arc<Audit>) {
+    let teller = audit.clone();
+    audit.world.tasks.spawn(Stage::Sources, "audit: default bus", |stop| async move { teller.tell(stop).await });
     let audit = audit.clone();
     audit.world.tasks.clone().spawn(Stage::Sources, "audit: retention", move |mut stop| async move {
         loop {

@@ -39,6 +39,9 @@ pub async fn run(args: StatusArgs) -> Result<()> {
         "\nbacklog: {} waiting, {} on their way, {bytes} bytes of {limit}",
         backlog["waiting"], backlog["in_flight"]
     );
+    if backlog["untold_calls"] != 0 {
+        println!("calls that the default bus is yet to be told of: {}", backlog["untold_calls"]);
+    }
     table("Waiting for delivery", &status["lanes"], &["lane", "waiting", "in_flight", "bytes", "last_error"]);
     table("Could not be delivered, kept", &status["dead"], &["to", "code", "why", "time"]);
     Ok(())

@@ -165,7 +165,13 @@ impl House {
         let all = self.delivery.status();
         let (waiting, in_flight) = all.iter().fold((0, 0), |sum, lane| (sum.0 + lane.waiting, sum.1 + lane.in_flight));
         let (bytes, limit) = self.delivery.backlog();
-        let backlog = json!({"waiting": waiting, "in_flight": in_flight, "bytes": bytes, "limit_bytes": limit});
+        let backlog = json!({
+            "waiting": waiting,
+            "in_flight": in_flight,
+            "bytes": bytes,
+            "limit_bytes": limit,
+            "untold_calls": self.audit.untold(),
+        });
         let lanes: Vec<Value> = all
             .into_iter()
             .filter(|lane| lane.waiting + lane.in_flight > 0 || lane.last_error.is_some())

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Event buses of an account, the default one included.
 pub(crate) const BUSES: usize = 100;
+/// Events that a bus takes at once from other places of the house.
+pub(crate) const BUS_BATCH: usize = 16;
 /// Rules of a bus.
 pub(crate) const RULES: usize = 300;
 /// Targets of a rule.

@@ -1,8 +1,9 @@
 //! The pushed door: an envelope to a bus's ARN holds a whole event.
 
+use crate::limits::BUS_BATCH;
 use crate::policy::PUT_EVENTS;
 use crate::route::{Incoming, PRINCIPAL};
-use crate::table::LiveBus;
+use crate::table::{LiveBus, Table};
 use crate::{Rules, error};
 use bytes::Bytes;
 use delivery::{Envelope, Target, Verdict, attribute};
@@ -16,17 +17,25 @@ use world::BoxFuture;
 pub(crate) struct BusTarget(pub(crate) Arc<Rules>);
 
 impl BusTarget {
-    async fn take(&self, envelope: &Envelope) -> Verdict {
+    async fn take(&self, envelopes: &[Envelope]) -> Vec<Verdict> {
+        let (table, mut out) = (self.0.table(), Vec::new());
+        let refused: Vec<_> = envelopes.iter().map(|envelope| self.spread(&table, envelope, &mut out).err()).collect();
+        let sent = match self.0.delivery.send(out).await {
+            Ok(()) => Verdict::Accepted(Bytes::new()),
+            Err(error) => Verdict::Again { code: "InternalException".to_owned(), why: error.to_string(), after: None },
+        };
+        refused.into_iter().map(|refused| refused.unwrap_or_else(|| sent.clone())).collect()
+    }
+
+    /// Adds what is to be sent for an event, or says why nothing is.
+    fn spread(&self, table: &Table, envelope: &Envelope, out: &mut Vec<Envelope>) -> Result<(), Verdict> {
         let rules = &self.0;
         let bus = rules.bus_named(Some(envelope.to.as_str()));
-        let table = rules.table();
-        let Some((bus, live)) = bus.and_then(|bus| Some((bus, table.bus(bus)?.clone()))) else {
+        let Some((bus, live)) = bus.and_then(|bus| Some((bus, table.bus(bus)?))) else {
             let error = error::no_bus(envelope.to.as_str());
-            return refused(error.model.name, error.message);
+            return Err(refused(error.model.name, error.message));
         };
-        if let Err(why) = self.admit(&live, envelope) {
-            return refused("AccessDeniedException", why);
-        }
+        self.admit(live, envelope).map_err(|why| refused("AccessDeniedException", why))?;
         let read_only = envelope.attributes.get(attribute::READ_ONLY).is_some_and(|value| value == "true");
         let incoming = Incoming {
             id: envelope.id.clone(),
@@ -38,19 +47,15 @@ impl BusTarget {
             only: None,
             trace: envelope.trace.clone(),
         };
-        let mut envelopes = Vec::new();
         // Matching reads no more of an event than rules ask for: here is where foreign text comes in.
         let routed = serde_json::from_slice::<serde::de::IgnoredAny>(&incoming.body)
             .map_err(|error| format!("event is not valid JSON: {error}"))
-            .and_then(|_| rules.route(&table, bus, &incoming, &mut envelopes).map_err(|error| error.to_string()));
+            .and_then(|_| rules.route(table, bus, &incoming, out).map_err(|error| error.to_string()));
         if let Err(why) = routed {
-            let Some(queue) = &live.dead_letter else { return refused("MalformedDetail", why) };
-            envelopes = vec![letter(&live, queue, envelope, &why, incoming.now)];
+            let queue = live.dead_letter.as_ref().ok_or_else(|| refused("MalformedDetail", why.clone()))?;
+            out.push(letter(live, queue, envelope, &why, incoming.now));
         }
-        match rules.delivery.send(envelopes).await {
-            Ok(()) => Verdict::Accepted(Bytes::new()),
-            Err(error) => Verdict::Again { code: "InternalException".to_owned(), why: error.to_string(), after: None },
-        }
+        Ok(())
     }
 }
 
@@ -105,7 +110,16 @@ fn is_rule(sender: &Arn) -> bool {
 
 impl Target for BusTarget {
     fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
-        Box::pin(self.take(envelope))
+        Box::pin(async {
+            let verdicts = self.take(std::slice::from_ref(envelope)).await;
+            verdicts.into_iter().next().expect("there are as many verdicts as envelopes")
+        })
+    }
+    fn batch(&self, _: &Arn) -> usize {
+        BUS_BATCH
+    }
+    fn deliver_all<'a>(&'a self, envelopes: &'a [Envelope]) -> BoxFuture<'a, Vec<Verdict>> {
+        Box::pin(self.take(envelopes))
     }
     fn sends_on(&self, _: &Envelope) -> bool {
         true

@@ -109,4 +109,14 @@ async fn what_a_bus_cannot_process_goes_to_its_dead_letter_queue() {
     let taken = house.taken().await;
     assert_eq!((taken.len(), text(&taken[0])), (1, "no event"));
     assert!(taken[0].attributes[delivery::attribute::MESSAGE_ATTRIBUTES].contains("INVALID_JSON"));
+    // Of several at once each is taken or refused for itself.
+    house.done("UpdateEventBus", json!({"DeadLetterConfig": {}})).await;
+    house.rule("good", "s", json!([{"Id": "1", "Arn": QUEUE}])).await;
+    let event = |id: &str| house.pushed(id, json!({"source": "s"}).to_string(), false);
+    let several = [event("e2"), house.pushed("e3", "no event".to_owned(), false), event("e4")];
+    let verdicts = house.delivery.hand_over(&several, false).await;
+    let accepted = |verdict: &delivery::Verdict| matches!(verdict, delivery::Verdict::Accepted(_));
+    assert_eq!(verdicts.iter().map(accepted).collect::<Vec<_>>(), [true, false, true]);
+    let ids: Vec<String> = house.taken().await.into_iter().map(|envelope| envelope.id).collect();
+    assert_eq!(ids, ["e2", "e4"]);
 }

@@ -5,3 +5,4 @@
 mod lookup;
 mod records;
 mod support;
+mod told;

@@ -2,12 +2,12 @@
 
 use audit::{Audit, Settings};
 use bytes::Bytes;
-use delivery::{Delivery, Envelope, Target, Verdict};
+use delivery::{Delivery, Envelope, Options, Target, Verdict};
 use names::{Account, Caller, CallerKind, Home};
 use serde_json::Value as Json;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 use store::{Store, StoreOptions, Writer};
 use wire::{ApiError, Call, FromValue, IntoValue, Observer, Operation, Outcome, Protocol, Request, ServiceModel};
@@ -16,12 +16,15 @@ use world::{BoxFuture, World};
 
 /// The default bus.
 #[derive(Default)]
-pub(crate) struct Bus(Mutex<Vec<Envelope>>);
+pub(crate) struct Bus(pub(crate) Mutex<Vec<Envelope>>);
 
 impl Target for Bus {
     fn deliver<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         self.0.lock().unwrap().push(envelope.clone());
         Box::pin(async { Verdict::Accepted(Bytes::new()) })
+    }
+    fn sends_on(&self, _: &Envelope) -> bool {
+        true
     }
 }
 
@@ -30,8 +33,9 @@ pub(crate) struct House {
     pub(crate) disk: Arc<SimDisk>,
     pub(crate) store: Store,
     pub(crate) audit: Arc<Audit>,
-    delivery: Arc<Delivery>,
-    bus: Arc<Bus>,
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) bus: Arc<Bus>,
+    started: Once,
 }
 
 impl House {
@@ -41,14 +45,18 @@ impl House {
     }
 
     pub(crate) async fn open(world: World, disk: Arc<SimDisk>, settings: Settings) -> House {
+        House::open_narrow(world, disk, settings, Options::default()).await
+    }
+
+    pub(crate) async fn open_narrow(world: World, disk: Arc<SimDisk>, settings: Settings, narrow: Options) -> House {
         let options = StoreOptions { writer: Writer::Inline, segment_bytes: 1 << 20, ..StoreOptions::default() };
         let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
-        let delivery = Delivery::open(&world, &store).await.unwrap();
+        let delivery = Delivery::open_with(&world, &store, narrow).await.unwrap();
         let bus = Arc::new(Bus::default());
         delivery.register("events", "event-bus/", bus.clone());
         let home = Home::default();
         let audit = Audit::open(world.clone(), home, store.clone(), delivery.clone(), settings).await.unwrap();
-        House { world, disk, store, audit, delivery, bus }
+        House { world, disk, store, audit, delivery, bus, started: Once::new() }
     }
 
     /// A call that succeeded or failed.
@@ -81,10 +89,18 @@ impl House {
         self.sent().await.iter().map(|envelope| serde_json::from_slice(&envelope.body).unwrap()).collect()
     }
 
+    /// What runs in the background begins, where it does not run yet.
+    pub(crate) fn start(&self) {
+        self.started.call_once(|| {
+            self.delivery.start();
+            self.audit.start();
+        });
+    }
+
     /// And their envelopes.
     pub(crate) async fn sent(&self) -> Vec<Envelope> {
-        self.delivery.start();
-        self.world.clock.sleep(Duration::from_secs(1)).await;
+        self.start();
+        self.world.clock.sleep(Duration::from_secs(2)).await;
         self.bus.0.lock().unwrap().clone()
     }
 
@@ -99,6 +115,15 @@ impl House {
         handled.result?;
         Ok(FromValue::from_value(handled.output.unwrap()).unwrap())
     }
+}
+
+/// The life of one process on a disk: everything it started dies with it.
+pub(crate) fn life<T, F: Future<Output = T>>(disk: &Arc<SimDisk>, live: impl FnOnce(World) -> F) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let (world, _) = World::simulated(5);
+        live(World { disk: disk.clone(), ..world }).await
+    })
 }
 
 pub(crate) fn alice() -> Caller {

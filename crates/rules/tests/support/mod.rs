@@ -180,9 +180,14 @@ impl House {
     }
 
     async fn push_bytes(&self, id: &str, body: String, read_only: bool) -> Verdict {
+        self.delivery.attempt(&self.pushed(id, body, read_only)).await
+    }
+
+    /// What the house's own services push.
+    pub(crate) fn pushed(&self, id: &str, body: String, read_only: bool) -> Envelope {
         let bus: Arn = "arn:aws:events:us-east-1:000000000000:event-bus/default".parse().unwrap();
         let read_only = read_only.then(|| (delivery::attribute::READ_ONLY.to_owned(), "true".to_owned()));
-        let envelope = Envelope {
+        Envelope {
             id: id.into(),
             to: bus,
             body: body.into(),
@@ -195,8 +200,7 @@ impl House {
             trace: None,
             not_before: None,
             created: self.world.now(),
-        };
-        self.delivery.attempt(&envelope).await
+        }
     }
 
     /// What the targets have taken since it was last asked, once all is quiet, in the order of target and id.
