@@ -60,6 +60,35 @@ async fn a_one_time_schedule_fires_once_in_its_zone_and_is_gone_if_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_that_has_gone_by_is_due_at_once_and_once() {
+    let house = house().await;
+    let past = |name: &str, minute: u32| {
+        let at = format!("at(2025-12-31T22:{minute:02}:00)");
+        schedule(name, &at, json!({"Input": "<aws.scheduler.scheduled-time>"}))
+    };
+    let mut first = past("late", 1);
+    first["ActionAfterCompletion"] = json!("DELETE");
+    done(&house, "CreateSchedule", first).await;
+    let mut off = past("stays", 2);
+    off["State"] = json!("DISABLED");
+    done(&house, "CreateSchedule", off).await;
+    let said = |taken: &[Envelope]| taken.iter().map(|e| text(e).to_owned()).collect::<Vec<_>>();
+    assert_eq!(said(&house.taken().await), ["2025-12-31T22:01:00Z"]);
+    assert_eq!(refused(&house, "GetSchedule", json!({"Name": "late"})).await.0, "ResourceNotFoundException");
+    for (change, expected) in [
+        (past("stays", 2), vec!["2025-12-31T22:02:00Z"]),
+        // It has been due: only another time makes it due again.
+        (past("stays", 2), vec![]),
+        (past("stays", 3), vec!["2025-12-31T22:03:00Z"]),
+    ] {
+        done(&house, "UpdateSchedule", change).await;
+        assert_eq!(said(&house.taken().await), expected);
+        house.wait(5 * MINUTE).await;
+        assert!(house.taken().await.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn recurring_schedules_fire_from_their_start_to_their_end() {
     let house = house().await;
     let start = 1_767_225_600 + 120;

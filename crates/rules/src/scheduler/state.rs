@@ -65,6 +65,16 @@ pub(crate) struct Spec {
     pub(crate) target: Target,
 }
 
+impl Spec {
+    fn is_once(&self) -> bool {
+        self.expression.starts_with("at(")
+    }
+
+    fn when(&self) -> (&str, &str) {
+        (&self.expression, &self.zone)
+    }
+}
+
 /// Where it sends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Target {
@@ -129,12 +139,14 @@ impl store::State for State {
             Change::Set { key, at, spec, token } => {
                 self.revision += 1;
                 let before = self.schedules.get(key);
+                // A one-time schedule that has been due is due again only where it is set to another time.
+                let same = |before: &&Schedule| before.spec.is_once() && before.spec.when() == spec.when();
                 let schedule = Schedule {
                     spec: (**spec).clone(),
                     created: before.map_or(*at, |before| before.created),
                     modified: *at,
                     token: token.clone().or_else(|| before.and_then(|before| before.token.clone())),
-                    last: None,
+                    last: before.filter(same).and_then(|before| before.last),
                     revision: self.revision,
                 };
                 self.schedules.insert(key.clone(), schedule);
