@@ -11,13 +11,13 @@ pub(super) struct Pace {
     clock: Arc<dyn Clock>,
     /// What may still go at once.
     burst: usize,
-    /// When the next piece may go, by the monotonic clock. What was not used until then is not caught up for.
-    next: Duration,
+    /// When the last piece went, by the monotonic clock. What is not used of the time since is not caught up for.
+    last: Duration,
 }
 
 impl Pace {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Pace {
-        Pace { clock, burst: limits::STREAM_BURST, next: Duration::ZERO }
+        Pace { clock, burst: limits::STREAM_BURST, last: Duration::ZERO }
     }
 
     /// Resolves when a piece of so many bytes may go.
@@ -28,11 +28,8 @@ impl Pace {
             return;
         }
         let now = self.clock.monotonic();
-        let begins = self.next.max(now);
-        self.next = begins + Duration::from_nanos(over as u64 * 1_000_000_000 / limits::STREAM_RATE);
-        if begins > now {
-            self.clock.sleep(begins - now).await;
-        }
+        self.last = self.last.max(now) + Duration::from_nanos(over as u64 * 1_000_000_000 / limits::STREAM_RATE);
+        self.clock.sleep(self.last - now).await;
     }
 }
 
@@ -50,12 +47,11 @@ mod tests {
             pace.next(1 << 20).await;
             gone.push((clock.monotonic().as_secs_f64() * 2.0).round() / 2.0);
         }
-        assert_eq!(gone, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5]);
+        assert_eq!(gone, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]);
         // Nothing was saved up while nothing came.
         clock.sleep(Duration::from_secs(60)).await;
         let before = clock.monotonic();
         pace.next(2 << 20).await;
-        pace.next(1).await;
         assert_eq!((clock.monotonic() - before).as_secs_f64().round(), 1.0);
     }
 }
