@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         if house.has("namespaces") {
             house.it_sees_what_it_was_promised().await;
             house.its_tmp_is_full_at_its_size().await;
+            house.all_together_hold_no_more_than_they_may().await;
             house.nothing_is_inherited().await;
             house.the_whole_namespace_ends().await;
         }
@@ -86,6 +87,23 @@ impl House {
         }
         let (exit, lines) = self.run(shell("echo a; echo b >&2; printf c", small())).await;
         assert_eq!((exit, lines), (Exit::Code(0), ["a", "b", "c"].map(str::to_owned).to_vec()));
+    }
+
+    /// Who has most in its `/tmp` goes, and nobody else.
+    async fn all_together_hold_no_more_than_they_may(&self) {
+        if !self.has("control groups") {
+            return;
+        }
+        let spawn = |mb: u64| {
+            let script =
+                format!("dd if=/dev/zero of=/tmp/a bs=1M count={mb} 2>/dev/null; echo written; sleep 2; rm /tmp/a");
+            let spawn = shell(&script, Confinement { tmp: 256 << 20, ..Confinement::default() });
+            Spawn { limits: Limits { together: Some(128 << 20), ..spawn.limits }, ..spawn }
+        };
+        let (less, more) = tokio::join!(self.run(spawn(48)), self.run(spawn(96)));
+        assert_eq!((less.0, more.0), (Exit::Code(0), Exit::OutOfMemory), "{:?} {:?}", less.1, more.1);
+        let (less, more) = tokio::join!(self.run(spawn(40)), self.run(spawn(70)));
+        assert_eq!((less.0, more.0), (Exit::Code(0), Exit::Code(0)), "{:?} {:?}", less.1, more.1);
     }
 
     async fn a_program_that_cannot_start_is_an_error(&self) {

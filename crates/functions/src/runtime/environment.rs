@@ -53,6 +53,8 @@ pub(super) struct Start<'a> {
     /// Its temporary directory, where it has no root of its own.
     pub(super) scratch: PathBuf,
     pub(super) max_processes: u64,
+    /// What all processes together may hold, in MB.
+    pub(super) max_memory_mb: u64,
     /// Thousandths of a processor that it gets once it is ready.
     pub(super) processor: Option<u64>,
     /// Whether it gets a root of its own.
@@ -76,6 +78,7 @@ impl Start<'_> {
         let tmp = self.spec.ephemeral_mb << 20;
         let limits = Limits {
             memory: Some(self.spec.memory_mb << 20),
+            together: Some(self.max_memory_mb << 20),
             processes: Some(self.max_processes),
             file_size: Some(tmp),
             open_files: Some(limits::MAX_OPEN_FILES),

@@ -21,7 +21,8 @@ pub struct Options {
     pub scratch_dir: PathBuf,
     /// Invocations at once, of all functions together.
     pub max_concurrency: usize,
-    /// The sum of the memory sizes of all processes, in MB; idle ones give way.
+    /// The sum of the memory sizes of all processes, in MB; idle ones give way. Files in `/tmp` are not promised
+    /// beforehand, for few write any: what all really hold is looked at, and may not be more than this either.
     pub max_memory_mb: u64,
     /// Processes and threads of one function's group.
     pub max_processes: u64,

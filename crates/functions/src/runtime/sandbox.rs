@@ -157,6 +157,7 @@ impl Sandbox {
             kept,
             scratch: house.options.scratch_dir.join(world.hex_id(16)),
             max_processes: house.options.max_processes,
+            max_memory_mb: house.options.max_memory_mb,
             processor: house.options.limited.then(|| isolation::processor(spec.memory_mb)),
             rooted: isolation.rooted,
             reach: isolation.reach.clone(),

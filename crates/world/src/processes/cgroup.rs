@@ -36,6 +36,14 @@ pub(super) struct Group {
     cpu: Option<PathBuf>,
     /// Bytes that its own processes may hold.
     limit: Option<u64>,
+    /// Bytes that all groups of the house may hold, files in memory too.
+    together: Option<u64>,
+}
+
+/// Bytes in memory that nobody else can have.
+struct Held {
+    own: u64,
+    files: u64,
 }
 
 #[allow(clippy::disallowed_methods)] // the port's own files: the kernel's, not data
@@ -107,15 +115,15 @@ impl Hierarchy {
     /// Files in a `/tmp` that lies in memory count as memory of the group, and are no memory of the function: the
     /// kernel's limit has room for `tmp` bytes of them, and [`Group::used_beyond_limit`] tells who takes it otherwise.
     pub(super) fn group(&self, limits: &Limits, tmp: u64) -> io::Result<Group> {
-        let limit = limits.memory;
+        let (limit, together) = (limits.memory, limits.together);
         let name = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
         let group = match self {
             Hierarchy::V1 { memory, pids, cpu } => {
                 let [pids, cpu] = [pids, cpu].map(|house| house.as_ref().map(|house| house.join(&name)));
-                Group { v2: false, memory: memory.join(&name), pids, cpu, limit }
+                Group { v2: false, memory: memory.join(&name), pids, cpu, limit, together }
             }
             Hierarchy::V2(house) => {
-                Group { v2: true, memory: house.join(&name), pids: Some(house.join(&name)), cpu: None, limit }
+                Group { v2: true, memory: house.join(&name), pids: Some(house.join(&name)), cpu: None, limit, together }
             }
         };
         group.create(limits, tmp)?;
@@ -195,17 +203,40 @@ impl Group {
     /// Whether its processes hold more memory than its limit, files in memory not counted.
     pub(super) fn used_beyond_limit(&self) -> bool {
         let Some(limit) = self.limit else { return false };
-        let (usage, field) = match self.v2 {
-            true => ("memory.current", "anon "),
-            false => ("memory.usage_in_bytes", "rss "),
-        };
-        let read = |file: &str| fs::read_to_string(self.memory.join(file)).unwrap_or_default();
-        if read(usage).trim().parse::<u64>().is_ok_and(|used| used <= limit) {
+        self.charged(&self.memory) > limit && self.held(&self.memory).is_some_and(|held| held.own > limit)
+    }
+
+    /// Whether all groups of the house together hold more than they may, and no other has more files in memory than this
+    /// one: what processes hold themselves has a limit each, and the sum of those is the house's to promise.
+    pub(super) fn crowds(&self) -> bool {
+        let (Some(most), Some(house)) = (self.together, self.memory.parent()) else { return false };
+        if self.charged(house) <= most || self.held(house).is_none_or(|held| held.own + held.files <= most) {
             return false;
         }
-        let stat = read("memory.stat");
-        let own = stat.lines().find_map(|line| line.strip_prefix(field)).and_then(|n| n.trim().parse().ok());
-        own.is_some_and(|own: u64| own > limit)
+        let Some(mine) = self.held(&self.memory).map(|held| held.files).filter(|files| *files > 0) else {
+            return false;
+        };
+        let others = fs::read_dir(house).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir());
+        others.filter_map(|other| self.held(&other.path())).all(|other| other.files <= mine)
+    }
+
+    /// Bytes that the kernel counts for a group and all below it, with files on disk that it would forget for others.
+    fn charged(&self, dir: &Path) -> u64 {
+        let file = if self.v2 { "memory.current" } else { "memory.usage_in_bytes" };
+        let text = fs::read_to_string(dir.join(file)).unwrap_or_default();
+        // What cannot be read is looked at closer.
+        text.trim().parse().unwrap_or(u64::MAX)
+    }
+
+    /// The same without those.
+    fn held(&self, dir: &Path) -> Option<Held> {
+        let stat = fs::read_to_string(dir.join("memory.stat")).ok()?;
+        let field = |name: &str| {
+            let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+            stat.lines().find_map(value)
+        };
+        let (own, files) = if self.v2 { ("anon", "shmem") } else { ("total_rss", "total_shmem") };
+        Some(Held { own: field(own)?, files: field(files).unwrap_or(0) })
     }
 
     /// All processes in the group.

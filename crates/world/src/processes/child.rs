@@ -99,6 +99,13 @@ impl Shared {
 
     fn watch_memory(&self) {
         let over = match &self.group {
+            Some(group) if group.crowds() => {
+                tracing::warn!(
+                    pid = self.pid,
+                    "a child is ended: all together hold too much, and it has most in its /tmp"
+                );
+                true
+            }
             Some(group) => group.used_beyond_limit(),
             None => {
                 let used = procfs::resident(&self.members());

@@ -80,6 +80,9 @@ impl Default for Reach {
 pub struct Limits {
     /// Bytes of memory of the whole group, enforced by a control group where the machine has one that may be written.
     pub memory: Option<u64>,
+    /// Bytes that all children together may hold, those in a `/tmp` that lies in memory among them, enforced as above:
+    /// the one with most of these is ended with [`Exit::OutOfMemory`].
+    pub together: Option<u64>,
     /// How many processes and threads the group may have, enforced as above.
     pub processes: Option<u64>,
     /// The largest file it may write.
