@@ -31,7 +31,7 @@ pub(crate) const SEEN: usize = 2_000_000;
 pub(crate) const ATTEMPTS: usize = 10_000;
 /// Calls of each kind that a FIFO queue without high throughput takes in a second.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-pub(crate) const FIFO_CALLS_PER_S: f64 = 300.0;
+pub(crate) const FIFO_CALLS_PER_S: usize = 300;
 /// Messages of one receive.
 pub(crate) const RECEIVE: RangeInclusive<i64> = 1..=10;
 

@@ -140,7 +140,7 @@ impl Queues {
 
     /// Counts a call against the quota of FIFO queues.
     pub(crate) fn count_call(&self, room: &Room, action: Action) -> Result<(), ApiError> {
-        if !self.options.throttle || room.may(action, self.world.now()) {
+        if !self.options.throttle || room.may(action, self.world.clock.monotonic()) {
             return Ok(());
         }
         Err(REQUEST_THROTTLED.because(

@@ -140,7 +140,7 @@ impl Room {
     }
 
     /// Whether a call may be made now; if so, it is counted.
-    pub(crate) fn may(&self, action: Action, now: Timestamp) -> bool {
+    pub(crate) fn may(&self, action: Action, now: Duration) -> bool {
         let Some(fifo) = &self.fifo else { return true };
         let high = self.settings().fifo.is_some_and(|fifo| fifo.high_throughput);
         high || fifo.throttle.lock().expect("no panic holds this lock").may(action, now)
@@ -183,7 +183,7 @@ impl Fifo {
             turn: tokio::sync::Mutex::new(Turn { next_sequence, seen }),
             log,
             attempts: Mutex::default(),
-            throttle: Mutex::new(Throttle::new(now)),
+            throttle: Mutex::new(Throttle::new(world.clock.monotonic())),
         })
     }
 

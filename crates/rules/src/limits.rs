@@ -61,10 +61,10 @@ impl Tier {
 
 /// Calls of `PutEvents` in a second, by [`Tier`]: more are refused.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
-pub(crate) const PUTS_PER_S: [f64; 5] = [10_000.0, 2_400.0, 1_200.0, 400.0, 600.0];
+pub(crate) const PUTS_PER_S: [usize; 5] = [10_000, 2_400, 1_200, 400, 600];
 /// Invocations of targets in a second, by [`Tier`]: more are delayed.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
-pub(crate) const INVOCATIONS_PER_S: [f64; 5] = [18_750.0, 4_500.0, 2_250.0, 750.0, 1_100.0];
+pub(crate) const INVOCATIONS_PER_S: [usize; 5] = [18_750, 4_500, 2_250, 750, 1_100];
 
 /// Tags of a rule or a bus. <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-tagging.html>
 pub(crate) const TAGS: usize = 50;

@@ -78,7 +78,7 @@ impl Rules {
         let destinations = Destinations::open(world.clone(), &store, dir).await?;
         let (rescheduled, table) = (Notify::new(), RwLock::default());
         let puts = PutSeries::new(&world.meter);
-        let throttle = options.throttle.then(|| Throttle::new(&home.region, world.now()));
+        let throttle = options.throttle.then(|| Throttle::new(&home.region, world.clock.monotonic()));
         let rules = Rules { world, home, store, catalog, delivery, destinations, puts, throttle, rescheduled, table };
         let rules = Arc::new(rules);
         rules.listen();
@@ -174,8 +174,9 @@ impl Rules {
     /// Invocations over the account's quota come later. Those of archives are the house's own.
     fn delay(&self, bus: &LiveBus, envelopes: &mut [Envelope], now: Timestamp) {
         let Some(throttle) = &self.throttle else { return };
+        let passed = self.world.clock.monotonic();
         for envelope in envelopes.iter_mut().filter(|envelope| !envelope.to.resource().starts_with("archive/")) {
-            let Some(wait) = throttle.invocation(now) else { continue };
+            let Some(wait) = throttle.invocation(passed) else { continue };
             envelope.not_before = Some(now.plus(wait));
             let rule = envelope.from.as_ref().and_then(|from| from.resource().rsplit('/').next());
             if let Some(rule) = rule.and_then(|name| bus.rule(name)) {

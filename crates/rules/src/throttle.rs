@@ -2,17 +2,10 @@
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
 
 use crate::limits::{INVOCATIONS_PER_S, PUTS_PER_S, Tier};
-use names::{Region, Timestamp};
+use names::Region;
 use std::sync::Mutex;
 use std::time::Duration;
-
-/// What is left of a second, and of what was borrowed from those to come.
-#[derive(Debug)]
-struct Bucket {
-    per_s: f64,
-    left: f64,
-    at: Timestamp,
-}
+use world::Bucket;
 
 /// The two quotas of a house.
 #[derive(Debug)]
@@ -21,38 +14,21 @@ pub(crate) struct Throttle {
     invocations: Mutex<Bucket>,
 }
 
-impl Bucket {
-    fn new(per_s: f64, now: Timestamp) -> Mutex<Bucket> {
-        Mutex::new(Bucket { per_s, left: per_s, at: now })
-    }
-
-    fn fill(&mut self, now: Timestamp) {
-        self.left = (self.left + now.since(self.at).as_secs_f64() * self.per_s).min(self.per_s);
-        self.at = self.at.max(now);
-    }
-}
-
 impl Throttle {
-    pub(crate) fn new(region: &Region, now: Timestamp) -> Throttle {
+    pub(crate) fn new(region: &Region, now: Duration) -> Throttle {
         let tier = Tier::of(region.as_str()) as usize;
-        Throttle { puts: Bucket::new(PUTS_PER_S[tier], now), invocations: Bucket::new(INVOCATIONS_PER_S[tier], now) }
+        let bucket = |per_s: [usize; 5]| Mutex::new(Bucket::per_second(per_s[tier], now));
+        Throttle { puts: bucket(PUTS_PER_S), invocations: bucket(INVOCATIONS_PER_S) }
     }
 
     /// Whether another call may be made now; if so, it is counted.
-    pub(crate) fn may_put(&self, now: Timestamp) -> bool {
-        let mut bucket = self.puts.lock().expect("no panic holds this lock");
-        bucket.fill(now);
-        let may = bucket.left >= 1.0;
-        bucket.left -= f64::from(u8::from(may));
-        may
+    pub(crate) fn may_put(&self, now: Duration) -> bool {
+        self.puts.lock().expect("no panic holds this lock").admit(1, now)
     }
 
     /// Counts an invocation. One over the quota still happens, so much later.
-    pub(crate) fn invocation(&self, now: Timestamp) -> Option<Duration> {
-        let mut bucket = self.invocations.lock().expect("no panic holds this lock");
-        bucket.fill(now);
-        bucket.left -= 1.0;
-        (bucket.left < 0.0).then(|| Duration::from_secs_f64(-bucket.left / bucket.per_s))
+    pub(crate) fn invocation(&self, now: Duration) -> Option<Duration> {
+        self.invocations.lock().expect("no panic holds this lock").turn(now)
     }
 }
 
@@ -63,19 +39,15 @@ mod tests {
     #[test]
     fn calls_over_the_quota_are_refused_and_invocations_wait() {
         let region = |name: &str| Region::parse(name).unwrap();
-        let second = |n: i64| Timestamp::from_millis(n * 1_000);
-        let throttle = Throttle::new(&region("us-east-1"), second(0));
+        let (zero, second) = (Duration::ZERO, Duration::from_secs(1));
+        let throttle = Throttle::new(&region("us-east-1"), zero);
         let puts = |at| (0..30_000).filter(|_| throttle.may_put(at)).count();
-        assert_eq!((puts(second(0)), puts(second(0)), puts(Timestamp::from_millis(500))), (10_000, 0, 5_000));
-        assert_eq!((puts(second(90)), puts(second(80))), (10_000, 0), "a clock that goes back gives nothing");
+        assert_eq!((puts(zero), puts(zero), puts(second / 2)), (10_000, 0, 5_000));
         let late = |at| (0..18_750).filter_map(|_| throttle.invocation(at)).max();
-        assert_eq!(late(second(0)), None);
-        assert_eq!(late(second(0)), Some(Duration::from_secs(1)));
-        assert_eq!(late(second(1)), Some(Duration::from_secs(1)), "what was borrowed is paid back first");
-        assert_eq!(late(second(9)), None);
-        let small = Throttle::new(&region("eu-south-1"), second(0));
-        assert_eq!((0..2_000).filter(|_| small.may_put(second(0))).count(), 400);
-        let other = Throttle::new(&region("sa-east-1"), second(0));
-        assert_eq!((0..2_000).filter(|_| other.invocation(second(0)).is_none()).count(), 1_100);
+        assert_eq!((late(zero), late(zero), late(10 * second)), (None, Some(second), None));
+        let small = Throttle::new(&region("eu-south-1"), zero);
+        assert_eq!((0..2_000).filter(|_| small.may_put(zero)).count(), 400);
+        let other = Throttle::new(&region("sa-east-1"), zero);
+        assert_eq!((0..2_000).filter(|_| other.invocation(zero).is_none()).count(), 1_100);
     }
 }

@@ -8,7 +8,6 @@
 //! (pulled) and [`Streams::start`] (woken).
 
 mod api;
-mod bucket;
 mod consumer;
 mod demand;
 mod error;

@@ -1,6 +1,5 @@
 //! What the hot paths need of a stream, ready made: a projection of the catalog's state, replaced when that changes.
 
-use crate::bucket::Bucket;
 use crate::consumer::Consumer;
 use crate::hash::HashKey;
 use crate::limits::{
@@ -18,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use store::LogId;
 use tokio::sync::RwLock;
-use world::Meter;
+use world::{Bucket, Meter};
 
 /// A stream as the hot paths see it.
 pub(crate) struct LiveStream {

@@ -1,12 +1,12 @@
 //! What a registered consumer may still read of each shard, and who reads for it: kept in memory, for as long as the
 //! consumer is registered.
 
-use crate::bucket::Bucket;
 use crate::limits::{CONSUMER_BYTES_PER_SECOND, Limits, SUBSCRIPTION_HELD, SUBSCRIPTIONS_PER_SECOND};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use world::Bucket;
 
 /// A consumer's desk at each shard.
 #[derive(Default)]

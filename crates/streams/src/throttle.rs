@@ -1,9 +1,9 @@
 //! How often the operations that change and describe streams may be called.
 
-use crate::bucket::Bucket;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
+use world::Bucket;
 
 /// More callers' places than this are not remembered when nothing is owed.
 const REMEMBERED: usize = 10_000;
@@ -24,14 +24,8 @@ impl Throttle {
                 !bucket.is_full()
             });
         }
-        let bucket =
-            buckets.entry((operation, stream.to_owned())).or_insert_with(|| Bucket::per_second(per_second, now));
-        bucket.refill(now);
-        let admitted = bucket.has(1);
-        if admitted {
-            bucket.take(1);
-        }
-        admitted
+        let key = (operation, stream.to_owned());
+        buckets.entry(key).or_insert_with(|| Bucket::per_second(per_second, now)).admit(1, now)
     }
 }
 

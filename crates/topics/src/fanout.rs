@@ -74,7 +74,7 @@ impl Topics {
     /// Counts messages against the quotas.
     fn count(&self, view: &View, posts: &[Post]) -> Result<(), ApiError> {
         let Some(quotas) = &self.quotas else { return Ok(()) };
-        let now = self.world.now();
+        let now = self.world.clock.monotonic();
         let groups = posts.iter().filter_map(|post| post.group.as_deref());
         let may = match view.settings.fifo {
             true => quotas.may_publish_in_order(&view.name, view.settings.by_group, groups, now),
@@ -85,8 +85,8 @@ impl Topics {
 
     /// From when on a text message may leave.
     fn text_after(&self) -> Option<Timestamp> {
-        let now = self.world.now();
-        Some(now.plus(self.quotas.as_ref()?.text(now)?))
+        let wait = self.quotas.as_ref()?.text(self.world.clock.monotonic())?;
+        Some(self.world.now().plus(wait))
     }
 
     /// One after another, so that copies stand in the outbox by their sequence numbers; each deduplication id once.

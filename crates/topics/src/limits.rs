@@ -31,13 +31,13 @@ pub(crate) const FIFO_ID_LENGTH: RangeInclusive<usize> = 1..=128;
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html>
 pub(crate) const DEDUPLICATION: Duration = Duration::from_secs(300);
 /// Messages a second that an account publishes to standard topics: as in us-east-1, where most are taken.
-pub(crate) const PUBLISH_PER_S: f64 = 30_000.0;
+pub(crate) const PUBLISH_PER_S: usize = 30_000;
 /// Messages a second of a FIFO topic that tells messages apart by the topic.
-pub(crate) const FIFO_PER_S: f64 = 3_000.0;
+pub(crate) const FIFO_PER_S: usize = 3_000;
 /// Messages a second of a message group.
-pub(crate) const FIFO_GROUP_PER_S: f64 = 300.0;
+pub(crate) const FIFO_GROUP_PER_S: usize = 300;
 /// Text messages a second.
-pub(crate) const SMS_PER_S: f64 = 20.0;
+pub(crate) const SMS_PER_S: usize = 20;
 /// Topics and groups whose quotas are known before those are forgotten that are full. Ours.
 pub(crate) const QUOTAS_KNOWN: usize = 10_000;
 /// Deduplication ids that are remembered, of all topics.

@@ -2,18 +2,10 @@
 //! Source: <https://docs.aws.amazon.com/general/latest/gr/sns.html>
 
 use crate::limits::{FIFO_GROUP_PER_S, FIFO_PER_S, PUBLISH_PER_S, QUOTAS_KNOWN, SMS_PER_S};
-use names::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
-
-/// What is left of a second, and of what was borrowed from those to come.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    per_s: f64,
-    left: f64,
-    at: Timestamp,
-}
+use world::Bucket;
 
 /// The quotas of a house.
 #[derive(Debug)]
@@ -24,33 +16,18 @@ pub(crate) struct Quotas {
     fifo: Mutex<BTreeMap<String, Bucket>>,
 }
 
-impl Bucket {
-    fn new(per_s: f64, now: Timestamp) -> Bucket {
-        Bucket { per_s, left: per_s, at: now }
-    }
-
-    fn fill(&mut self, now: Timestamp) {
-        self.left = (self.left + now.since(self.at).as_secs_f64() * self.per_s).min(self.per_s);
-        self.at = self.at.max(now);
-    }
-}
-
 impl Quotas {
-    pub(crate) fn new(now: Timestamp) -> Quotas {
+    pub(crate) fn new(now: Duration) -> Quotas {
         Quotas {
-            account: Mutex::new(Bucket::new(PUBLISH_PER_S, now)),
-            texts: Mutex::new(Bucket::new(SMS_PER_S, now)),
+            account: Mutex::new(Bucket::per_second(PUBLISH_PER_S, now)),
+            texts: Mutex::new(Bucket::per_second(SMS_PER_S, now)),
             fifo: Mutex::default(),
         }
     }
 
     /// Whether so many messages may be published to a standard topic now; if so, they are counted.
-    pub(crate) fn may_publish(&self, messages: usize, now: Timestamp) -> bool {
-        let mut account = self.account.lock().expect("no panic holds this lock");
-        account.fill(now);
-        let may = account.left >= messages as f64;
-        account.left -= if may { messages as f64 } else { 0.0 };
-        may
+    pub(crate) fn may_publish(&self, messages: usize, now: Duration) -> bool {
+        self.account.lock().expect("no panic holds this lock").admit(messages, now)
     }
 
     /// Whether messages of these groups may be published to a FIFO topic now; if so, they are counted. A topic that counts
@@ -60,10 +37,10 @@ impl Quotas {
         topic: &str,
         by_group: bool,
         groups: impl Iterator<Item = &'a str>,
-        now: Timestamp,
+        now: Duration,
     ) -> bool {
-        let mut wanted = BTreeMap::<String, (f64, f64)>::new();
-        let mut count = |name: String, per_s: f64| wanted.entry(name).or_insert((per_s, 0.0)).1 += 1.0;
+        let mut wanted = BTreeMap::<String, (usize, usize)>::new();
+        let mut count = |name: String, per_s: usize| wanted.entry(name).or_insert((per_s, 0)).1 += 1;
         for group in groups {
             count(format!("{topic}/{group}"), FIFO_GROUP_PER_S);
             if !by_group {
@@ -73,15 +50,13 @@ impl Quotas {
         let mut known = self.fifo.lock().expect("no panic holds this lock");
         if known.len() >= QUOTAS_KNOWN {
             known.retain(|_, bucket| {
-                bucket.fill(now);
-                bucket.left < bucket.per_s
+                bucket.refill(now);
+                !bucket.is_full()
             });
         }
         let mut all = wanted.into_iter().map(|(name, (per_s, messages))| {
-            let mut bucket = known.get(&name).copied().unwrap_or_else(|| Bucket::new(per_s, now));
-            bucket.fill(now);
-            bucket.left -= messages;
-            (bucket.left >= 0.0).then_some((name, bucket))
+            let mut bucket = known.get(&name).cloned().unwrap_or_else(|| Bucket::per_second(per_s, now));
+            bucket.admit(messages, now).then_some((name, bucket))
         });
         let Some(taken) = all.by_ref().collect::<Option<Vec<_>>>() else { return false };
         drop(all);
@@ -90,11 +65,8 @@ impl Quotas {
     }
 
     /// Counts a text message. One over the quota still leaves, so much later.
-    pub(crate) fn text(&self, now: Timestamp) -> Option<Duration> {
-        let mut texts = self.texts.lock().expect("no panic holds this lock");
-        texts.fill(now);
-        texts.left -= 1.0;
-        (texts.left < 0.0).then(|| Duration::from_secs_f64(-texts.left / texts.per_s))
+    pub(crate) fn text(&self, now: Duration) -> Option<Duration> {
+        self.texts.lock().expect("no panic holds this lock").turn(now)
     }
 }
 
@@ -104,10 +76,10 @@ mod tests {
 
     #[test]
     fn so_many_a_second_and_no_more() {
-        let (quotas, zero) = (Quotas::new(Timestamp(0)), Timestamp(0));
+        let (quotas, zero) = (Quotas::new(Duration::ZERO), Duration::ZERO);
         let batches = |at| (0..10_000).filter(|_| quotas.may_publish(10, at)).count();
         assert_eq!(
-            (batches(zero), batches(Timestamp::from_millis(100)), batches(Timestamp::from_millis(60_000))),
+            (batches(zero), batches(Duration::from_millis(100)), batches(Duration::from_millis(60_000))),
             (3_000, 300, 3_000)
         );
         let group = |group: &str, by_group, at| {
@@ -118,13 +90,13 @@ mod tests {
         assert_eq!(many, 2_400, "the topic's own quota");
         let by_group: usize = (0..20).map(|n| group(&format!("g{n}"), true, zero)).sum();
         assert_eq!(by_group, 6_000);
-        assert_eq!(group("a", false, Timestamp::from_millis(500)), 150);
+        assert_eq!(group("a", false, Duration::from_millis(500)), 150);
     }
 
     #[test]
     fn text_messages_wait() {
-        let quotas = Quotas::new(Timestamp(0));
-        let waits: Vec<_> = (0..60).map(|_| quotas.text(Timestamp(0))).collect();
+        let quotas = Quotas::new(Duration::ZERO);
+        let waits: Vec<_> = (0..60).map(|_| quotas.text(Duration::ZERO)).collect();
         assert_eq!(
             (waits[19], waits[20], waits[59]),
             (None, Some(Duration::from_millis(50)), Some(Duration::from_secs(2)))

@@ -81,7 +81,7 @@ impl Topics {
         let centre = options.smpp.clone().map(|gateway| Gateway::Smpp(Arc::new(Smsc::new(gateway))));
         let gateway = centre.or_else(|| options.sms.clone().map(Gateway::Http)).unwrap_or(Gateway::None);
         let chats = [options.slack.clone(), options.pagerduty.clone(), options.teams.clone()];
-        let quotas = options.throttle.then(|| Quotas::new(world.now()));
+        let quotas = options.throttle.then(|| Quotas::new(world.clock.monotonic()));
         let topics = Arc::new(Topics {
             world,
             home,

@@ -4,6 +4,7 @@
 //! object-safe and has a real and a simulated implementation; no business meaning lives here.
 //! Entry points: [`World::real`] and [`World::simulated`].
 
+mod bucket;
 mod clock;
 pub mod disk;
 mod entropy;
@@ -13,6 +14,7 @@ pub mod net;
 pub mod processes;
 mod tasks;
 
+pub use bucket::Bucket;
 pub use clock::{Clock, RealClock, SimClock, Timestamp};
 pub use disk::{Disk, DiskFile};
 pub use entropy::{Entropy, RealEntropy, SeededEntropy};

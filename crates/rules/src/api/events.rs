@@ -57,7 +57,8 @@ async fn put(rules: &Rules, call: &Call, input: &PutEventsRequest, size: usize) 
     if size > ENTRIES_BYTES {
         return Err(invalid("Total size of the entries in the request is over the limit."));
     }
-    if rules.throttle.as_ref().is_some_and(|throttle| !throttle.may_put(call.at)) {
+    let now = rules.world.clock.monotonic();
+    if rules.throttle.as_ref().is_some_and(|throttle| !throttle.may_put(now)) {
         return Err(errors::THROTTLING_EXCEPTION.because("Rate exceeded"));
     }
     let table = rules.table();
