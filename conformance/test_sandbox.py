@@ -425,3 +425,15 @@ def ordinary(server, home):
     assert do(server, 'puppet', 'result = urllib.request.urlopen({}health").status'.format(endpoint)) == {'result': 200}
     told = do(server, 'puppet', 'result = urllib.request.urlopen({}outbox").status'.format(endpoint))
     assert told == {'error': 'HTTPError'}
+
+
+def test_what_the_machine_has_mounted_below_tmp_takes_nothing_away(server, fresh):
+    if subprocess.run(['unshare', '-m', 'true'], capture_output=True).returncode:
+        pytest.skip('this user may not mount anything')
+    running = fresh(ready=False)
+    with tempfile.TemporaryDirectory(prefix='mounted-', dir='/tmp') as place:
+        running.command = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none "$0" && exec "$@"', place]
+        running.start()
+        offered = [one.own('status')['sandbox'] for one in (running, server)]
+        assert offered[0] == offered[1]
+        assert running.stop() == 0

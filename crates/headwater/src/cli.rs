@@ -1,6 +1,7 @@
 //! The command line: a contract that scripts depend on.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ pub enum Command {
     Env(ClientArgs),
     /// Work out how many shards a pipeline needs and whether its functions keep up.
     Plan(PlanArgs),
-    /// Follow a stream's records or a log group's lines.
+    /// Follow a stream's records, a log group's lines or the audit trail.
     Tail(TailArgs),
     /// Show what runs, lags and fails.
     Status(StatusArgs),
@@ -85,11 +86,15 @@ pub enum LogFormat {
     Json,
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "it has to be an IP address and a port, such as 127.0.0.1:4566 or [::1]:4566".to_owned())
+}
+
 /// Options of `serve`. What is not given comes from `--config`, then from the defaults.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Address and port to listen on [default: 127.0.0.1:4566]
-    #[arg(long, value_name = "ADDRESS:PORT", env = "HEADWATER_LISTEN")]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "HEADWATER_LISTEN", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Where all state lives [default: the platform's data directory]
     #[arg(long, value_name = "DIR", env = "HEADWATER_DATA_DIR")]
@@ -155,12 +160,15 @@ pub struct ClientArgs {
     /// The region
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
     pub region: String,
+    /// Authorities that may vouch for a server with TLS (PEM), such as the one that `tls-init` makes
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE")]
+    pub ca_bundle: Option<OsString>,
 }
 
 /// Options of `tail`.
 #[derive(Debug, Args)]
 pub struct TailArgs {
-    /// A stream's name, or a log group's (`/aws/lambda/FUNCTION`)
+    /// A stream's name, a log group's (`/aws/lambda/FUNCTION`), or `audit`
     pub what: String,
     /// Start with what is there already instead of what comes next
     #[arg(long)]
@@ -229,47 +237,61 @@ pub struct TlsArgs {
     pub names: Vec<String>,
 }
 
+/// The most that makes sense of anything: a trillion.
+const MOST: f64 = 1e12;
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0.0 && *number <= MOST);
+    number.ok_or_else(|| "it has to be a number above zero, and at most a trillion".to_owned())
+}
+
+fn tries(text: &str) -> Result<f64, String> {
+    let number = positive(text)?;
+    if number < 1.0 { Err("the first try counts too: it has to be at least 1".to_owned()) } else { Ok(number) }
+}
+
 /// Options of `plan`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct PlanArgs {
     /// Read the figures of this stream as it runs, instead of those given here
     #[arg(long, value_name = "NAME", conflicts_with_all = ["records", "incoming", "outgoing", "batch_size", "duration", "shards"])]
     pub stream: Option<String>,
     /// With --stream: for how many seconds it is watched
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "stream")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "stream", value_parser = clap::value_parser!(u64).range(1..))]
     pub over: u64,
     /// With --stream: reshard it where that is the cure
     #[arg(long, requires = "stream")]
     pub apply: bool,
     /// Records written per second
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub records: Option<f64>,
     /// KB written per second, in place of --records or beside it
-    #[arg(long, value_name = "KB")]
+    #[arg(long, value_name = "KB", value_parser = positive)]
     pub incoming: Option<f64>,
     /// KB read per second by all consumers, in place of --consumers
-    #[arg(long, value_name = "KB")]
+    #[arg(long, value_name = "KB", value_parser = positive)]
     pub outgoing: Option<f64>,
     /// Average record size in KB
-    #[arg(long, value_name = "KB", default_value_t = 1.0)]
+    #[arg(long, value_name = "KB", default_value_t = 1.0, value_parser = positive)]
     pub record_kb: f64,
     /// How many consumers read the whole stream
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub consumers: u32,
     /// Records per function invocation
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: Option<u32>,
     /// How long one invocation takes, in seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
     pub duration: Option<f64>,
     /// Tries until a batch succeeds
-    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = tries)]
     pub tries: f64,
     /// Batches of one shard at once (ParallelizationFactor)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10))]
     pub lanes: u32,
     /// Shards the stream has; the need is worked out without it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub shards: Option<u32>,
     #[command(flatten)]
     pub client: ClientArgs,

@@ -1,16 +1,20 @@
 //! Asks a running server: its own routes, which `tail` and `status` stand on, and the operations that `plan` calls.
 
 use crate::cli::ClientArgs;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
-use world::net::SendError;
+use world::World;
+use world::net::{RealNet, SendError};
 
 /// A client of `/_headwater/`.
 pub struct Client {
-    world: world::World,
+    world: World,
     endpoint: String,
     authorization: String,
     access_key_id: String,
@@ -18,17 +22,35 @@ pub struct Client {
     region: String,
 }
 
+/// How a certificate begins. <https://www.rfc-editor.org/rfc/rfc7468#section-5.1>
+const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// The machine as it is, with whatever authorities are to be trusted beside its own.
+fn trusting(bundle: Option<&OsStr>) -> Result<World> {
+    let world = World::real();
+    // An empty variable says nothing.
+    let Some(file) = bundle.filter(|file| !file.is_empty()).map(Path::new) else { return Ok(world) };
+    let authorities = world.disk.read(file).with_context(|| format!("cannot read the CA bundle {}", file.display()))?;
+    let holds = authorities.windows(PEM.len()).any(|part| part == PEM);
+    ensure!(holds, "the CA bundle {} holds no certificate: it has to be PEM", file.display());
+    Ok(World { net: Arc::new(RealNet::trusting(authorities)), ..world })
+}
+
 impl Client {
-    pub fn new(args: &ClientArgs) -> Client {
+    pub fn new(args: &ClientArgs) -> Result<Client> {
+        let parsed: Option<http::Uri> = args.endpoint.parse().ok();
+        let is_url =
+            parsed.is_some_and(|uri| uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https")));
+        ensure!(is_url, "the endpoint {:?} is not a URL such as http://127.0.0.1:4566", args.endpoint);
         let basic = STANDARD.encode(format!("{}:{}", args.access_key_id, args.secret_access_key));
-        Client {
-            world: world::World::real(),
+        Ok(Client {
+            world: trusting(args.ca_bundle.as_deref())?,
             endpoint: args.endpoint.trim_end_matches('/').to_owned(),
             authorization: format!("Basic {basic}"),
             access_key_id: args.access_key_id.clone(),
             secret_access_key: args.secret_access_key.clone(),
             region: args.region.clone(),
-        }
+        })
     }
 
     /// Reads a route as JSON.
@@ -79,10 +101,18 @@ impl Client {
         let url = request.uri().clone();
         match self.world.net.send(request, patience).await {
             Ok(answer) => Ok(answer),
-            Err(SendError::Connect(why)) => bail!(
-                "nothing answers at {} ({why}).\nStart a server with `headwater serve`, or say where one is with --endpoint URL.",
-                self.endpoint
-            ),
+            Err(SendError::Connect(why)) => {
+                let signed = if self.endpoint.starts_with("https:") {
+                    ", or who signed its certificate with --ca-bundle FILE"
+                } else {
+                    ""
+                };
+                bail!(
+                    "nothing answers at {}: {why}.\nStart a server with `headwater serve`, or say where one is with \
+                     --endpoint URL{signed}.",
+                    self.endpoint
+                )
+            }
             Err(error) => bail!("{url}: {error}"),
         }
     }

@@ -1,14 +1,18 @@
 //! `headwater env`: for `eval "$(headwater env)"`.
 
 use crate::cli::ClientArgs;
+use crate::out::say;
 use anyhow::Result;
 
 pub fn run(args: &ClientArgs) -> Result<()> {
-    println!("export AWS_ENDPOINT_URL={}", quoted(&args.endpoint));
-    println!("export AWS_ACCESS_KEY_ID={}", quoted(&args.access_key_id));
-    println!("export AWS_SECRET_ACCESS_KEY={}", quoted(&args.secret_access_key));
-    println!("export AWS_REGION={0}\nexport AWS_DEFAULT_REGION={0}", quoted(&args.region));
-    println!("unset AWS_SESSION_TOKEN AWS_PROFILE");
+    say!("export AWS_ENDPOINT_URL={}", quoted(&args.endpoint));
+    say!("export AWS_ACCESS_KEY_ID={}", quoted(&args.access_key_id));
+    say!("export AWS_SECRET_ACCESS_KEY={}", quoted(&args.secret_access_key));
+    say!("export AWS_REGION={0}\nexport AWS_DEFAULT_REGION={0}", quoted(&args.region));
+    if let Some(bundle) = args.ca_bundle.as_ref().filter(|bundle| !bundle.is_empty()) {
+        say!("export AWS_CA_BUNDLE={}", quoted(&bundle.to_string_lossy()));
+    }
+    say!("unset AWS_SESSION_TOKEN AWS_PROFILE");
     Ok(())
 }
 

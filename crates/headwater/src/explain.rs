@@ -1,6 +1,7 @@
 //! `headwater explain`: whether an event matches a pattern and, where it does not, which field fails and why.
 
 use crate::cli::ExplainArgs;
+use crate::out::say;
 use anyhow::{Context, Result, anyhow, ensure};
 use patterns::{Dialect, Event, Explanation, Pattern};
 use std::fmt::Write as _;
@@ -15,7 +16,7 @@ const INVALID: u8 = 2;
 pub fn run(args: &ExplainArgs) -> ExitCode {
     let explained = explained(args);
     match &explained {
-        Ok(explanation) => print!("{}", text(explanation)),
+        Ok(explanation) => say!("{}", text(explanation).trim_end()),
         Err(error) => eprintln!("error: {error:#}"),
     }
     ExitCode::from(code(&explained))
@@ -50,7 +51,8 @@ fn read(given: &str) -> Result<String> {
     if given.trim_start().starts_with(['{', '[']) {
         return Ok(given.to_owned());
     }
-    std::fs::read_to_string(given).with_context(|| format!("cannot read {given}"))
+    std::fs::read_to_string(given)
+        .with_context(|| format!("{given} is neither JSON in braces nor a file that can be read"))
 }
 
 fn text(explanation: &Explanation) -> String {

@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod env;
 mod explain;
+mod out;
 mod plan;
 mod serve;
 mod status;
@@ -49,7 +50,13 @@ fn main() -> ExitCode {
     // Blocking reads of a closed connection must not hold the exit back.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     match result {
-        Ok(code) => code,
+        Ok(code) => match out::failure() {
+            None => code,
+            Some(why) => {
+                eprintln!("error: cannot print: {why}");
+                ExitCode::FAILURE
+            }
+        },
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

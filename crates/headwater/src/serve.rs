@@ -127,7 +127,7 @@ fn explain(error: anyhow::Error, settings: &Settings) -> anyhow::Error {
         Some(OpenError::Locked { .. }) => anyhow!(
             "another server uses {dir}: `fuser -v {dir}/lock` shows which. Stop it, or give this one another --data-dir."
         ),
-        _ => error.context(format!("cannot open the data directory {dir}")),
+        _ => error.context(format!("cannot start with the data directory {dir}")),
     }
 }
 
@@ -138,6 +138,9 @@ fn unreachable_port(error: io::Error, address: SocketAddr) -> anyhow::Error {
             "{address} is taken: `ss -ltnp 'sport = :{port}'` shows by whom. Stop it, or give another --listen ADDRESS:PORT."
         ),
         io::ErrorKind::AddrNotAvailable => anyhow!("{address} is not an address of this machine; `ip addr` lists them"),
+        io::ErrorKind::InvalidInput => {
+            anyhow!("cannot serve TLS: {error}. `headwater tls-init` makes a certificate and its key")
+        }
         io::ErrorKind::PermissionDenied => anyhow!("not allowed to listen on {address}: ports below 1024 need root"),
         _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
     }
@@ -148,6 +151,7 @@ pub fn check_directory(world: &World, settings: &Settings) -> Result<()> {
     let dir = &settings.data_dir;
     if let Err(error) = world.disk.create_dir(dir) {
         match error.kind() {
+            io::ErrorKind::AlreadyExists => bail!("{} is not a directory", dir.display()),
             io::ErrorKind::StorageFull => bail!("the disk of {} is full: `df -h {0}` shows it", dir.display()),
             _ => return Err(error).with_context(|| format!("cannot create {}", dir.display())),
         }

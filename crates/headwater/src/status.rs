@@ -2,18 +2,19 @@
 
 use crate::cli::StatusArgs;
 use crate::client::Client;
+use crate::out::say;
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 use std::time::Duration;
 
 pub async fn run(args: StatusArgs) -> Result<()> {
-    let status = Client::new(&args.client).get("status", Duration::from_secs(10)).await?;
+    let status = Client::new(&args.client)?.get("status", Duration::from_secs(10)).await?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        say!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(());
     }
-    println!(
+    say!(
         "headwater {} · account {} · {} · up {} s · durability {} · limits {}",
         text(&status["version"]),
         text(&status["account"]),
@@ -22,8 +23,8 @@ pub async fn run(args: StatusArgs) -> Result<()> {
         text(&status["durability"]),
         text(&status["limits"]),
     );
-    println!("journal: {} segments, {} bytes on disk", status["store"]["segments"], status["store"]["bytes"]);
-    println!("limits on functions: {}", text(&status["enforcement"]));
+    say!("journal: {} segments, {} bytes on disk", status["store"]["segments"], status["store"]["bytes"]);
+    say!("limits on functions: {}", text(&status["enforcement"]));
     sandbox(&status["sandbox"]);
     table("Event source mappings", &status["mappings"], &["function", "source", "state", "result", "lag_ms"]);
     table("Pipes", &status["pipes"], &["name", "source", "target", "state", "executions", "failures", "last_error"]);
@@ -35,12 +36,9 @@ pub async fn run(args: StatusArgs) -> Result<()> {
     table(&title, &schedules["first"], &["name", "expression", "target", "state", "last", "next"]);
     let backlog = &status["backlog"];
     let (bytes, limit) = (&backlog["bytes"], &backlog["limit_bytes"]);
-    println!(
-        "\nbacklog: {} waiting, {} on their way, {bytes} bytes of {limit}",
-        backlog["waiting"], backlog["in_flight"]
-    );
+    say!("\nbacklog: {} waiting, {} on their way, {bytes} bytes of {limit}", backlog["waiting"], backlog["in_flight"]);
     if backlog["untold_calls"] != 0 {
-        println!("calls that the default bus is yet to be told of: {}", backlog["untold_calls"]);
+        say!("calls that the default bus is yet to be told of: {}", backlog["untold_calls"]);
     }
     table("Waiting for delivery", &status["lanes"], &["lane", "waiting", "in_flight", "bytes", "last_error"]);
     table("Could not be delivered, kept", &status["dead"], &["to", "code", "why", "time"]);
@@ -51,11 +49,11 @@ fn sandbox(sandbox: &Value) {
     let list = |name: &str| sandbox[name].as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
     let (mode, network) = (text(&sandbox["mode"]), text(&sandbox["network"]));
     match mode.as_str() {
-        "off" => println!("sandbox of functions: off"),
-        _ => println!("sandbox of functions: {mode} · network {network} · {}", list("held").join(", ")),
+        "off" => say!("sandbox of functions: off"),
+        _ => say!("sandbox of functions: {mode} · network {network} · {}", list("held").join(", ")),
     }
     for missing in list("missing").iter().filter(|_| mode != "off") {
-        println!("  missing: {missing}");
+        say!("  missing: {missing}");
     }
 }
 
@@ -70,7 +68,7 @@ fn text(value: &Value) -> String {
 fn table(title: &str, rows: &Value, columns: &[&str]) {
     let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
-        println!("\n{title}: none");
+        say!("\n{title}: none");
         return;
     }
     let mut table = Table::new();
@@ -79,5 +77,5 @@ fn table(title: &str, rows: &Value, columns: &[&str]) {
     for row in rows {
         table.add_row(columns.iter().map(|column| text(&row[*column])));
     }
-    println!("\n{title}\n{table}");
+    say!("\n{title}\n{table}");
 }

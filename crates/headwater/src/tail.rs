@@ -2,6 +2,7 @@
 
 use crate::cli::TailArgs;
 use crate::client::Client;
+use crate::out::{is_closed, say};
 use anyhow::Result;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub async fn run(args: TailArgs) -> Result<()> {
-    let client = Client::new(&args.client);
+    let client = Client::new(&args.client)?;
     let mut from = if args.from_start || args.once { "start".to_owned() } else { "end".to_owned() };
     loop {
         let wait = if args.once { 0 } else { 20 };
@@ -17,10 +18,10 @@ pub async fn run(args: TailArgs) -> Result<()> {
         let page = client.get(&route, PATIENCE).await?;
         let lines = page["lines"].as_array().cloned().unwrap_or_default();
         for line in &lines {
-            println!("{} {}", line["time"].as_str().unwrap_or_default(), line["text"].as_str().unwrap_or_default());
+            say!("{} {}", line["time"].as_str().unwrap_or_default(), line["text"].as_str().unwrap_or_default());
         }
         from = page["next"].as_str().unwrap_or("end").to_owned();
-        if args.once && lines.is_empty() {
+        if (args.once && lines.is_empty()) || is_closed() {
             return Ok(());
         }
     }

@@ -1,6 +1,7 @@
 //! `headwater tls-init`: a local certificate authority and a certificate signed by it.
 
 use crate::cli::TlsArgs;
+use crate::out::say;
 use anyhow::{Context, Result, bail};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustix::fs::Mode;
@@ -28,10 +29,10 @@ pub fn run(args: &TlsArgs) -> Result<()> {
     write(&world, &path("key.pem"), &key.serialize_pem(), true)?;
     write(&world, &path("ca.pem"), &ca_cert.pem(), false)?;
     write(&world, &path("cert.pem"), &format!("{}{}", cert.pem(), ca_cert.pem()), false)?;
-    println!("wrote {}, cert.pem and key.pem for {}", path("ca.pem").display(), args.names.join(", "));
-    println!("serve:   headwater serve --tls-cert {0}/cert.pem --tls-key {0}/key.pem", args.dir.display());
-    println!("clients: export AWS_CA_BUNDLE={} AWS_ENDPOINT_URL=https://localhost:4566", path("ca.pem").display());
-    println!("The authority's own key was not kept: it can sign nothing else.");
+    say!("wrote {}, cert.pem and key.pem for {}", path("ca.pem").display(), args.names.join(", "));
+    say!("serve:   headwater serve --tls-cert {0}/cert.pem --tls-key {0}/key.pem", args.dir.display());
+    say!("clients: export AWS_CA_BUNDLE={} AWS_ENDPOINT_URL=https://localhost:4566", path("ca.pem").display());
+    say!("The authority's own key was not kept: it can sign nothing else.");
     Ok(())
 }
 

@@ -40,7 +40,7 @@ pub enum BlobError {
 impl Blobs {
     pub(crate) fn open(world: &World, dir: &Path) -> Result<Blobs, OpenError> {
         let blobs = Blobs { disk: world.disk.clone(), dir: dir.to_owned(), turn: Arc::default() };
-        blobs.prepare().map_err(|source| OpenError::Io { doing: "prepare", path: dir.to_owned(), source })?;
+        blobs.prepare().map_err(|why| OpenError::Io { doing: "prepare", path: dir.to_owned(), why })?;
         Ok(blobs)
     }
 

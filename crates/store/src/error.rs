@@ -56,14 +56,14 @@ pub enum OpenError {
     #[error("cannot ready the data keys of the encrypted streams: {0}")]
     Store(#[from] StoreError),
     /// The file system said no.
-    #[error("cannot {doing} {path}: {source}")]
+    #[error("cannot {doing} {path}: {why}")]
     Io {
         /// What was tried.
         doing: &'static str,
         /// On what.
         path: PathBuf,
         /// The system's answer.
-        source: io::Error,
+        why: io::Error,
     },
 }
 

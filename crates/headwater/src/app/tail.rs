@@ -27,13 +27,12 @@ pub async fn read(house: &House, query: &str) -> Result<Value, String> {
     if what == "audit" {
         return audit(house, &from, wait).await;
     }
-    if what.starts_with('/') || what.starts_with("sns/") {
-        return group(house, &what, &from, wait).await;
-    }
+    // No stream has a slash in its name; of a stream and a group of one name the stream is meant.
     let arn = house.home.arn("kinesis", &format!("stream/{what}"));
-    match house.streams.source(&arn) {
+    let source = if what.contains('/') { None } else { house.streams.source(&arn) };
+    match source {
         Some(source) => stream(source, &from, wait).await,
-        None => Err(format!("there is no stream {what}; log groups start with a slash, such as /aws/lambda/NAME")),
+        None => group(house, &what, &from, wait).await,
     }
 }
 
@@ -54,7 +53,10 @@ fn cursor(from: &str, end: u64) -> Result<u64, String> {
 }
 
 async fn group(house: &House, name: &str, from: &str, wait: Duration) -> Result<Value, String> {
-    let missing = || format!("there is no log group {name} yet: it appears with the function's first line");
+    let missing = || match name.starts_with('/') {
+        true => format!("there is no log group {name} yet: a function's appears with its first line"),
+        false => format!("there is no stream and no log group {name}"),
+    };
     let (end, mut grows) = house.logs.end(name).ok_or_else(missing)?;
     let from = cursor(from, end)?;
     if from >= end && !wait.is_zero() {

@@ -4,6 +4,7 @@ mod table;
 
 use crate::cli::{DemoArgs, Durability, LimitsMode, LogFormat};
 use crate::config::{self, Credentials, Settings};
+use crate::out::say;
 use crate::serve;
 use anyhow::{Context, Result, bail};
 use functions::runtime::{Progress, python};
@@ -47,7 +48,7 @@ pub async fn run(args: DemoArgs) -> Result<()> {
     let played = play(&world, &python, room.path(), &endpoint, args.json).await;
     let result = match played {
         Ok(done) if args.json => {
-            println!("{}", serde_json::to_string_pretty(&done)?);
+            say!("{}", serde_json::to_string_pretty(&done)?);
             Ok(())
         }
         Ok(done) => {

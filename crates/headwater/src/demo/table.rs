@@ -1,5 +1,6 @@
 //! The timeline, for people.
 
+use crate::out::say;
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use serde_json::Value;
 
@@ -20,25 +21,23 @@ pub fn show(done: &Value, endpoint: &str, stays: bool) {
             Cell::new(format!("{step:.1} ms")).set_alignment(CellAlignment::Right),
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     let message = &done["message"];
-    println!("\n  to {}: {}", text(&message["to"]), text(&message["body"]));
+    say!("\n  to {}: {}", text(&message["to"]), text(&message["body"]));
     match text(&message["status"]) {
-        "no-provider" => println!("  (kept in the outbox: no SMS provider is configured)"),
-        status => println!("  ({status})"),
+        "no-provider" => say!("  (kept in the outbox: no SMS provider is configured)"),
+        status => say!("  ({status})"),
     }
-    println!(
+    say!(
         "\n  {:.0} ms from the answer to TerminateInstances to the message; {} (Type=Test) was terminated too and sent none.",
         done["latency_ms"].as_f64().unwrap_or_default(),
         text(&done["quiet"]),
     );
     if stays {
-        println!("  look again: headwater tail --once --endpoint {endpoint} security-events");
-        println!("              curl -s {endpoint}/_headwater/outbox");
+        say!("  look again: headwater tail --once --endpoint {endpoint} security-events");
+        say!("              curl -s {endpoint}/_headwater/outbox");
     } else {
-        println!(
-            "  look at it again: headwater demo --keep, then headwater tail --once --endpoint URL security-events"
-        );
+        say!("  look at it again: headwater demo --keep, then headwater tail --once --endpoint URL security-events");
     }
 }
 

@@ -3,6 +3,7 @@
 use super::reading::{Consumer, Reading, Verdict};
 use crate::cli::PlanArgs;
 use crate::client::Client;
+use crate::out::say;
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -15,8 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RESHARD: Duration = Duration::from_secs(60);
 
 pub async fn run(args: &PlanArgs, stream: &str) -> Result<()> {
-    ensure!(args.over > 0, "--over must be above zero");
-    let (world, client) = (World::real(), Client::new(&args.client));
+    let (world, client) = (World::real(), Client::new(&args.client)?);
     let before = client.get("status", PATIENCE).await?;
     let known: Vec<&str> =
         before["streams"].as_array().into_iter().flatten().filter_map(|s| s["name"].as_str()).collect();
@@ -34,7 +34,7 @@ pub async fn run(args: &PlanArgs, stream: &str) -> Result<()> {
         return Ok(());
     }
     if !args.apply {
-        println!("\n`headwater plan --stream {stream} --apply` reshards it");
+        say!("\n`headwater plan --stream {stream} --apply` reshards it");
         return Ok(());
     }
     reshard(&world, &client, stream, reading.shards, cure).await
@@ -57,34 +57,34 @@ async fn watch(world: &World, seconds: u64, stream: &str) {
 fn tell(stream: &str, reading: &Reading) {
     let Reading { seconds, shards, records_per_s, in_kb_per_s, .. } = reading;
     let out = reading.out_kb_per_s();
-    println!("{stream}: {shards} shards, watched for {seconds:.0} s");
-    println!("in   {records_per_s:.0} records/s, {in_kb_per_s:.0} KB/s");
-    println!("out  {out:.0} KB/s from the throughput that consumers share");
+    say!("{stream}: {shards} shards, watched for {seconds:.0} s");
+    say!("in   {records_per_s:.0} records/s, {in_kb_per_s:.0} KB/s");
+    say!("out  {out:.0} KB/s from the throughput that consumers share");
     let need = reading.carry();
-    println!(
+    say!(
         "shards needed to carry it: max({in_kb_per_s:.0} / 1000, {out:.0} / 2000, {records_per_s:.0} / 1000), rounded up = {need}"
     );
     if reading.consumers.is_empty() {
-        println!("no function reads it through an event source mapping");
+        say!("no function reads it through an event source mapping");
     }
     for consumer in &reading.consumers {
         tell_consumer(reading, consumer);
     }
     let cure = reading.cure();
     if cure > reading.shards {
-        println!("\nthe cure: {cure} shards instead of {shards}");
+        say!("\nthe cure: {cure} shards instead of {shards}");
     } else {
-        println!("\nits {shards} shards are enough");
+        say!("\nits {shards} shards are enough");
     }
 }
 
 fn tell_consumer(reading: &Reading, consumer: &Consumer) {
-    println!("\n{} ({}, last result: {})", consumer.function, consumer.state, consumer.result);
+    say!("\n{} ({}, last result: {})", consumer.function, consumer.state, consumer.result);
     let verdict = reading.verdict(consumer);
     let incoming = reading.records_per_s;
     if let Verdict::KeepsUp(works) | Verdict::FallsBehind(works, _) = verdict {
         let lanes = if consumer.lanes > 1 { format!(" x {} lanes", consumer.lanes) } else { String::new() };
-        println!(
+        say!(
             "  {} shards{lanes} x {:.0} records a batch / {:.3} s a batch = {works:.0} records/s at most",
             reading.shards,
             consumer.batch(),
@@ -93,13 +93,13 @@ fn tell_consumer(reading: &Reading, consumer: &Consumer) {
         let tries = consumer.tries / consumer.batches;
         if tries > 1.005 && consumer.last_s > 0.0 {
             let (last, all) = (consumer.last_s / consumer.batches, consumer.seconds());
-            println!(
+            say!(
                 "  {tries:.2} tries a batch: the last one took {last:.3} s, all {all:.3} s with the pauses between them, \
                  {:.2} x",
                 all / last
             );
         }
-        println!(
+        say!(
             "  per minute: {:.0} written, {:.0} worked off; the last record was {} ms old when it was through",
             incoming * 60.0,
             consumer.records / reading.seconds * 60.0,
@@ -107,22 +107,22 @@ fn tell_consumer(reading: &Reading, consumer: &Consumer) {
         );
     }
     match verdict {
-        Verdict::Off => println!("  it does not read"),
-        Verdict::Idle => println!("  nothing came, so nothing can be said"),
-        Verdict::Stuck => println!(
+        Verdict::Off => say!("  it does not read"),
+        Verdict::Idle => say!("  nothing came, so nothing can be said"),
+        Verdict::Stuck => say!(
             "  STUCK: records came and it got through with none. A batch that fails is tried again until it succeeds or its \
              records expire: `headwater tail /aws/lambda/{}` shows why. More shards do not help.",
             consumer.function
         ),
         Verdict::KeepsUp(works) if incoming > 0.0 => {
-            println!("  it keeps up, with {:.0} % to spare", (works / incoming - 1.0) * 100.0);
+            say!("  it keeps up, with {:.0} % to spare", (works / incoming - 1.0) * 100.0);
             if consumer.batch() < f64::from(consumer.batch_size) * 0.9 {
-                println!("  its batches are not full ({} records): fuller ones would carry more", consumer.batch_size);
+                say!("  its batches are not full ({} records): fuller ones would carry more", consumer.batch_size);
             }
         }
-        Verdict::KeepsUp(_) => println!("  it works off what was left"),
+        Verdict::KeepsUp(_) => say!("  it works off what was left"),
         Verdict::FallsBehind(works, shards) => {
-            println!(
+            say!(
                 "  FALLING BEHIND by {:.0} records/s. {incoming:.0} records/s x {:.3} s / ({:.0} records x {} lanes), \
                  rounded up = {shards} shards would keep up",
                 incoming - works,
@@ -132,7 +132,7 @@ fn tell_consumer(reading: &Reading, consumer: &Consumer) {
             );
             let lanes = (f64::from(consumer.lanes) * f64::from(shards) / f64::from(reading.shards)).ceil();
             if lanes <= 10.0 {
-                println!("  so would {} shards with a ParallelizationFactor of {lanes:.0}", reading.shards);
+                say!("  so would {} shards with a ParallelizationFactor of {lanes:.0}", reading.shards);
             }
         }
     }
@@ -152,7 +152,7 @@ async fn reshard(world: &World, client: &Client, stream: &str, from: u32, to: u3
         settle(world, client, stream).await?;
     }
     bar.finish_and_clear();
-    println!("{stream} has {to} shards now");
+    say!("{stream} has {to} shards now");
     Ok(())
 }
 

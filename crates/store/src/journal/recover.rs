@@ -27,7 +27,7 @@ pub(super) struct Recovered {
 }
 
 fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> OpenError {
-    move |source| OpenError::Io { doing, path: path.to_owned(), source }
+    move |why| OpenError::Io { doing, path: path.to_owned(), why }
 }
 
 fn corrupt(file: PathBuf, offset: u64, why: impl Into<String>) -> OpenError {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// The machine's network.
 pub struct RealNet {
+    /// Authorities that are trusted beside those of the machine (PEM).
+    authorities: Vec<u8>,
     client: OnceLock<Result<reqwest::Client, String>>,
 }
 
@@ -18,18 +20,24 @@ const ANSWER_LIMIT: usize = 1 << 20;
 impl RealNet {
     /// The client inside is built on first use: loading the root certificates takes longer than starting the house may.
     pub fn new() -> RealNet {
-        RealNet { client: OnceLock::new() }
+        RealNet { authorities: Vec::new(), client: OnceLock::new() }
+    }
+
+    /// One that trusts the authorities of a PEM file, too.
+    pub fn trusting(authorities: Vec<u8>) -> RealNet {
+        RealNet { authorities, client: OnceLock::new() }
     }
 
     fn client(&self) -> Result<&reqwest::Client, SendError> {
         let build = || {
             // Another part of the process may have installed the same provider already; that is fine.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            reqwest::Client::builder()
+            let authorities = reqwest::Certificate::from_pem_bundle(&self.authorities);
+            let builder = reqwest::Client::builder()
                 .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .build()
-                .map_err(|error| error.to_string())
+                .redirect(reqwest::redirect::Policy::none());
+            let built = authorities.and_then(|authorities| builder.tls_certs_merge(authorities).build());
+            built.map_err(|error| chain(&error))
         };
         self.client.get_or_init(build).as_ref().map_err(|error| SendError::Other(error.clone()))
     }
@@ -71,7 +79,7 @@ impl Net for RealNet {
             let request = reqwest::Request::try_from(request).map_err(other)?;
             let exchange = async {
                 let mut answer = self.client()?.execute(request).await.map_err(|error| {
-                    if error.is_connect() { SendError::Connect(chain(&error)) } else { SendError::Other(chain(&error)) }
+                    if error.is_connect() { SendError::Connect(root(&error)) } else { SendError::Other(chain(&error)) }
                 })?;
                 let mut out = http::Response::new(Bytes::new());
                 *out.status_mut() = answer.status();
@@ -106,6 +114,15 @@ impl Net for RealNet {
     ) -> BoxFuture<'a, Result<Connection, SendError>> {
         Box::pin(connect::secure(connection, host, authority, timeout))
     }
+}
+
+/// What is at the bottom of an error: for a connection, what the system or TLS says.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(cause) = inner.source() {
+        inner = cause;
+    }
+    inner.to_string()
 }
 
 /// The error with its causes: the outermost one alone seldom says what happened.

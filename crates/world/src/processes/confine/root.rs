@@ -8,6 +8,7 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind_recursive, mount_change, mount_remount, unmount,
 };
 use rustix::process::{chdir, pivot_root};
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs;
 use std::io;
@@ -56,6 +57,8 @@ pub(super) fn furnish(confinement: &Confinement, layers: Layers) -> Result<(), F
     let plan = plan(confinement);
     let shown: Vec<(Shown, PathBuf)> =
         plan.into_iter().filter_map(|(here, there)| Some((look(&here)?, there))).collect();
+    // Whatever of the machine is mounted below the site is hidden by it, and goes with the old root.
+    let before = mounts()?;
     tmpfs(SITE, ROOT_SIZE).step(layer, "a root of its own")?;
     let site = Path::new(SITE);
     for (here, there) in &shown {
@@ -64,7 +67,7 @@ pub(super) fn furnish(confinement: &Confinement, layers: Layers) -> Result<(), F
     }
     write_settings(confinement, site).step(layer, "settings")?;
     devices(site).step(layer, "devices")?;
-    seal(site).step(layer, "read-only mounts")?;
+    seal(site, &before).step(layer, "read-only mounts")?;
     fs::create_dir_all(site.join("proc"))?;
     if layers.proc {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
@@ -161,10 +164,9 @@ fn devices(site: &Path) -> io::Result<()> {
 }
 
 /// Makes every mount below the site one that can only be read and gives nobody rights; devices stay devices.
-fn seal(site: &Path) -> io::Result<()> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
-    for point in points.filter(|point| point.starts_with(site) && point != site) {
+fn seal(site: &Path, before: &BTreeMap<u64, PathBuf>) -> io::Result<()> {
+    let ours = mounts()?.into_iter().filter(|(id, _)| !before.contains_key(id)).map(|(_, point)| point);
+    for point in ours.filter(|point| point.starts_with(site) && point != site) {
         // Flags that came with a mount are locked in a user namespace: they have to be asked for again.
         let had = statvfs(&point)?.f_flag;
         let mut flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID;
@@ -183,6 +185,16 @@ fn seal(site: &Path) -> io::Result<()> {
         mount_remount(&point, flags, c"")?;
     }
     Ok(())
+}
+
+/// All mounts: their points by their ids. <https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html>
+fn mounts() -> io::Result<BTreeMap<u64, PathBuf>> {
+    let text = fs::read_to_string("/proc/self/mountinfo")?;
+    let mount = |line: &str| {
+        let mut fields = line.split(' ');
+        Some((fields.next()?.parse().ok()?, unescape(fields.nth(3)?)))
+    };
+    Ok(text.lines().filter_map(mount).collect())
 }
 
 /// Mount points with spaces and the like are written in octal.
