@@ -13,6 +13,8 @@ pub use house::{Events, House};
 
 /// The policy of a queue that lets a service send: without one it does not come in.
 pub fn lets_in(service: &str) -> String {
-    let sends = serde_json::json!({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sqs:SendMessage"});
+    let sends = serde_json::json!({
+        "Effect": "Allow", "Principal": {"Service": service}, "Action": "sqs:SendMessage", "Resource": "*",
+    });
     serde_json::json!({"Version": "2012-10-17", "Statement": sends}).to_string()
 }

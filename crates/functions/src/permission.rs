@@ -36,10 +36,7 @@ fn kept(state: &State, function: &str, qualifier: Option<&str>) -> Option<Policy
         Some(qualifier) => state.door(function, Some(qualifier)).map(|door| &door.permissions),
         None => state.functions.get(function).map(|function| &function.permissions),
     };
-    policy(statements?).unwrap_or_else(|why| {
-        tracing::error!(function, %why, "a policy no longer reads and lets nobody in");
-        Some(Policy::nobody(VENDOR))
-    })
+    policy(statements?).transpose().map(|read| Policy::kept(read, VENDOR, &function))
 }
 
 impl Functions {

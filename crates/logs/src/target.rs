@@ -127,12 +127,8 @@ impl GroupTarget {
 
     /// The resource policies.
     fn policies(&self) -> Vec<Policy> {
-        let read = |policy: &crate::state::Policy| {
-            Policy::parse(&policy.document, "logs").unwrap_or_else(|why| {
-                tracing::error!(policy = %policy.name, %why, "a policy no longer reads and lets nobody in");
-                Policy::nobody("logs")
-            })
-        };
+        let read =
+            |policy: &crate::state::Policy| Policy::kept(Policy::parse(&policy.document, "logs"), "logs", &policy.name);
         self.0.catalog.read(|state| state.policies.values().map(read).collect())
     }
 

@@ -4,14 +4,14 @@
 //! Invariants: no I/O, no clock. What is taken can be judged: members, operators and values that are not known here are
 //! refused by name when a document is read, and none is skipped when it is decided. A denial wins, nothing said is no.
 //! What it is not: the evaluation of several policies together, permission boundaries or service control policies (identity
-//! policies are read, and nobody asks them yet); a judge of which
-//! actions and condition keys a service knows. A key that a request does not have is absent, as at AWS.
+//! policies are read, and nobody asks them yet); a judge of which condition keys a service knows; its actions, a [`Form`] lists. A key that a request does not have is absent, as at AWS.
 //! Entry points: [`Policy::parse`], [`Policy::parse_trust`], [`Policy::parse_identity`], [`Request`], [`admit`].
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html> and
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
 mod condition;
 mod error;
+mod form;
 mod kind;
 mod operator;
 mod policy;
@@ -23,5 +23,6 @@ mod text;
 mod value;
 
 pub use error::PolicyError;
+pub use form::{Form, share};
 pub use policy::{Decision, Policy};
 pub use request::{Refusal, Request, Who, admit};

@@ -106,6 +106,10 @@ impl Policy {
         Value::Object(self.document.clone()).to_string()
     }
 
+    pub(crate) fn members(&self) -> &Map<String, Value> {
+        &self.document
+    }
+
     /// How many statements it has.
     pub fn len(&self) -> usize {
         self.statements.len()
@@ -163,7 +167,7 @@ impl Policy {
     }
 }
 
-fn listed(document: &Map<String, Value>) -> Vec<&Value> {
+pub(crate) fn listed(document: &Map<String, Value>) -> Vec<&Value> {
     match document.get("Statement") {
         Some(Value::Array(all)) => all.iter().collect(),
         Some(one) => vec![one],

@@ -115,7 +115,7 @@ fn either<'a>(
     }
 }
 
-fn texts<'a>(value: &'a Value, name: &'static str) -> Result<Vec<&'a str>, PolicyError> {
+pub(crate) fn texts<'a>(value: &'a Value, name: &'static str) -> Result<Vec<&'a str>, PolicyError> {
     match value {
         Value::String(text) => Ok(vec![text.as_str()]),
         Value::Array(all) => all.iter().map(|item| item.as_str().ok_or(PolicyError::NotText(name))).collect(),

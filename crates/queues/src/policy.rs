@@ -2,17 +2,46 @@
 //! the account that owns the queue and come in unless one denies.
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-basic-examples-of-sqs-policies.html>
 
-use crate::error::ACCESS_DENIED;
-use crate::limits::{POLICY_BYTES, STATEMENTS};
+use crate::error::{ACCESS_DENIED, OVER_LIMIT, bad_value};
+use crate::limits::{ACTIONS, POLICY_BYTES, STATEMENTS};
 use crate::room::Room;
-use crate::settings::Settings;
-use names::{CallerKind, Home};
-use policies::{Policy, PolicyError, Request, Who};
-use serde_json::{Value, json};
+use crate::settings::{SettingError, Settings};
+use names::{Arn, CallerKind, Home};
+use policies::{Form, Policy, PolicyError, Request, Who};
 use std::sync::Arc;
 use wire::{ApiError, Call};
 
-const VENDOR: &str = "sqs";
+/// What the policies of queues may be. A batch is asked for as its entries are.
+/// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html>
+const FORM: Form = Form {
+    vendor: "sqs",
+    bytes: POLICY_BYTES,
+    statements: STATEMENTS,
+    actions: ACTIONS,
+    names: &[
+        "AddPermission",
+        "CancelMessageMoveTask",
+        "ChangeMessageVisibility",
+        "CreateQueue",
+        "DeleteMessage",
+        "DeleteQueue",
+        "GetQueueAttributes",
+        "GetQueueUrl",
+        "ListDeadLetterSourceQueues",
+        "ListMessageMoveTasks",
+        "ListQueueTags",
+        "ListQueues",
+        "PurgeQueue",
+        "ReceiveMessage",
+        "RemovePermission",
+        "SendMessage",
+        "SetQueueAttributes",
+        "StartMessageMoveTask",
+        "TagQueue",
+        "UntagQueue",
+    ],
+    patterns: true,
+};
 
 /// What AddPermission may share with others. Source:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html>
@@ -27,52 +56,32 @@ pub(crate) const SHARED: [&str; 8] = [
     "SendMessage",
 ];
 
-/// Why a queue does not take a policy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unfit {
-    #[error("A policy may have {POLICY_BYTES} bytes.")]
-    TooLong,
-    #[error("A policy must have 1 to {STATEMENTS} statements.")]
-    Statements,
-    #[error(transparent)]
-    Malformed(#[from] PolicyError),
-}
-
 /// Reads a document, or says what is wrong with it.
-pub(crate) fn parse(text: &str) -> Result<Policy, Unfit> {
-    if text.len() > POLICY_BYTES {
-        return Err(Unfit::TooLong);
-    }
-    let policy = Policy::parse(text, VENDOR)?;
-    if policy.len() > STATEMENTS { Err(Unfit::Statements) } else { Ok(policy) }
+pub(crate) fn parse(text: &str) -> Result<Policy, PolicyError> {
+    FORM.parse(text)
 }
 
-/// The policy of a queue as it is kept. One of an older program that no longer reads lets nobody in.
+/// Whether the policy that is to be set is one for this queue.
+pub(crate) fn check(queue: &Arn, settings: &Settings) -> Result<(), ApiError> {
+    let Some(text) = &settings.policy else { return Ok(()) };
+    FORM.check(text, queue.as_str()).map(|_| ()).map_err(|why| match &why {
+        PolicyError::Actions { .. } => OVER_LIMIT.because(why.to_string()),
+        PolicyError::UnknownAction(action) => {
+            bad_value("ActionName", action, "Please refer to the appropriate WSDL for a list of valid actions.")
+        }
+        _ => SettingError::policy(&why).into(),
+    })
+}
+
+/// The policy of a queue as it is kept.
 pub(crate) fn kept(queue: &str, settings: &Settings) -> Option<Arc<Policy>> {
-    let policy = settings.policy.as_deref().map(parse).transpose().unwrap_or_else(|why| {
-        tracing::error!(queue, %why, "a policy no longer reads and lets nobody in");
-        Some(Policy::nobody(VENDOR))
-    });
-    policy.map(Arc::new)
+    let text = settings.policy.as_deref()?;
+    Some(Arc::new(Policy::kept(Policy::parse(text, FORM.vendor), FORM.vendor, &queue)))
 }
 
 /// The policy that AddPermission begins with.
 pub(crate) fn empty(queue: &str) -> Result<Policy, PolicyError> {
-    Policy::empty(VENDOR).with_head("2008-10-17", &format!("{queue}/SQSDefaultPolicy"))
-}
-
-/// A statement that lets accounts act.
-pub(crate) fn share(label: &str, accounts: &[String], actions: &[String], queue: &str) -> Value {
-    let principals = accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
-    let actions = actions.iter().map(|action| format!("SQS:{action}")).collect();
-    json!({
-        "Sid": label, "Effect": "Allow", "Principal": { "AWS": one_or_many(principals) },
-        "Action": one_or_many(actions), "Resource": queue,
-    })
-}
-
-fn one_or_many(mut all: Vec<String>) -> Value {
-    if all.len() == 1 { Value::String(all.remove(0)) } else { json!(all) }
+    Policy::empty(FORM.vendor).with_head("2008-10-17", &format!("{queue}/SQSDefaultPolicy"))
 }
 
 /// Lets a caller in, or says why not.
@@ -96,41 +105,19 @@ pub(crate) fn admit(policy: &Policy, room: &Room, call: &Call, home: &Home) -> R
 mod tests {
     use super::*;
 
-    const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
-
-    #[test]
-    fn documents_are_those_of_queues() {
-        let allow = r#"{"Effect":"Allow","Principal":"*","Action":"sqs:*"}"#;
-        let of = |n: usize| format!(r#"{{"Statement":[{}]}}"#, vec![allow; n].join(","));
-        assert_eq!(parse(&of(STATEMENTS)).map(|policy| policy.len()), Ok(STATEMENTS));
-        assert_eq!(parse(&of(STATEMENTS + 1)), Err(Unfit::Statements));
-        assert_eq!(parse(&of(0)), Err(Unfit::Malformed(PolicyError::NoStatement)));
-        assert_eq!(parse(&" ".repeat(POLICY_BYTES + 1)), Err(Unfit::TooLong));
-        let other = of(1).replace("sqs:*", "sns:Publish");
-        assert_eq!(parse(&other), Err(Unfit::Malformed(PolicyError::Action("sns:Publish".into()))));
-    }
-
-    #[test]
-    fn permissions_are_statements() {
-        let accounts = ["111122223333".to_owned()];
-        let statement = share("one", &accounts, &["SendMessage".to_owned()], QUEUE);
-        let policy = empty(QUEUE).unwrap().put(statement).unwrap();
-        let expected = json!({
-            "Version": "2008-10-17", "Id": format!("{QUEUE}/SQSDefaultPolicy"), "Statement": [{
-                "Sid": "one", "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::111122223333:root" },
-                "Action": "SQS:SendMessage", "Resource": QUEUE,
-            }],
-        });
-        let text = policy.text().unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
-        assert_eq!(parse(&text), Ok(policy));
-    }
-
     #[test]
     fn what_no_longer_reads_lets_nobody_in() {
         let with = |text: &str| Settings { policy: Some(text.to_owned()), ..Settings::default() };
         let old = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:*","Condition":{"Odd":{"k":"v"}}}}"#;
         assert_eq!(kept("q", &with(old)).as_deref(), Some(&Policy::nobody("sqs")));
         assert_eq!(kept("q", &Settings::default()), None);
+    }
+
+    #[test]
+    fn the_actions_are_those_of_the_service() {
+        let served = shapes::sqs::SERVICE.operations.iter().map(|entry| entry.name);
+        let mut known: Vec<_> = served.filter(|name| !name.ends_with("Batch")).collect();
+        known.sort_unstable();
+        assert_eq!(FORM.names, known);
     }
 }

@@ -4,6 +4,7 @@
 use crate::limits;
 use crate::policy;
 use names::Arn;
+use policies::PolicyError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -184,6 +185,13 @@ impl Fifo {
     }
 }
 
+impl SettingError {
+    /// The policy cannot be set.
+    pub(crate) fn policy(why: &PolicyError) -> SettingError {
+        wrong("Policy", &format!(" Reason: {why}"))
+    }
+}
+
 fn wrong(name: &str, why: &str) -> SettingError {
     SettingError::Value { name: name.to_owned(), why: why.to_owned() }
 }
@@ -199,10 +207,7 @@ fn policy_text(text: &str) -> Result<Option<String>, SettingError> {
     if text.is_empty() {
         return Ok(None);
     }
-    match policy::parse(text) {
-        Ok(_) => Ok(Some(text.to_owned())),
-        Err(why) => Err(wrong("Policy", &format!(" Reason: {why}"))),
-    }
+    policy::parse(text).map(|_| Some(text.to_owned())).map_err(|why| SettingError::policy(&why))
 }
 
 /// What is not served is refused by name; what does not exist is unknown.

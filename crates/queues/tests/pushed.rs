@@ -29,8 +29,8 @@ fn envelope(house: &House, to: &str, body: &'static [u8]) -> Envelope {
 
 /// What lets rules send.
 fn open() -> String {
-    let sends =
-        json!({ "Effect": "Allow", "Principal": { "Service": "events.amazonaws.com" }, "Action": "sqs:SendMessage" });
+    let service = json!({ "Service": "events.amazonaws.com" });
+    let sends = json!({ "Effect": "Allow", "Principal": service, "Action": "sqs:SendMessage", "Resource": "*" });
     json!({ "Version": "2012-10-17", "Statement": sends }).to_string()
 }
 
@@ -118,7 +118,8 @@ async fn a_policy_says_who_comes_in() {
 async fn a_denial_holds_for_the_accounts_own() {
     let house = House::new().await;
     let deny = |action: &str, condition: serde_json::Value| {
-        let statement = json!({ "Effect": "Deny", "Principal": "*", "Action": action, "Condition": condition });
+        let statement =
+            json!({ "Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*", "Condition": condition });
         json!({ "Version": "2012-10-17", "Statement": statement }).to_string()
     };
     let plain = json!({ "Bool": { "aws:SecureTransport": false } });

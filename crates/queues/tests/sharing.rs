@@ -41,6 +41,43 @@ async fn permissions_are_statements_of_the_policy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_policy_is_of_its_queue_and_of_what_the_service_does() {
+    let house = House::new().await;
+    let url = house.create("orders", json!({})).await;
+    let arn = "arn:aws:sqs:us-east-1:000000000000:orders";
+    let with = |action: Value, resource: Value| {
+        let mut statement = json!({ "Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource });
+        if resource.is_null() {
+            statement.as_object_mut().unwrap().remove("Resource");
+        }
+        json!({ "Policy": json!({ "Statement": [statement] }).to_string() })
+    };
+    let many = ["Send", "Receive", "Delete", "Purge", "Get", "List", "Tag", "Untag"].map(|verb| format!("sqs:{verb}*"));
+    for (wrong, code, word) in [
+        (with(json!("sqs:SendMessageBatch"), json!(arn)), "InvalidParameterValueException", "WSDL"),
+        (
+            with(json!("sqs:Sing"), json!(arn)),
+            "InvalidParameterValueException",
+            "Value sqs:Sing for parameter ActionName",
+        ),
+        (with(json!(many), json!(arn)), "OverLimit", "8 Actions were found, maximum allowed is 7."),
+        (with(json!("sqs:*"), json!(format!("{arn}-2"))), "InvalidAttributeValue", "parameter Policy."),
+        (with(json!("sqs:*"), json!(url)), "InvalidAttributeValue", "parameter Policy."),
+        (with(json!("sqs:*"), Value::Null), "InvalidAttributeValue", "parameter Policy."),
+    ] {
+        for (operation, input) in [
+            ("SetQueueAttributes", json!({ "QueueUrl": url, "Attributes": wrong })),
+            ("CreateQueue", json!({ "QueueName": "new", "Attributes": wrong })),
+        ] {
+            let (name, message) = house.refused(operation, input).await;
+            assert!(name == code && message.contains(word), "{name} {message}");
+        }
+    }
+    let fine = json!({ "QueueUrl": url, "Attributes": with(json!(["sqs:Send*", "SQS:receivemessage"]), json!([arn])) });
+    house.ask("SetQueueAttributes", fine).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn tags_come_and_go() {
     let house = House::new().await;
     let input = json!({ "QueueName": "orders", "tags": { "team": "a" } });

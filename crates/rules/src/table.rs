@@ -11,6 +11,7 @@ use crate::transform::{Configured, InputError, TargetInput};
 use delivery::{Backoff, RetryPolicy};
 use names::{Arn, Home};
 use patterns::{EventError, Pattern, PatternError, RuleSet};
+use policies::Policy;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(crate) struct LiveBus {
     /// Its ARN.
     pub(crate) arn: Arn,
     /// Who may send here.
-    pub(crate) policy: Option<policies::Policy>,
+    pub(crate) policy: Option<Policy>,
     /// Where events go that cannot be processed.
     pub(crate) dead_letter: Option<Arn>,
     revision: u64,
@@ -102,10 +103,7 @@ impl Table {
 
 impl LiveBus {
     fn build(name: &str, bus: &Bus, before: Option<&LiveBus>, home: &Home, meter: &Meter) -> LiveBus {
-        let policy = bus.policy.as_deref().map(policy::parse).transpose().unwrap_or_else(|why| {
-            tracing::error!(bus = name, %why, "a policy no longer reads and lets nobody in");
-            Some(policies::Policy::nobody(policy::VENDOR))
-        });
+        let policy = bus.policy.as_deref().map(|text| Policy::kept(policy::parse(text), policy::VENDOR, &name));
         let mut live = LiveBus {
             arn: home.arn("events", &format!("event-bus/{name}")),
             policy,

@@ -4,49 +4,52 @@
 //! Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html>
 
 use crate::Topics;
-use crate::limits::POLICY_BYTES;
+use crate::limits::{POLICY_BYTES, STATEMENTS};
 use crate::settings::TopicSettings;
 use delivery::Envelope;
 use names::{Arn, CallerKind, Home};
-use policies::{Policy, PolicyError, Request, Who};
+use policies::{Form, Policy, PolicyError, Request, Who};
 use serde_json::json;
 use shapes::sns::errors::AUTHORIZATION_ERROR_EXCEPTION;
 use wire::{ApiError, Call};
 
-const VENDOR: &str = "sns";
 const PUBLISH: &str = "SNS:Publish";
 
-/// Why a topic does not take a policy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unfit {
-    #[error("A policy has at most {POLICY_BYTES} bytes.")]
-    TooLong,
-    #[error(transparent)]
-    Malformed(#[from] PolicyError),
-}
+/// What the policies of topics may be: actions by name only, as measured at AWS, whose page lists them. `Receive` is of
+/// policies of the past.
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html>
+pub(crate) const FORM: Form = Form {
+    vendor: "sns",
+    bytes: POLICY_BYTES,
+    statements: STATEMENTS,
+    // The page names no number.
+    actions: usize::MAX,
+    names: &[
+        "AddPermission",
+        "DeleteTopic",
+        "GetDataProtectionPolicy",
+        "GetTopicAttributes",
+        "ListSubscriptionsByTopic",
+        "ListTagsForResource",
+        "Publish",
+        "PutDataProtectionPolicy",
+        "Receive",
+        "RemovePermission",
+        "SetTopicAttributes",
+        "Subscribe",
+    ],
+    patterns: false,
+};
 
-/// Reads a document, or says what is wrong with it.
-pub(crate) fn parse(text: &str) -> Result<Policy, Unfit> {
-    if text.len() > POLICY_BYTES {
-        return Err(Unfit::TooLong);
-    }
-    Ok(Policy::parse(text, VENDOR)?)
-}
-
-/// The policy of a topic as it is kept; nothing where its last statement was removed. One of an older program that no longer
-/// reads lets nobody in.
+/// The policy of a topic as it is kept; nothing where its last statement was removed.
 pub(crate) fn kept(arn: &Arn, home: &Home, settings: &TopicSettings) -> Policy {
-    let parsed = match &settings.policy {
-        Some(text) => parse(text),
-        None => parse(&default_policy(arn, home)),
+    let read = match &settings.policy {
+        Some(text) => Policy::parse(text, FORM.vendor),
+        None => Policy::parse(&default_policy(arn, home), FORM.vendor),
     };
-    match parsed {
-        Ok(policy) => policy,
-        Err(Unfit::Malformed(PolicyError::NoStatement)) => Policy::empty(VENDOR),
-        Err(why) => {
-            tracing::error!(topic = %arn, %why, "a policy no longer reads and lets nobody in");
-            Policy::nobody(VENDOR)
-        }
+    match read {
+        Err(PolicyError::NoStatement) => Policy::empty(FORM.vendor),
+        read => Policy::kept(read, FORM.vendor, arn),
     }
 }
 
@@ -120,15 +123,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_are_those_of_topics() {
+    fn what_is_kept_acts_though_it_could_not_be_set() {
         let (home, arn) = (Home::default(), Home::default().arn("sns", "t"));
         let default = default_policy(&arn, &home);
-        assert_eq!(parse(&default).map(|policy| policy.len()), Ok(1));
-        assert_eq!(parse(&" ".repeat(POLICY_BYTES + 1)), Err(Unfit::TooLong));
-        let other = default.replace("SNS:Publish", "sqs:SendMessage");
-        assert_eq!(parse(&other), Err(Unfit::Malformed(PolicyError::Action("sqs:SendMessage".into()))));
+        assert_eq!(FORM.check(&default, arn.as_str()).map(|policy| policy.len()), Ok(1));
         let with = |text: &str| TopicSettings { policy: Some(text.to_owned()), ..TopicSettings::default() };
-        assert_eq!(kept(&arn, &home, &with(&other)), Policy::nobody(VENDOR));
+        let all = default.replace("SNS:Publish", "SNS:*");
+        assert_eq!(FORM.check(&all, arn.as_str()), Err(PolicyError::UnknownAction("SNS:*".to_owned())));
+        assert!(kept(&arn, &home, &with(&all)).has("__default_statement_ID"));
+        let other = default.replace("SNS:Publish", "sqs:SendMessage");
+        assert_eq!(kept(&arn, &home, &with(&other)), Policy::nobody("sns"));
         assert!(kept(&arn, &home, &with(r#"{"Statement":[]}"#)).is_empty());
         assert!(kept(&arn, &home, &TopicSettings::default()).has("__default_statement_ID"));
     }

@@ -13,8 +13,10 @@ pub(crate) const SUBSCRIPTIONS: usize = 100_000;
 pub(crate) const TOPIC_NAME_LENGTH: RangeInclusive<usize> = 1..=256;
 /// Characters of a display name.
 pub(crate) const DISPLAY_NAME_LENGTH: usize = 100;
-/// Bytes of a topic's policy.
+/// Bytes of a topic's policy, and its statements.
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html>
 pub(crate) const POLICY_BYTES: usize = 30_720;
+pub(crate) const STATEMENTS: usize = 100;
 /// Bytes of a message with its attributes.
 /// Source: <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
 pub(crate) const MESSAGE_BYTES: usize = 262_144;

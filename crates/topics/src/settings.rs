@@ -2,13 +2,15 @@
 //! Source: <https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html>,
 //! <https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html>
 
+use crate::access::FORM;
 use crate::endpoint::Protocol;
+use crate::feedback;
 use crate::filter::Filters;
 use crate::limits::DISPLAY_NAME_LENGTH;
 use crate::policy::{DeliveryPolicy, dead_letter};
 use crate::signing::Version;
-use crate::{access, feedback};
 use names::Arn;
+use policies::PolicyError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -76,6 +78,13 @@ pub(crate) enum SettingError {
     NotFifo(&'static str),
     #[error("Attributes Reason: Delivery protocol [{0}] does not support {1}.")]
     Protocol(&'static str, &'static str),
+}
+
+impl SettingError {
+    /// The policy cannot be set.
+    pub(crate) fn policy(why: &PolicyError) -> SettingError {
+        wrong("Policy", format!("Error parsing policy document. {why}"))
+    }
 }
 
 fn wrong(name: &str, why: impl Into<String>) -> SettingError {
@@ -149,10 +158,7 @@ fn policy(text: &str) -> Result<Option<String>, SettingError> {
     if text.is_empty() {
         return Ok(None);
     }
-    match access::parse(text) {
-        Ok(_) => Ok(Some(text.to_owned())),
-        Err(why) => Err(wrong("Policy", format!("Error parsing policy document. {why}"))),
-    }
+    FORM.parse(text).map(|_| Some(text.to_owned())).map_err(|why| SettingError::policy(&why))
 }
 
 fn refuse_topic(name: &str, value: &str) -> Result<(), SettingError> {

@@ -212,8 +212,8 @@ async fn other_services_publish_by_pushing() {
     let Verdict::Refused { code, why } = Target::deliver(&*target, &envelope(TOPIC)).await else { panic!("refused") };
     assert_eq!(code, "AuthorizationError");
     assert!(why.ends_with("because no resource-based policy allows the SNS:Publish action"), "{why}");
-    let allow =
-        json!({ "Effect": "Allow", "Principal": { "Service": "events.amazonaws.com" }, "Action": "sns:Publish" });
+    let service = json!({ "Service": "events.amazonaws.com" });
+    let allow = json!({ "Effect": "Allow", "Principal": service, "Action": "sns:Publish", "Resource": TOPIC });
     let policy = json!({ "Version": "2012-10-17", "Statement": allow }).to_string();
     let set = json!({ "TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": policy });
     house.ask("SetTopicAttributes", set).await.unwrap();

@@ -56,6 +56,36 @@ async fn permissions_are_statements_of_the_policy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_policy_is_of_its_topic_and_of_what_policies_may_say_there() {
+    let house = House::new(None).await;
+    house.topic().await;
+    let policy = |action: Value, resource: Value| {
+        let statement = json!({ "Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource });
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+    };
+    for (action, resource, word) in [
+        (json!("SNS:*"), json!(TOPIC), "Policy statement action out of service scope!"),
+        (json!(["SNS:Publish", "SNS:CreateTopic"]), json!(TOPIC), "Policy statement action out of service scope!"),
+        (json!("SNS:Publish"), json!(format!("{TOPIC}2")), "Policy"),
+        (json!("SNS:Publish"), json!([TOPIC, TOPIC]), "Policy"),
+    ] {
+        let wrong = policy(action, resource);
+        for (operation, input) in [
+            ("SetTopicAttributes", json!({ "TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": wrong })),
+            ("CreateTopic", json!({ "Name": "new", "Attributes": { "Policy": wrong } })),
+        ] {
+            let (name, message) = house.refused(operation, input).await;
+            assert!(name == "InvalidParameter" && message.contains(word), "{name} {message}");
+        }
+    }
+    let fine = policy(json!(["SNS:Publish", "sns:receive"]), json!(TOPIC));
+    house
+        .ask("SetTopicAttributes", json!({ "TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": fine }))
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_denial_holds_for_the_accounts_own() {
     let house = House::new(None).await;
     house.topic().await;

@@ -3,6 +3,7 @@
 use super::manage::check_redrive;
 use crate::Queues;
 use crate::error::{INVALID_ATTRIBUTE_NAME, no_queue};
+use crate::policy;
 use crate::settings::Settings;
 use crate::state::State;
 use shapes::sqs::{GetQueueAttributesRequest, GetQueueAttributesResult, SetQueueAttributesRequest};
@@ -66,6 +67,9 @@ pub(super) async fn set_queue_attributes(
     let decide = |state: &State, settings: &Settings| {
         let settings = settings.with(&input.attributes)?;
         check_redrive(state, &room.arn, &settings)?;
+        if input.attributes.contains_key("Policy") {
+            policy::check(&room.arn, &settings)?;
+        }
         Ok(settings)
     };
     queues.set(&room, decide).await?;

@@ -3,6 +3,7 @@
 use crate::error::{
     INVALID_PARAMETER_VALUE, PURGE_QUEUE_IN_PROGRESS, QUEUE_DELETED_RECENTLY, QUEUE_NAME_EXISTS, bad_value,
 };
+use crate::policy;
 use crate::settings::Settings;
 use crate::state::{Change, State};
 use crate::{Queues, address, limits};
@@ -68,7 +69,9 @@ fn create(
             "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
         ));
     }
-    check_redrive(state, &queues.home.arn("sqs", &name), &settings)?;
+    let arn = queues.home.arn("sqs", &name);
+    check_redrive(state, &arn, &settings)?;
+    policy::check(&arn, &settings)?;
     let old = state.deleted.iter().filter(|(_, deleted)| !fresh(deleted)).map(|(name, _)| name.clone()).collect();
     Ok(vec![Change::Released(old), Change::Created { name, at, settings, tags }])
 }

@@ -26,7 +26,7 @@ pub(super) async fn add_permission(
         if policy.has(&input.label) {
             return Err(bad_value("Label", &input.label, "Already exists."));
         }
-        let statement = policy::share(&input.label, &input.aws_account_ids, &input.actions, room.arn.as_str());
+        let statement = policies::share(&input.label, &input.aws_account_ids, "SQS", &input.actions, room.arn.as_str());
         let text = policy.put(statement).map_err(ApiError::fault)?.text().unwrap_or_default();
         policy::parse(&text).map_err(|why| OVER_LIMIT.because(why.to_string()))?;
         Ok(Settings { policy: Some(text), ..settings.clone() })

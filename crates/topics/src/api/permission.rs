@@ -5,8 +5,7 @@ use crate::limits::{LABEL_LENGTH, POLICY_BYTES};
 use crate::state::Change;
 use crate::{Topics, access};
 use names::Arn;
-use policies::Policy;
-use serde_json::{Value, json};
+use policies::{Policy, share};
 use shapes::sns::{AddPermissionInput, RemovePermissionInput};
 use std::sync::Arc;
 use wire::{ApiError, Call, Nothing};
@@ -41,19 +40,14 @@ pub(super) async fn add_permission(
     if input.action_name.is_empty() {
         return Err(invalid("ActionName"));
     }
-    if let Some(action) = input.action_name.iter().find(|action| !SHARED.contains(&action.as_str())) {
-        return Err(invalid(format!("Policy statement action out of service scope! {action}")));
+    if input.action_name.iter().any(|action| !SHARED.contains(&action.as_str())) {
+        return Err(invalid("Policy statement action out of service scope!"));
     }
     edit(&topics, &call, &input.topic_arn, |arn, policy| {
         if policy.has(&input.label) {
             return Err(invalid("Statement already exists"));
         }
-        let principals = input.aws_account_id.iter().map(|id| format!("arn:aws:iam::{id}:root").into()).collect();
-        let actions = input.action_name.iter().map(|action| format!("SNS:{action}").into()).collect();
-        let statement = json!({
-            "Sid": input.label, "Effect": "Allow", "Principal": { "AWS": one_or_many(principals) },
-            "Action": one_or_many(actions), "Resource": arn,
-        });
+        let statement = share(&input.label, &input.aws_account_id, "SNS", &input.action_name, arn.as_str());
         policy.put(statement).map_err(|why| invalid_because("Policy", why))
     })
     .await
@@ -66,10 +60,6 @@ pub(super) async fn remove_permission(
     input: RemovePermissionInput,
 ) -> Result<Nothing, ApiError> {
     edit(&topics, &call, &input.topic_arn, |_, policy| Ok(policy.without(&input.label))).await
-}
-
-fn one_or_many(mut all: Vec<Value>) -> Value {
-    if all.len() == 1 { all.remove(0) } else { Value::Array(all) }
 }
 
 async fn edit(

@@ -1,14 +1,15 @@
 //! Topics: made, listed, set, deleted.
 
 use super::{after, page, tags};
-use crate::access::default_policy;
+use crate::access::{FORM, default_policy};
 use crate::error::{invalid, invalid_because, no_topic, not_served};
 use crate::limits::{PAGE, TOPIC_NAME_LENGTH, TOPICS};
 use crate::policy::DeliveryPolicy;
-use crate::settings::TopicSettings;
+use crate::settings::{SettingError, TopicSettings};
 use crate::signing::Version;
 use crate::state::Change;
 use crate::{Topics, feedback};
+use policies::PolicyError;
 use shapes::sns::errors::TOPIC_LIMIT_EXCEEDED_EXCEPTION;
 use shapes::sns::{
     CreateTopicInput, CreateTopicResponse, DeleteTopicInput, GetTopicAttributesInput, GetTopicAttributesResponse,
@@ -34,7 +35,7 @@ pub(super) async fn create_topic(
     }
     let mut settings = TopicSettings { fifo, ..TopicSettings::default() };
     for (attribute, value) in &given {
-        set(&topics, &mut settings, attribute, value)?;
+        set(&topics, &mut settings, &name, attribute, value)?;
     }
     let tags = tags::given(input.tags.unwrap_or_default())?;
     let (arn, born) = (topics.arn(&name), topics.world.now());
@@ -79,12 +80,19 @@ fn check_name(name: &str, fifo: bool) -> Result<(), ApiError> {
     if fine { Ok(()) } else { Err(invalid("Topic Name")) }
 }
 
-/// Sets an attribute that this configuration can serve.
-fn set(topics: &Topics, settings: &mut TopicSettings, name: &str, value: &str) -> Result<(), ApiError> {
+/// Sets an attribute of a topic that this configuration can serve.
+fn set(topics: &Topics, settings: &mut TopicSettings, topic: &str, name: &str, value: &str) -> Result<(), ApiError> {
     if feedback::is_attribute(name) && !value.is_empty() && topics.log.get().is_none() {
         return Err(not_served(name, "delivery status logs in this configuration"));
     }
-    Ok(settings.set(name, value)?)
+    settings.set(name, value)?;
+    if let Some(policy) = settings.policy.as_ref().filter(|_| name == "Policy") {
+        FORM.check(policy, topics.arn(topic).as_str()).map_err(|why| match why {
+            PolicyError::UnknownAction(_) => invalid("Policy statement action out of service scope!"),
+            other => SettingError::policy(&other).into(),
+        })?;
+    }
+    Ok(())
 }
 
 /// <https://docs.aws.amazon.com/sns/latest/api/API_DeleteTopic.html>: a topic that is not there is deleted already.
@@ -176,7 +184,7 @@ pub(super) async fn set_topic_attributes(
         .change(|state| {
             let mut settings = state.topics.get(&name).ok_or_else(no_topic)?.settings.clone();
             let value = input.attribute_value.as_deref().unwrap_or_default();
-            set(&topics, &mut settings, &input.attribute_name, value)?;
+            set(&topics, &mut settings, &name, &input.attribute_name, value)?;
             Ok::<_, ApiError>((vec![Change::Set { name: name.clone(), settings }], ()))
         })
         .await?;
