@@ -366,7 +366,8 @@ impl House {
         let service = &shapes::lambda::SERVICE;
         let model = service.operation(operation).and_then(|entry| entry.model).expect("a served operation");
         let caller = Caller::root(&Home::default().account, "test");
-        Arc::new(Call::local(service, model, caller, self.world.now()))
+        // Aliases divide invocations by their ids.
+        Arc::new(Call { request_id: self.world.uuid(), ..Call::local(service, model, caller, self.world.now()) })
     }
 
     /// Makes a function of some code.
