@@ -1,5 +1,6 @@
 """CloudWatch Logs with boto3 and the AWS CLI: groups, streams, events, filters, and rules that send to groups."""
 
+import base64
 import json
 import os
 import pathlib
@@ -275,8 +276,6 @@ def test_a_function_writes_to_the_group_it_is_given(server, logs, group, name):
     functions.get_waiter('function_updated_v2').wait(FunctionName=name)
     assert json.loads(functions.invoke(FunctionName=name, Payload='2')['Payload'].read())[0] == group + '-2'
     assert len(found(logs, group + '-2', '"it says 2"')) == 1
-    with pytest.raises(botocore.exceptions.ClientError, match='LoggingConfig'):
-        functions.update_function_configuration(FunctionName=name, LoggingConfig={'LogFormat': 'JSON'})
 
 
 def test_what_functions_printed_survives_a_clean_stop(fresh):
@@ -286,3 +285,94 @@ def test_what_functions_printed_survives_a_clean_stop(fresh):
     assert server.stop() == 0
     server.start()
     assert len(found(server.client('logs'), '/aws/lambda/f', '"it says last"')) == 1
+
+
+LEVELS = '''
+import logging
+def handler(event, context):
+    log = logging.getLogger('shop')
+    log.debug('in detail'); log.info('it says %s', event.get('n')); log.warning('careful', extra={'order': 7})
+    print('plain')
+    print('{"level": "debug", "msg": "by hand"}')
+    if event.get('fail'):
+        raise ValueError('no')
+    if event.get('exit'):
+        import os; os._exit(3)
+'''
+
+
+def lines(logs, group, id):
+    """All of one invocation's log, as JSON where it is that."""
+    def read():
+        try:
+            events = logs.filter_log_events(logGroupName=group)['events']
+        except logs.exceptions.ResourceNotFoundException:
+            return None
+        told = [json.loads(e['message']) if e['message'].startswith('{') else e['message'] for e in events]
+        ends = [e for e in told if isinstance(e, dict) and e.get('type') in ('platform.report', 'platform.runtimeDone')]
+        return told if any(end['record']['requestId'] == id for end in ends) else None
+    return until(read)
+
+
+def types(told):
+    return [e['type'] for e in told if isinstance(e, dict) and 'type' in e]
+
+
+def test_a_log_in_json(server, logs, name):
+    functions = make_function(server, name, LEVELS, LoggingConfig={'LogFormat': 'JSON'})
+    shown = functions.get_function_configuration(FunctionName=name)['LoggingConfig']
+    group = '/aws/lambda/' + name
+    assert shown == {'LogFormat': 'JSON', 'ApplicationLogLevel': 'INFO', 'SystemLogLevel': 'INFO', 'LogGroup': group}
+    answer = functions.invoke(FunctionName=name, Payload='{"n": 1}', LogType='Tail')
+    id = answer['ResponseMetadata']['RequestId']
+    told = lines(logs, group, id)
+    start, report = [next(e['record'] for e in told if 'type' in e and e['type'] == t) for t in ('platform.start', 'platform.report')]
+    assert start == {'requestId': id, 'functionArn': functions.get_function(FunctionName=name)['Configuration']['FunctionArn'],
+                     'version': '$LATEST'}
+    assert report['status'] == 'success' and report['requestId'] == id and report['metrics']['memorySizeMB'] == 128
+    assert {'durationMs', 'billedDurationMs', 'maxMemoryUsedMB', 'initDurationMs'} <= set(report['metrics'])
+    begun = next(e['record'] for e in told if 'type' in e and e['type'] == 'platform.initStart')
+    assert (begun['initializationType'], begun['phase'], begun['functionName']) == ('on-demand', 'init', name)
+    # What is plain is INFO, what is DEBUG is not there, and nothing of Lambda's is text.
+    said = [e for e in told if isinstance(e, dict) and e.get('requestId') == id]
+    assert [(e['level'], e['message'], e['logger']) for e in said] == [('INFO', 'it says 1', 'shop'), ('WARNING', 'careful', 'shop')]
+    assert said[1]['order'] == 7 and 'plain' in told
+    assert not [e for e in told if isinstance(e, str) and e != 'plain'] and 'by hand' not in str(told)
+    assert '"type":"platform.start"' in base64.b64decode(answer['LogResult']).decode()
+    # The function's own errors.
+    failed = functions.invoke(FunctionName=name, Payload='{"fail": 1}')['ResponseMetadata']['RequestId']
+    error = next(e for e in lines(logs, group, failed) if isinstance(e, dict) and e.get('errorType') == 'ValueError')
+    assert (error['level'], error['errorMessage'], error['requestId']) == ('ERROR', 'no', failed)
+
+
+def test_levels_of_a_log(server, logs, name):
+    functions = make_function(
+        server, name, LEVELS,
+        LoggingConfig={'LogFormat': 'JSON', 'ApplicationLogLevel': 'WARN', 'SystemLogLevel': 'WARN'})
+    group = '/aws/lambda/' + name
+    functions.invoke(FunctionName=name, Payload='{}')
+    gone = functions.invoke(FunctionName=name, Payload='{"exit": 1}')['ResponseMetadata']['RequestId']
+    told = lines(logs, group, gone)
+    assert types(told) == ['platform.runtimeDone', 'platform.report'], told
+    ends = [e['record'] for e in told if 'type' in e]
+    assert [(e['requestId'], e['status'], e['errorType']) for e in ends] == 2 * [(gone, 'error', 'Runtime.ExitError')]
+    assert [e['message'] for e in told if 'type' not in e] == ['careful', 'careful']
+    # All of it.
+    config = {'ApplicationLogLevel': 'TRACE', 'SystemLogLevel': 'DEBUG'}
+    functions.update_function_configuration(FunctionName=name, LoggingConfig=config)
+    assert functions.get_function_configuration(FunctionName=name)['LoggingConfig'] == dict(config, LogFormat='JSON', LogGroup=group)
+    id = functions.invoke(FunctionName=name, Payload='{}')['ResponseMetadata']['RequestId']
+    told = lines(logs, group, id)
+    assert {'platform.initStart', 'platform.initRuntimeDone', 'platform.initReport', 'platform.start'} <= set(types(told))
+    assert 'plain' in told and {'in detail', 'it says None'} <= {e.get('message') for e in told if isinstance(e, dict)}
+    assert any(isinstance(e, dict) and e.get('msg') == 'by hand' for e in told)
+    # And text again, which knows no levels.
+    with pytest.raises(botocore.exceptions.ClientError, match='LogLevel is not supported when LogFormat is set to "Text"'):
+        functions.update_function_configuration(
+            FunctionName=name, LoggingConfig={'LogFormat': 'Text', 'SystemLogLevel': 'WARN'})
+    functions.update_function_configuration(FunctionName=name, LoggingConfig={'LogFormat': 'Text'})
+    assert functions.get_function_configuration(FunctionName=name)['LoggingConfig'] == {'LogFormat': 'Text', 'LogGroup': group}
+    answer = functions.invoke(FunctionName=name, Payload='{}', LogType='Tail')
+    assert '\nREPORT RequestId: ' in base64.b64decode(answer['LogResult']).decode()
+    with pytest.raises(botocore.exceptions.ClientError, match='LogLevel is not supported'):
+        make_function(server, name + '-2', LEVELS, LoggingConfig={'ApplicationLogLevel': 'WARN'})

@@ -328,6 +328,7 @@ impl Functions {
             ephemeral_mb: u64::from(function.ephemeral_mb),
             reserved_concurrency: reserved.map(|n| n as usize),
             log_group: function.log_group(),
+            levels: function.levels,
         }))
     }
 }

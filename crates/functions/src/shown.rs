@@ -59,9 +59,14 @@ impl Functions {
                 optimization_status: Some(shape::SnapStartOptimizationStatus::Off),
             }),
             logging_config: Some(shape::LoggingConfig {
-                log_format: Some(shape::LogFormat::Text),
+                log_format: Some(if function.levels.is_some() {
+                    shape::LogFormat::Json
+                } else {
+                    shape::LogFormat::Text
+                }),
+                application_log_level: function.levels.and_then(|levels| levels.application.name().parse().ok()),
+                system_log_level: function.levels.and_then(|levels| levels.system.name().parse().ok()),
                 log_group: Some(function.log_group()),
-                ..Default::default()
             }),
             ..Default::default()
         }

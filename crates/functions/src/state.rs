@@ -3,6 +3,7 @@
 use crate::asynchronous::AsyncSettings;
 use crate::mapping::settings::Mapping;
 use crate::provision::Provisioned;
+use crate::runtime::Levels;
 use crate::url::Url;
 use names::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,9 @@ pub(crate) struct Function {
     /// The log group its lines go to, where it is not its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) logs_to: Option<String>,
+    /// What is written of its log, where that is JSON.
+    #[serde(default)]
+    pub(crate) levels: Option<Levels>,
     /// The resource policy: statement id to statement (JSON text). Those of versions and aliases are in their [`Door`]s.
     pub(crate) permissions: BTreeMap<String, String>,
 }

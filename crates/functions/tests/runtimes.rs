@@ -3,7 +3,7 @@
 
 mod house;
 
-use functions::runtime::{InvokeError, Managed, PrepareError, Runtime, Silent};
+use functions::runtime::{InvokeError, Level, Levels, Managed, PrepareError, Runtime, Silent};
 use house::House;
 use std::time::Duration;
 
@@ -39,6 +39,13 @@ exports.callback = (event, context, callback) => {
   callback(event.fail ? new Error('called back') : null, answer);
 };
 exports.silent = (event, context, callback) => {};
+exports.logs = async (event) => {
+  const circle = {};
+  circle.self = circle;
+  console.debug('in detail'); console.trace('step'); console.fatal({ over: [1] }); console.info('one\ntwo');
+  console.warn('%s of', 'some', new RangeError('much')); console.error(new TypeError('no')); console.log(circle);
+  if (event.fail) throw new Error('wrong');
+};
 exports.nested = { deep: { handler: async () => 'deep' } };
 exports.streaming = awslambda.streamifyResponse(async (event, stream, context) => {
   stream.setContentType('text/plain');
@@ -175,6 +182,38 @@ done
     assert!(matches!(house.invoke(&none, "{}").await, Err(InvokeError::Start(_))));
 }
 
+/// The lines of a log tail that are JSON, but those of Lambda.
+fn structured(tail: &str) -> Vec<serde_json::Value> {
+    let lines = tail.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines.filter(|line| line.get("type").is_none()).collect()
+}
+
+#[tokio::test]
+async fn node_logs_in_json_as_on_lambda() {
+    if !installed("node") {
+        return;
+    }
+    let house = House::new();
+    let mut spec = house.function("f", "nodejs20.x", &[("function.js", NODE)]);
+    spec.handler = "function.logs".to_owned();
+    spec.levels = Some(Levels::default());
+    let (_, outcome) = house.ask(&spec, r#"{"fail":1}"#).await;
+    let lines = structured(&outcome.log_tail);
+    let levels: Vec<_> = lines.iter().map(|line| line["level"].as_str().unwrap()).collect();
+    assert_eq!(levels, ["FATAL", "INFO", "WARN", "ERROR", "INFO", "ERROR"], "{}", outcome.log_tail);
+    assert!(lines.iter().all(|line| line["requestId"] == lines[0]["requestId"] && line["timestamp"].is_string()));
+    assert_eq!((&lines[0]["message"]["over"][0], &lines[1]["message"]), (&1.into(), &"one\ntwo".into()));
+    assert!(lines[2]["message"].as_str().unwrap().starts_with("some of RangeError: much"), "{}", lines[2]);
+    assert_eq!((&lines[2]["errorType"], &lines[2]["errorMessage"]), (&"RangeError".into(), &"much".into()));
+    assert_eq!(lines[3]["message"]["errorMessage"], "no");
+    assert!(lines[4]["message"].as_str().unwrap().contains("[Circular *1]"));
+    assert_eq!(lines[5]["message"]["errorMessage"], "wrong");
+    spec.levels = Some(Levels { application: Level::Trace, system: Level::Warn });
+    let (_, outcome) = house.ask(&spec, "{}").await;
+    assert_eq!(structured(&outcome.log_tail).len(), 7, "{}", outcome.log_tail);
+    assert!(!outcome.log_tail.contains("platform."), "{}", outcome.log_tail);
+}
+
 const JAVA: &str = r#"
 import com.amazonaws.services.lambda.runtime.*;
 import java.io.*;
@@ -193,6 +232,7 @@ public class Function implements RequestHandler<Function.Order, Function.Receipt
     public Receipt handleRequest(Order order, Context context) {
         if (order.count < 0) throw new IllegalStateException("no \"such\" order");
         context.getLogger().log("order of " + order.name + "\n");
+        context.getLogger().log("careful", LambdaLogger.Level.WARN);
         double sum = order.prices.stream().mapToDouble(p -> p).sum() * order.count;
         return new Receipt(order.name + order.size, sum, context.getRemainingTimeInMillis() > 0, context.getInvokedFunctionArn());
     }
@@ -214,7 +254,10 @@ const JAVA_CORE: &[(&str, &str)] = &[
         "Context",
         "String getAwsRequestId(); String getInvokedFunctionArn(); int getRemainingTimeInMillis(); LambdaLogger getLogger();",
     ),
-    ("LambdaLogger", "void log(String message); void log(byte[] message);"),
+    (
+        "LambdaLogger",
+        "enum Level { UNDEFINED, WARN } void log(String message); void log(byte[] message); void log(String m, Level level);",
+    ),
     ("RequestHandler<I, O>", "O handleRequest(I input, Context context);"),
     (
         "RequestStreamHandler",
@@ -270,13 +313,24 @@ async fn java_functions_run_as_on_lambda() {
     let (answer, outcome) = house.ask(&spec, order).await;
     assert_eq!(outcome.error, None, "{answer} {}", outcome.log_tail);
     assert_eq!(answer, serde_json::json!({"text": "nämeLARGE", "sum": 7.0, "left": true, "arn": spec.arn}));
-    assert!(outcome.log_tail.contains("order of näme\n"));
+    assert!(outcome.log_tail.contains("order of näme\n[WARN] careful"), "{}", outcome.log_tail);
     let (answer, outcome) = house.ask(&spec, r#"{"count":-1}"#).await;
     assert_eq!(outcome.error.unwrap().error_type, "java.lang.IllegalStateException");
     assert_eq!(answer["errorMessage"], "no \"such\" order");
     assert!(answer["stackTrace"][0].as_str().unwrap().starts_with("Function.handleRequest"), "{answer}");
     let (answer, _) = house.ask(&spec, r#"{"prices":"dear"}"#).await;
     assert_eq!(answer["errorType"], "Runtime.BadInput", "{answer}");
+    spec.levels = Some(Levels::default());
+    let lines = structured(&house.ask(&spec, order).await.1.log_tail);
+    assert_eq!((&lines[0]["message"], &lines[0]["level"]), (&"order of näme\n".into(), &"UNDEFINED".into()));
+    assert_eq!((&lines[1]["message"], &lines[1]["level"]), (&"careful".into(), &"WARN".into()));
+    assert!(lines[1]["AWSRequestId"].is_string() && lines[1]["timestamp"].as_str().unwrap().ends_with('Z'));
+    let lines = structured(&house.ask(&spec, r#"{"count":-1}"#).await.1.log_tail);
+    assert!(
+        lines[0]["level"] == "ERROR" && lines[0]["message"].as_str().unwrap().contains("IllegalState"),
+        "{lines:?}"
+    );
+    spec.levels = None;
     spec.handler = "Function$Streams".to_owned();
     assert_eq!(house.ask(&spec, r#"{"n": 1}"#).await.0, "8");
     spec.handler = "Function::plain".to_owned();

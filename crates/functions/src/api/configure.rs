@@ -7,7 +7,7 @@ use crate::called::{Called, not_found};
 use crate::code::{CodeError, MAX_UNZIPPED};
 use crate::functions::{ARCHITECTURE, Functions, group};
 use crate::limits;
-use crate::runtime::environment;
+use crate::runtime::{Level, Levels, environment};
 use crate::shelf::{Held, Merged, Unpacked};
 use crate::state::{Change, Function, LATEST, State, UsedLayer};
 use bytes::Bytes;
@@ -69,6 +69,7 @@ pub(crate) async fn create_function(
         dead_letter: dead_letter(&functions, input.dead_letter_config)?.flatten(),
         tags: tagged,
         version: LATEST.to_owned(),
+        levels: levels(input.logging_config.as_ref(), None)?,
         logs_to: logs_to(input.logging_config, &name).flatten(),
         permissions: BTreeMap::new(),
         name: name.clone(),
@@ -112,7 +113,6 @@ macro_rules! unserved_settings {
             ("FileSystemConfigs", $input.file_system_configs.as_ref().is_some_and(|f| !f.is_empty())),
             ("ImageConfig", $input.image_config.is_some()),
             ("SnapStart", snaps(&$input.snap_start)),
-            ("LoggingConfig but LogFormat Text", formats(&$input.logging_config)),
             ("LoggingConfig with a LogGroup that begins with aws/", is_reserved(&$input.logging_config)),
             ("CapacityProviderConfig", $input.capacity_provider_config.is_some()),
             ("DurableConfig", $input.durable_config.is_some()),
@@ -150,13 +150,24 @@ fn snaps(config: &Option<SnapStart>) -> bool {
     config.as_ref().is_some_and(|config| !matches!(config.apply_on, None | Some(SnapStartApplyOn::None)))
 }
 
-/// Whether logs are to be written in another way than as text.
-fn formats(config: &Option<LoggingConfig>) -> bool {
-    config.as_ref().is_some_and(|config| {
-        !matches!(config.log_format, None | Some(LogFormat::Text))
-            || config.application_log_level.is_some()
-            || config.system_log_level.is_some()
-    })
+/// What is to be written of a log that is JSON, where it was to be so `before`.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
+fn levels(config: Option<&LoggingConfig>, before: Option<Levels>) -> Result<Option<Levels>, ApiError> {
+    let Some(config) = config else { return Ok(before) };
+    let application = config.application_log_level.and_then(|level| Level::parse(level.as_str()));
+    let system = config.system_log_level.and_then(|level| Level::parse(level.as_str()));
+    if !config.log_format.map_or(before.is_some(), |format| format == LogFormat::Json) {
+        return match application.or(system) {
+            None => Ok(None),
+            Some(_) => Err(invalid(
+                "LogLevel is not supported when LogFormat is set to \"Text\". Remove LogLevel from your request or change the \
+                 LogFormat to \"JSON\" and try again.",
+            )),
+        };
+    }
+    let before = before.unwrap_or_default();
+    let (application, system) = (application.unwrap_or(before.application), system.unwrap_or(before.system));
+    Ok(Some(Levels { application, system }))
 }
 
 /// Whether the log group is one that nobody can make.
@@ -369,6 +380,7 @@ pub(crate) async fn update_function_configuration(
             f.runtime = input.runtime.map_or(f.runtime, |r| r.as_str().to_owned());
             f.dead_letter = dead_letter.unwrap_or(f.dead_letter);
             f.layers = used.unwrap_or(f.layers);
+            f.levels = levels(input.logging_config.as_ref(), f.levels)?;
             f.logs_to = logs_to(input.logging_config, &name).unwrap_or(f.logs_to);
             f.layers_id = merged.as_ref().map_or(f.layers_id, |merged| merged.id.clone());
             f.last_modified = call.at;

@@ -392,6 +392,7 @@ fn function() -> Change {
         dead_letter: None,
         tags: BTreeMap::new(),
         logs_to: None,
+        levels: None,
         permissions: BTreeMap::new(),
         version: crate::state::LATEST.into(),
         layers: vec![],

@@ -20,6 +20,9 @@ import java.net.Socket;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -47,6 +50,24 @@ public final class Bootstrap {
         }
     }
 
+    private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ss.SSS'Z'").withZone(ZoneOffset.UTC);
+    private static final boolean STRUCTURED = "JSON".equalsIgnoreCase(System.getenv("AWS_LAMBDA_LOG_FORMAT"));
+
+    /** Writes into the log. Filtering by levels is up to who reads it. */
+    private static void log(String message, String level, String id) throws IOException {
+        String line = (level == null ? "" : "[" + level + "] ") + message;
+        if (STRUCTURED) {
+            Map<String, Object> event = new LinkedHashMap<>();
+            event.put("timestamp", TIME.format(Instant.now()));
+            event.put("message", message);
+            event.put("level", level == null ? "UNDEFINED" : level);
+            event.put("AWSRequestId", id);
+            line = Json.write(event) + "\n";
+        }
+        System.out.print(line);
+        System.out.flush();
+    }
+
     private void run(String name) throws Exception {
         Handler handler;
         try {
@@ -68,7 +89,8 @@ public final class Bootstrap {
                 result = handler.call(next, id);
             } catch (Throwable thrown) {
                 Throwable error = cause(thrown);
-                System.out.println(trace(error).replace("\n", "\r"));
+                if (STRUCTURED) log(trace(error), "ERROR", id);
+                else System.out.println(trace(error).replace("\n", "\r"));
                 api.error("invocation/" + id + "/error", error);
                 if (error instanceof VirtualMachineError) System.exit(1);
                 continue;
@@ -270,9 +292,14 @@ public final class Bootstrap {
             Class<?> log = Class.forName(CORE + "LambdaLogger", true, loader);
             Object logger = Proxy.newProxyInstance(loader, new Class<?>[] {log}, (self, method, given) -> {
                 if (!method.getName().equals("log")) return plain(self, method, given);
-                Object said = given[0];
-                System.out.print(said instanceof byte[] bytes ? new String(bytes, StandardCharsets.UTF_8) : String.valueOf(said));
-                System.out.flush();
+                if (given[0] instanceof byte[] bytes) {
+                    // Bytes are written as they are.
+                    System.out.write(bytes, 0, bytes.length);
+                    System.out.flush();
+                } else {
+                    String level = given.length > 1 ? String.valueOf(given[1]) : null;
+                    log(String.valueOf(given[0]), "UNDEFINED".equals(level) ? null : level, id);
+                }
                 return null;
             });
             long deadline = Long.parseLong(next.headers.get("lambda-runtime-deadline-ms"));

@@ -107,19 +107,47 @@ function ask(method, target, headers = {}, body = '') {
 
 // --- What is written, as Lambda writes it: time, request id, level, message; one event is one line.
 
-function write(level, message) {
-  const line = `${new Date().toISOString()}\t${requestId ?? 'undefined'}\t${level}\t${message}`;
+// A log in JSON is filtered by who reads it.
+
+const STRUCTURED = process.env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === 'JSON';
+
+function write(level, ...parts) {
+  const line = STRUCTURED
+    ? structured(level, parts)
+    : `${new Date().toISOString()}\t${requestId ?? 'undefined'}\t${level}\t${util.format(...parts)}`;
   process.stdout.write(line.replace(/\n/g, '\r') + '\n');
 }
 
-for (const [name, level] of [['log', 'INFO'], ['info', 'INFO'], ['debug', 'DEBUG'], ['warn', 'WARN'], ['error', 'ERROR']]) {
-  console[name] = (...parts) => write(level, util.format(...parts));
+/** One part stays the value it is; of several, the first error but for the first part is told beside them. */
+function structured(level, parts) {
+  const line = { timestamp: new Date().toISOString(), level, requestId };
+  if (parts.length === 1) {
+    try {
+      return JSON.stringify({ ...line, message: parts[0] }, (_, value) => (value instanceof Error ? entry(value) : value));
+    } catch {
+      // It refers to itself, or holds what JSON has not.
+    }
+  }
+  const error = parts.slice(1).find((part) => part instanceof Error);
+  return JSON.stringify({ ...line, message: util.format(...parts), ...(error && told(error)) });
 }
-console.trace = (...parts) => {
-  const at = {};
-  Error.captureStackTrace(at, console.trace);
-  write('TRACE', `${util.format(...parts)}\n${at.stack.split('\n').slice(1).join('\n')}`);
-};
+
+const told = (error) => ({
+  errorType: error.constructor?.name ?? 'UnknownError',
+  errorMessage: error.message,
+  stackTrace: String(error.stack).split('\n'),
+});
+const entry = (error) => ({ ...told(error), ...error });
+
+function writeError(kind, error) {
+  if (STRUCTURED) write('ERROR', error instanceof Error ? error : new Error(String(error)));
+  else write('ERROR', `${kind} \t${logged(error)}`);
+}
+
+const METHODS = { log: 'INFO', info: 'INFO', trace: 'TRACE', debug: 'DEBUG', warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
+for (const [name, level] of Object.entries(METHODS)) {
+  console[name] = (...parts) => write(level, ...parts);
+}
 
 // --- Errors.
 
@@ -162,7 +190,7 @@ function tell(target, error) {
 const asHeader = (text) => text.replace(/[^\x20-\x7e]/g, '?');
 
 function fatal(kind, error, code) {
-  write('ERROR', `${kind} \t${logged(error)}`);
+  writeError(kind, error);
   const target = requestId === undefined ? 'init/error' : `invocation/${requestId}/error`;
   const told = streamed() ? endStream(error) : tell(target, error);
   told.finally(() => process.exit(code));
@@ -373,7 +401,7 @@ async function stream(handler, event, context) {
     await answered;
   } catch (error) {
     if (!midstream()) throw error;
-    write('ERROR', `Invoke Error \t${logged(error)}`);
+    writeError('Invoke Error', error);
     await endStream(error);
   } finally {
     streamed = () => undefined;
@@ -397,7 +425,7 @@ async function main() {
   try {
     handler = await find(process.argv[2]);
   } catch (error) {
-    write('ERROR', `Uncaught Exception \t${logged(error)}`);
+    writeError('Uncaught Exception', error);
     await tell('init/error', error);
     process.exit(1);
   }
@@ -412,13 +440,13 @@ async function main() {
       const context = contextOf(headers);
       await respond(handler, JSON.parse(body.toString('utf8')), context);
     } catch (error) {
-      write('ERROR', `Invoke Error \t${logged(error)}`);
+      writeError('Invoke Error', error);
       await tell(`invocation/${requestId}/error`, error);
     }
   }
 }
 
 main().catch((error) => {
-  write('ERROR', `Runtime Error \t${logged(error)}`);
+  writeError('Runtime Error', error);
   process.exit(1);
 });

@@ -55,6 +55,7 @@ def main(handler):
     sys.path[0] = os.environ['LAMBDA_TASK_ROOT']
     if os.environ.get('AWS_ENDPOINT_URL'):
         sys.meta_path.insert(0, OldSdk)
+    # The client's own main would ask for each invocation from a thread made for that, so that signals are heard in between.
     from awslambdaric import bootstrap
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
 

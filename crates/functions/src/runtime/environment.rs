@@ -179,6 +179,10 @@ impl Start<'_> {
         set("AWS_LAMBDA_LOG_GROUP_NAME", &spec.log_group);
         set("AWS_LAMBDA_LOG_STREAM_NAME", self.log_stream);
         set("AWS_LAMBDA_RUNTIME_API", &self.api.to_string());
+        if let Some(levels) = spec.levels {
+            set("AWS_LAMBDA_LOG_FORMAT", "JSON");
+            set("AWS_LAMBDA_LOG_LEVEL", levels.application.name());
+        }
         set("LAMBDA_TASK_ROOT", &code_dir);
         set("LAMBDA_RUNTIME_DIR", &runtime_dir);
         set("AWS_REGION", spec.region.as_str());

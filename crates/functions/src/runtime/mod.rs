@@ -9,6 +9,7 @@ mod interpreter;
 mod isolation;
 mod java;
 mod kinds;
+mod levels;
 mod limits;
 mod managed;
 mod node;
@@ -21,10 +22,12 @@ mod sandbox;
 mod taken;
 mod turn;
 mod view;
+mod word;
 
 pub use executor::{Door, Executor, Network, Options};
 pub use interpreter::{Interpreter, PrepareError, Progress, Silent};
 pub use kinds::{Runtime, UnknownRuntime};
+pub use levels::{Level, Levels};
 pub use limits::{IDLE, LOG_TAIL, MAX_CONCURRENCY, MAX_PROCESSES, MAX_RESPONSE, MAX_STREAM};
 pub use managed::Managed;
 pub use outlet::Chunk;
@@ -104,6 +107,8 @@ pub struct FunctionSpec {
     pub reserved_concurrency: Option<usize>,
     /// The log group that its lines go to.
     pub log_group: String,
+    /// What is written of its log, where that is JSON. Text is written whole.
+    pub levels: Option<Levels>,
 }
 
 impl FunctionSpec {
@@ -113,7 +118,7 @@ impl FunctionSpec {
             (&s.code_sha, &s.code_dir, &s.layers_dir, &s.runtime, &s.handler)
         }
         fn place(s: &FunctionSpec) -> impl PartialEq + '_ {
-            (&s.endpoint, &s.region, &s.log_group, s.memory_mb, s.ephemeral_mb, &s.env, s.timeout)
+            (&s.endpoint, &s.region, &s.log_group, s.levels, s.memory_mb, s.ephemeral_mb, &s.env, s.timeout)
         }
         code(self) == code(other) && place(self) == place(other)
     }

@@ -33,6 +33,30 @@ pub(super) enum Ending {
     Extension(String, String),
 }
 
+/// How something is called that is over.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) name: &'static str,
+    pub(super) error_type: Option<String>,
+}
+
+impl Status {
+    pub(super) const SUCCESS: Status = Status { name: "success", error_type: None };
+
+    fn error(error_type: impl Into<String>) -> Status {
+        Status { name: "error", error_type: Some(error_type.into()) }
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        *self == Status::SUCCESS
+    }
+
+    fn text(&self) -> String {
+        let error_type = self.error_type.as_ref().map(|error_type| format!("\tError Type: {error_type}"));
+        format!("Status: {}{}", self.name, error_type.unwrap_or_default())
+    }
+}
+
 impl Ending {
     /// Whether the process may run another invocation.
     pub(super) fn leaves_process(&self) -> bool {
@@ -67,19 +91,23 @@ impl Ending {
         }
     }
 
-    /// What the log says of a start that came to this.
-    pub(super) fn init_line(&self, init_ms: f64, phase: &str) -> String {
-        let status = match self {
-            Ending::TimedOut => "timeout".to_owned(),
-            Ending::Exited(exit) => format!("error\tError Type: {}", exit_type(*exit)),
-            Ending::Extension(error_type, _) => format!("error\tError Type: {error_type}"),
+    /// How a start is called that came to this, and the type of its error.
+    pub(super) fn init_status(&self) -> Status {
+        match self {
             Ending::Error { body, error_type } | Ending::Midstream { body, error_type } => {
                 let error_type = error_type.clone().or_else(|| type_in(body));
-                format!("error\tError Type: {}", error_type.as_deref().unwrap_or("Runtime.Unknown"))
+                Status::error(error_type.unwrap_or_else(|| "Runtime.Unknown".to_owned()))
             }
-            Ending::Response(_) | Ending::ResponseTooLarge(_) | Ending::Truncated => "success".to_owned(),
-        };
-        format!("INIT_REPORT Init Duration: {init_ms:.2} ms\tPhase: {phase}\tStatus: {status}")
+            other => other.status(),
+        }
+    }
+
+    /// How many bytes of it there are to answer with.
+    pub(super) fn produced(&self) -> Option<usize> {
+        match self {
+            Ending::Response(body) | Ending::Error { body, .. } => Some(body.len()).filter(|size| *size > 0),
+            _ => None,
+        }
     }
 
     /// What the log says of it before END.
@@ -91,15 +119,15 @@ impl Ending {
         }
     }
 
-    /// What the REPORT line says of it.
-    fn status(&self) -> Option<String> {
+    /// How an invocation is called that came to this. An error that a function tells is an answer.
+    pub(super) fn status(&self) -> Status {
         match self {
-            Ending::Response(_) | Ending::Error { .. } | Ending::Midstream { .. } => None,
-            Ending::TimedOut => Some("Status: timeout".to_owned()),
-            Ending::Truncated => Some(format!("Status: error\tError Type: {TRUNCATED}")),
-            Ending::ResponseTooLarge(_) => Some("Status: error\tError Type: Function.ResponseSizeTooLarge".to_owned()),
-            Ending::Exited(exit) => Some(format!("Status: error\tError Type: {}", exit_type(*exit))),
-            Ending::Extension(error_type, _) => Some(format!("Status: error\tError Type: {error_type}")),
+            Ending::Response(_) | Ending::Error { .. } | Ending::Midstream { .. } => Status::SUCCESS,
+            Ending::TimedOut => Status { name: "timeout", error_type: None },
+            Ending::Truncated => Status::error(TRUNCATED),
+            Ending::ResponseTooLarge(_) => Status::error("Function.ResponseSizeTooLarge"),
+            Ending::Exited(exit) => Status::error(exit_type(*exit)),
+            Ending::Extension(error_type, _) => Status::error(error_type),
         }
     }
 
@@ -112,9 +140,17 @@ impl Ending {
         if let Some(init) = report.init_ms {
             line.push_str(&format!("Init Duration: {init:.2} ms\t"));
         }
-        line.push_str(&self.status().unwrap_or_default());
+        let status = self.status();
+        if !status.is_success() {
+            line.push_str(&status.text());
+        }
         line
     }
+}
+
+/// What the log says of a start that went so.
+pub(super) fn init_line(status: &Status, init_ms: f64, phase: &str) -> String {
+    format!("INIT_REPORT Init Duration: {init_ms:.2} ms\tPhase: {phase}\t{}", status.text())
 }
 
 pub(super) fn timed_out(timeout: Duration) -> String {

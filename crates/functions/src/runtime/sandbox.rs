@@ -9,7 +9,8 @@ use super::isolation::{self, Isolation};
 use super::managed::Managed;
 use super::outlet::Chunk;
 use super::pool::Pool;
-use super::report::{Ending, Tail};
+use super::report::{Ending, Status, Tail};
+use super::word::Word;
 use super::{FunctionSpec, Invocation, InvokeError, InvokeOutcome, LogSink, Options, limits};
 use bytes::Bytes;
 use http::Response;
@@ -97,7 +98,9 @@ pub(super) struct Sandbox {
     pub(super) api: SocketAddr,
     /// Nobody but the process itself can call its Runtime API.
     pub(super) apart: bool,
-    pub(super) log_stream: String,
+    log_stream: String,
+    /// It is provisioned.
+    pub(super) kept: bool,
     /// When it was started, by the monotonic clock.
     pub(super) started: Duration,
     /// How long it took to be ready, until the first report has told it.
@@ -178,6 +181,7 @@ impl Sandbox {
             api: isolation.api,
             apart: isolation.apart,
             log_stream,
+            kept,
             started,
             init_ms: None,
             waiting: None,
@@ -190,7 +194,7 @@ impl Sandbox {
         };
         sandbox.announce(interpreter.as_deref());
         for missing in &isolation.missing {
-            sandbox.log(format!("SANDBOX Missing {missing}"));
+            sandbox.say(&Word::Unconfined(missing));
         }
         Ok((sandbox, serving))
     }
@@ -199,10 +203,11 @@ impl Sandbox {
     fn announce(&mut self, interpreter: Option<&Interpreter>) {
         let name = self.spec.runtime.name().to_owned();
         let version = interpreter.map_or(name, |interpreter| interpreter.version.clone());
-        self.log(format!("INIT_START Runtime Version: {version}"));
+        let log_stream = self.log_stream.clone();
+        self.say(&Word::InitStart { runtime: &version, kept: self.kept, log_stream: &log_stream });
         if let Some(warning) = interpreter.and_then(|i| self.spec.runtime.stood_in_by(&i.name)) {
             tracing::debug!(function = self.spec.name, "{warning}");
-            self.log(format!("[WARN] {warning}"));
+            self.say(&Word::StandsIn(&warning));
         }
         self.tail = Some(Tail::default());
     }
@@ -283,7 +288,9 @@ impl Sandbox {
                 return Begun::Failed(order, ending);
             }
         }
-        self.init_ms = Some(millis(house.world.clock.monotonic().saturating_sub(self.started)));
+        let ms = millis(house.world.clock.monotonic().saturating_sub(self.started));
+        self.init_ms = Some(ms);
+        self.say(&Word::InitEnd { status: Status::SUCCESS, kept: self.kept, phase: "init", ms });
         Begun::Ready(order)
     }
 
@@ -296,9 +303,9 @@ impl Sandbox {
     ) -> Option<Order> {
         let init_ms = millis(self.house.world.clock.monotonic().saturating_sub(self.started));
         for line in self.output.written() {
-            self.log(line);
+            self.heard(line);
         }
-        self.log(ending.init_line(init_ms, "init"));
+        self.say(&Word::InitEnd { status: ending.init_status(), kept: self.kept, phase: "init", ms: init_ms });
         self.end("failure").await;
         if order.is_some() || self.house.pool.retire_idle(self.id) {
             return order;
@@ -366,7 +373,24 @@ impl Sandbox {
         }
     }
 
-    pub(super) fn log(&mut self, line: String) {
+    /// Writes what Lambda itself has to say.
+    pub(super) fn say(&mut self, word: &Word) {
+        let now = self.house.world.now();
+        let lines = match self.spec.levels {
+            None => word.text(&self.spec, now),
+            Some(levels) => word.json(&self.spec, now, levels.system),
+        };
+        lines.into_iter().for_each(|line| self.log(line));
+    }
+
+    /// Writes what the function has written, where that is detail that is wanted.
+    pub(super) fn heard(&mut self, line: String) {
+        if self.spec.levels.is_none_or(|levels| levels.admit(&line)) {
+            self.log(line);
+        }
+    }
+
+    fn log(&mut self, line: String) {
         // The Python runtime joins the lines of one event by carriage returns.
         let line = if line.contains('\r') { line.replace('\r', "\n") } else { line };
         if let Some(tail) = &mut self.tail {

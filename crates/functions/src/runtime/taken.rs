@@ -21,7 +21,7 @@ impl Sandbox {
             Event::Line(line) => {
                 let ended = line.strip_prefix(&self.marker).and_then(|rest| rest.trim().split_once(' '));
                 let Some((status, name)) = ended else {
-                    self.log(line);
+                    self.heard(line);
                     return None;
                 };
                 let failure = self.extensions.ended(name, status);

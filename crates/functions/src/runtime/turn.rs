@@ -2,6 +2,7 @@
 
 use super::report::{self, Ending};
 use super::sandbox::{Event, Gone, Order, Sandbox, millis};
+use super::word::Word;
 use super::{FunctionSpec, Invocation, InvokeError, InvokeOutcome, Report, api, extensions, limits};
 use tokio::sync::oneshot;
 use world::BoxFuture;
@@ -32,7 +33,7 @@ impl Sandbox {
             return false;
         }
         self.sink = sink;
-        self.log(format!("START RequestId: {} Version: {}", invocation.request_id, spec.version));
+        self.say(&Word::Start { id: &invocation.request_id, arn: &spec.arn });
         let ready = if starting { self.until_ready(deadline).await } else { Ok(()) };
         let (ending, was_ready) = match ready {
             Ok(()) => {
@@ -42,8 +43,8 @@ impl Sandbox {
                 (self.run(&invocation, &spec, deadline).await, true)
             }
             Err(ending) => {
-                let init_ms = millis(clock.monotonic().saturating_sub(self.started));
-                self.log(ending.init_line(init_ms, "invoke"));
+                let ms = millis(clock.monotonic().saturating_sub(self.started));
+                self.say(&Word::InitEnd { status: ending.init_status(), kept: self.kept, phase: "invoke", ms });
                 (ending, false)
             }
         };
@@ -99,23 +100,16 @@ impl Sandbox {
 
     fn read_output(&mut self) {
         for line in self.output.written() {
-            self.log(line);
+            self.heard(line);
         }
     }
 
     fn write_down(&mut self, over: &mut Over) {
         over.report.max_memory_mb = self.child.peak_memory().div_ceil(1 << 20);
         self.read_output();
-        let id = &over.id;
-        if matches!(over.ending, Ending::TimedOut) {
-            let now = self.house.world.now().iso_millis();
-            self.log(format!("{now} {id} {}", report::timed_out(over.spec.timeout)));
-        }
-        if let Some(line) = over.ending.log_line(id) {
-            self.log(line);
-        }
-        self.log(format!("END RequestId: {id}"));
-        self.log(over.ending.report_line(id, &over.report));
+        let (id, ending, report) = (&over.id, &over.ending, &over.report);
+        self.say(&Word::Done { id, ending, report });
+        self.say(&Word::Report { id, ending, report });
     }
 
     /// Waits until the extensions are through with an invocation. Whether they are, and all of the process is there.

@@ -116,6 +116,7 @@ impl House {
             ephemeral_mb: 512,
             reserved_concurrency: None,
             log_group: format!("/aws/lambda/{name}"),
+            levels: None,
         }
     }
 
