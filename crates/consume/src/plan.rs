@@ -6,7 +6,8 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html>: what comes before the
 //! lowest failed record is done; with both settings the batch is cut there, and only then halved.
 
-use std::collections::VecDeque;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 /// How a consumer deals with errors.
@@ -139,15 +140,16 @@ impl Plan {
         self.pieces.insert(1, rest);
     }
 
-    /// What it means that items of these names failed, where `is` tells whether a record has a name. An item that is none
-    /// of the batch's says nothing about where to go on: all failed.
-    pub fn judge(&self, count: usize, failed: &[String], is: impl Fn(usize, &str) -> bool) -> Outcome {
-        let mut lowest = None;
-        for id in failed {
-            let Some(i) = (self.done..count).find(|i| is(*i, id)) else { return Outcome::FailedAt(self.done) };
-            lowest = Some(lowest.map_or(i, |known: usize| known.min(i)));
+    /// What it means that items of these names failed, where `names` are those of all records, in order. An item that is
+    /// none of the batch's says nothing about where to go on: all failed.
+    pub fn judge<N: Borrow<str> + Ord>(&self, failed: &[String], names: impl Iterator<Item = N>) -> Outcome {
+        if failed.is_empty() {
+            return Outcome::Success;
         }
-        lowest.map_or(Outcome::Success, Outcome::FailedAt)
+        let places: BTreeMap<N, usize> = names.enumerate().skip(self.done).map(|(i, name)| (name, i)).collect();
+        let places = failed.iter().map(|name| places.get(name.as_str()).copied());
+        // Whatever has no place is less than what has one.
+        Outcome::FailedAt(places.min().flatten().unwrap_or(self.done))
     }
 
     /// The next piece was handed over.

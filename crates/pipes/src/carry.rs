@@ -10,6 +10,7 @@ use bytes::Bytes;
 use consume::{Answer, Wanted};
 use delivery::{Verdict, code};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A batch.
@@ -142,7 +143,7 @@ impl Live {
             }
             _ => accepted(items, ids, &verdicts, batch.in_order),
         };
-        let outcome = outcome.and_then(|left| match left.failed.iter().all(|id| batch.ids.contains(id)) {
+        let outcome = outcome.and_then(|left| match are_of(&left.failed, batch.ids) {
             true => Ok(left),
             // What names no event of the batch says nothing about the others.
             false => Err(Broken(refused("InvalidAnswer", "a failed item is none of the batch".to_owned()))),
@@ -217,6 +218,12 @@ impl Live {
         let begun = clock.monotonic();
         move || clock.monotonic().saturating_sub(begun)
     }
+}
+
+/// Whether all that failed are of a batch.
+fn are_of(failed: &[String], ids: &[String]) -> bool {
+    let ids: BTreeSet<&String> = if failed.is_empty() { BTreeSet::new() } else { ids.iter().collect() };
+    failed.iter().all(|id| ids.contains(id))
 }
 
 /// How an execution ended.

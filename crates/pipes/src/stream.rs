@@ -107,13 +107,11 @@ impl Records {
         };
         let again = |_: Try, _: &Verdict| {
             let outcome = match &*ran.lock().expect("no panic holds this lock") {
-                Ran::Through(failed) => plan.judge(turn.records.len(), failed, |i, name| id(&turn.records[i]) == name),
-                Ran::Stuck(failed) => {
-                    match plan.judge(turn.records.len(), failed, |i, name| id(&turn.records[i]) == name) {
-                        Outcome::FailedAt(at) => Outcome::Until(at),
-                        other => other,
-                    }
-                }
+                Ran::Through(failed) => plan.judge(failed, turn.records.iter().map(id)),
+                Ran::Stuck(failed) => match plan.judge(failed, turn.records.iter().map(id)) {
+                    Outcome::FailedAt(at) => Outcome::Until(at),
+                    other => other,
+                },
                 Ran::Failed => Outcome::FailedAt(plan.done()),
                 Ran::Unreached => Outcome::Unreached,
             };

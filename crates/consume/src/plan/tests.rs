@@ -159,3 +159,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_lowest_of_what_failed_is_where_it_goes_on_and_a_foreign_name_fails_all() {
+    let plan = Plan::new(4, Rules { retries: None, bisect: false });
+    let judge = |failed: &[&str]| {
+        let failed: Vec<String> = failed.iter().map(|name| (*name).to_owned()).collect();
+        plan.judge(&failed, ["a", "b", "c", "d"].into_iter())
+    };
+    assert_eq!(judge(&[]), Outcome::Success);
+    assert_eq!(judge(&["d", "b"]), Outcome::FailedAt(1));
+    assert_eq!(judge(&["d", "x"]), Outcome::FailedAt(0));
+}

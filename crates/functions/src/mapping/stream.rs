@@ -222,7 +222,7 @@ fn judge(reply: Reply, records: &[Record], plan: &Plan, state: &mut Option<Strin
         Reply::Failed { error } => return (Outcome::FailedAt(from), Some(error)),
         Reply::Unreached => return (Outcome::Unreached, None),
     };
-    let outcome = plan.judge(records.len(), &answer.failed, |i, id| records[i].sequence == id);
+    let outcome = plan.judge(&answer.failed, records.iter().map(|record| record.sequence.as_str()));
     if !matches!(outcome, Outcome::FailedAt(at) if at == from) {
         *state = answer.state;
     }
