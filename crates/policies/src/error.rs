@@ -61,29 +61,6 @@ pub enum PolicyError {
     /// A resource that is no ARN.
     #[error("Resource {0} must be an ARN or a star.")]
     NoArn(String),
-    /// Too long for its kind of resource.
-    #[error("A policy may have {0} bytes.")]
-    TooLong(usize),
-    /// Too many statements for its kind of resource.
-    #[error("A policy must have 1 to {0} statements.")]
-    Statements(usize),
-    /// Too many actions in a statement.
-    #[error("{given} Actions were found, maximum allowed is {most}.")]
-    Actions {
-        /// How many there may be.
-        most: usize,
-        /// How many there are.
-        given: usize,
-    },
-    /// An action that the service does not have.
-    #[error("{0} is not an action that policies may name here.")]
-    UnknownAction(String),
-    /// No resource, or more than one.
-    #[error("A statement must have one Resource.")]
-    OneResource,
-    /// A resource that the policy does not belong to.
-    #[error("Resource {0} is not what the policy belongs to.")]
-    Foreign(String),
     /// A condition of another shape.
     #[error("Condition must be a JSON object of operators, keys and values.")]
     Condition,

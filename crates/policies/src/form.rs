@@ -25,33 +25,64 @@ pub struct Form {
     pub patterns: bool,
 }
 
+/// Why a service does not take a document as the policy of a resource.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It is no policy of the service.
+    #[error(transparent)]
+    Malformed(#[from] PolicyError),
+    /// Too long.
+    #[error("A policy may have {0} bytes.")]
+    TooLong(usize),
+    /// Too many statements.
+    #[error("A policy must have 1 to {0} statements.")]
+    Statements(usize),
+    /// Too many actions in a statement.
+    #[error("{given} Actions were found, maximum allowed is {most}.")]
+    Actions {
+        /// How many there may be.
+        most: usize,
+        /// How many there are.
+        given: usize,
+    },
+    /// An action that the service does not have.
+    #[error("{0} is not an action that policies may name here.")]
+    UnknownAction(String),
+    /// No resource, or more than one.
+    #[error("A statement must have one Resource.")]
+    OneResource,
+    /// A resource that the policy does not belong to.
+    #[error("Resource {0} is not what the policy belongs to.")]
+    Foreign(String),
+}
+
 impl Form {
     /// Reads a document that is small enough.
-    pub fn parse(&self, text: &str) -> Result<Policy, PolicyError> {
+    pub fn parse(&self, text: &str) -> Result<Policy, Unfit> {
         if text.len() > self.bytes {
-            return Err(PolicyError::TooLong(self.bytes));
+            return Err(Unfit::TooLong(self.bytes));
         }
         let policy = Policy::parse(text, self.vendor)?;
-        if policy.len() > self.statements { Err(PolicyError::Statements(self.statements)) } else { Ok(policy) }
+        if policy.len() > self.statements { Err(Unfit::Statements(self.statements)) } else { Ok(policy) }
     }
 
     /// Whether a document may be set for a resource: each statement names actions that there are, and this one resource.
     /// One that was set before this was asked still acts.
-    pub fn check(&self, text: &str, resource: &str) -> Result<Policy, PolicyError> {
+    pub fn check(&self, text: &str, resource: &str) -> Result<Policy, Unfit> {
         let policy = self.parse(text)?;
         for statement in listed(policy.members()) {
             let named = |these: &str, others: &str| statement.get(these).or_else(|| statement.get(others));
             let actions = texts(named("Action", "NotAction").unwrap_or(&Value::Null), "Action")?;
             if actions.len() > self.actions {
-                return Err(PolicyError::Actions { most: self.actions, given: actions.len() });
+                return Err(Unfit::Actions { most: self.actions, given: actions.len() });
             }
             if let Some(unknown) = actions.iter().find(|action| !self.knows(action)) {
-                return Err(PolicyError::UnknownAction((*unknown).to_owned()));
+                return Err(Unfit::UnknownAction((*unknown).to_owned()));
             }
-            let given = named("Resource", "NotResource").ok_or(PolicyError::OneResource)?;
-            let [one] = texts(given, "Resource")?[..] else { return Err(PolicyError::OneResource) };
+            let given = named("Resource", "NotResource").ok_or(Unfit::OneResource)?;
+            let [one] = texts(given, "Resource")?[..] else { return Err(Unfit::OneResource) };
             if !names(one, resource) {
-                return Err(PolicyError::Foreign(one.to_owned()));
+                return Err(Unfit::Foreign(one.to_owned()));
             }
         }
         Ok(policy)
@@ -122,18 +153,18 @@ mod tests {
     fn documents_are_small_and_of_their_service() {
         let fine = one(json!("sqs:SendMessage"), json!(QUEUE));
         assert_eq!(FORM.check(&fine, QUEUE).map(|policy| policy.len()), Ok(1));
-        assert_eq!(FORM.parse(&" ".repeat(1_001)), Err(PolicyError::TooLong(1_000)));
+        assert_eq!(FORM.parse(&" ".repeat(1_001)), Err(Unfit::TooLong(1_000)));
         let allow = r#"{"Effect":"Allow","Principal":"*","Action":"sqs:*"}"#;
         let three = format!(r#"{{"Statement":[{allow},{allow},{allow}]}}"#);
-        assert_eq!(FORM.parse(&three), Err(PolicyError::Statements(2)));
+        assert_eq!(FORM.parse(&three), Err(Unfit::Statements(2)));
         let other = fine.replace("sqs:SendMessage", "sns:Publish");
-        assert_eq!(FORM.parse(&other), Err(PolicyError::Action("sns:Publish".into())));
+        assert_eq!(FORM.parse(&other), Err(Unfit::Malformed(PolicyError::Action("sns:Publish".into()))));
     }
 
     #[test]
     fn statements_name_actions_that_there_are() {
         let check = |form: Form, action: Value| form.check(&one(action, json!(QUEUE)), QUEUE).map(|_| ());
-        let unknown = |action: &str| Err(PolicyError::UnknownAction(action.to_owned()));
+        let unknown = |action: &str| Err(Unfit::UnknownAction(action.to_owned()));
         for (action, patterns) in [
             ("SQS:sendmessage", Ok(())),
             ("sqs:*", Ok(())),
@@ -148,7 +179,7 @@ mod tests {
         let batch = json!(["sqs:SendMessage", "sqs:SendMessageBatch"]);
         assert_eq!(check(FORM, batch), unknown("sqs:SendMessageBatch"));
         let three = json!(["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:Send*"]);
-        assert_eq!(check(FORM, three), Err(PolicyError::Actions { most: 2, given: 3 }));
+        assert_eq!(check(FORM, three), Err(Unfit::Actions { most: 2, given: 3 }));
     }
 
     #[test]
@@ -158,9 +189,9 @@ mod tests {
             assert_eq!(check(fine.clone()), Ok(()), "{fine}");
         }
         let other = format!("{QUEUE}2");
-        assert_eq!(check(json!(other)), Err(PolicyError::Foreign(other)));
-        assert_eq!(check(Value::Null), Err(PolicyError::OneResource));
-        assert_eq!(check(json!([QUEUE, QUEUE])), Err(PolicyError::OneResource));
+        assert_eq!(check(json!(other)), Err(Unfit::Foreign(other)));
+        assert_eq!(check(Value::Null), Err(Unfit::OneResource));
+        assert_eq!(check(json!([QUEUE, QUEUE])), Err(Unfit::OneResource));
     }
 
     #[test]

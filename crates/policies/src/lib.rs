@@ -23,6 +23,6 @@ mod text;
 mod value;
 
 pub use error::PolicyError;
-pub use form::{Form, share};
+pub use form::{Form, Unfit, share};
 pub use policy::{Decision, Policy};
 pub use request::{Refusal, Request, Who, admit};

@@ -7,7 +7,7 @@ use crate::limits::{ACTIONS, POLICY_BYTES, STATEMENTS};
 use crate::room::Room;
 use crate::settings::{SettingError, Settings};
 use names::{Arn, CallerKind, Home};
-use policies::{Form, Policy, PolicyError, Request, Who};
+use policies::{Form, Policy, PolicyError, Request, Unfit, Who};
 use std::sync::Arc;
 use wire::{ApiError, Call};
 
@@ -57,7 +57,7 @@ pub(crate) const SHARED: [&str; 8] = [
 ];
 
 /// Reads a document, or says what is wrong with it.
-pub(crate) fn parse(text: &str) -> Result<Policy, PolicyError> {
+pub(crate) fn parse(text: &str) -> Result<Policy, Unfit> {
     FORM.parse(text)
 }
 
@@ -65,8 +65,8 @@ pub(crate) fn parse(text: &str) -> Result<Policy, PolicyError> {
 pub(crate) fn check(queue: &Arn, settings: &Settings) -> Result<(), ApiError> {
     let Some(text) = &settings.policy else { return Ok(()) };
     FORM.check(text, queue.as_str()).map(|_| ()).map_err(|why| match &why {
-        PolicyError::Actions { .. } => OVER_LIMIT.because(why.to_string()),
-        PolicyError::UnknownAction(action) => {
+        Unfit::Actions { .. } => OVER_LIMIT.because(why.to_string()),
+        Unfit::UnknownAction(action) => {
             bad_value("ActionName", action, "Please refer to the appropriate WSDL for a list of valid actions.")
         }
         _ => SettingError::policy(&why).into(),

@@ -4,7 +4,7 @@
 use crate::limits;
 use crate::policy;
 use names::Arn;
-use policies::PolicyError;
+use policies::Unfit;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -187,7 +187,7 @@ impl Fifo {
 
 impl SettingError {
     /// The policy cannot be set.
-    pub(crate) fn policy(why: &PolicyError) -> SettingError {
+    pub(crate) fn policy(why: &Unfit) -> SettingError {
         wrong("Policy", &format!(" Reason: {why}"))
     }
 }

@@ -10,7 +10,7 @@ use crate::limits::DISPLAY_NAME_LENGTH;
 use crate::policy::{DeliveryPolicy, dead_letter};
 use crate::signing::Version;
 use names::Arn;
-use policies::PolicyError;
+use policies::Unfit;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ pub(crate) enum SettingError {
 
 impl SettingError {
     /// The policy cannot be set.
-    pub(crate) fn policy(why: &PolicyError) -> SettingError {
+    pub(crate) fn policy(why: &Unfit) -> SettingError {
         wrong("Policy", format!("Error parsing policy document. {why}"))
     }
 }
