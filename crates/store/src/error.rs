@@ -24,15 +24,31 @@ pub enum OpenError {
         /// What the operator can do.
         what_to_do: &'static str,
     },
-    /// The directory was written by another version.
-    #[error("{file} has format {found}; this program reads format {expected}")]
+    /// The directory was written by a newer version.
+    #[error(
+        "{file} has format {found}, which a newer version of this program wrote; this one reads formats up to {newest}: use \
+         the newer one"
+    )]
     Format {
         /// The file.
         file: PathBuf,
         /// Its format.
         found: u32,
         /// Ours.
-        expected: u32,
+        newest: u32,
+    },
+    /// A segment holds what only a newer version knows.
+    #[error(
+        "{file} was written by a newer version of this program: at byte {offset} is a block with flags ({flags:#x}) that this \
+         one does not know. Nothing was changed: use the newer one"
+    )]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// Where its frame begins.
+        offset: u64,
+        /// The flags.
+        flags: u32,
     },
     /// There are encrypted records, and no master key was given.
     #[error(
@@ -106,6 +122,12 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("damaged data: {why}")]
     Corrupt {
+        /// What and where.
+        why: Arc<str>,
+    },
+    /// What was read is a newer program's.
+    #[error("written by a newer version of this program: {why}")]
+    Newer {
         /// What and where.
         why: Arc<str>,
     },

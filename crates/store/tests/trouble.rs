@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use store::{Batch, Durability, LogId, ReadLimit, Store, StoreError, StoreOptions, Writer};
+use store::{Batch, Durability, LogId, OpenError, ReadLimit, Store, StoreError, StoreOptions, Writer};
 use world::disk::{DiskFaults, Entry, Open, SimDisk};
 use world::{Disk, DiskFile, World};
 
@@ -85,6 +85,11 @@ fn odd() -> (World, Arc<Odd>) {
 async fn open(world: &World, writer: Writer) -> Store {
     let options = StoreOptions { segment_bytes: SEGMENT, durability: Durability::Fsync, writer };
     Store::open(world, Path::new("/data"), options).await.unwrap()
+}
+
+/// Why a store does not open.
+async fn refusal(world: &World) -> OpenError {
+    Store::open(world, Path::new("/data"), StoreOptions::default()).await.err().expect("it does not open")
 }
 
 async fn put(store: &Store, log: LogId, record: &[u8]) -> Result<u64, StoreError> {
@@ -192,4 +197,70 @@ async fn a_full_disk_goes_on_as_soon_as_a_little_room_returns() {
     disk.set_faults(DiskFaults::default());
     assert_eq!(put(&store, log, b"on").await, Ok(first + more));
     assert_eq!(store.read(log, 0, ALL).unwrap().len() as u64, first + more + 1, "nothing was lost");
+}
+
+/// A directory with one record, whose store is closed.
+async fn small(world: &World) -> LogId {
+    let store = open(world, Writer::Inline).await;
+    let log = store.log("a").await.unwrap();
+    put(&store, log, b"kept").await.unwrap();
+    store.close().await;
+    log
+}
+
+fn rewrite_store(world: &World, format: u32) {
+    let path = Path::new("/data/store");
+    let mut content = world.disk.read(path).unwrap();
+    content[8..12].copy_from_slice(&format.to_le_bytes());
+    let checksum = crc32c::crc32c(&content[..28]);
+    content[28..].copy_from_slice(&checksum.to_le_bytes());
+    world.disk.replace(path, &content).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_format_is_made_the_newest_and_a_newer_one_refused() {
+    let (world, _) = World::simulated(1);
+    let log = small(&world).await;
+    let written = world.disk.read(Path::new("/data/store")).unwrap();
+    for _ in 0..2 {
+        rewrite_store(&world, 1);
+        let store = open(&world, Writer::Inline).await;
+        assert_eq!(store.read(log, 0, ALL).unwrap()[0].data, &b"kept"[..]);
+        store.close().await;
+        assert_eq!(world.disk.read(Path::new("/data/store")).unwrap(), written);
+    }
+    for newer in [0, 3] {
+        rewrite_store(&world, newer);
+        let refusal = refusal(&world).await;
+        assert!(matches!(refusal, OpenError::Format { found, newest: 2, .. } if found == newer), "{refusal}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_of_a_newer_version_is_refused_by_name() {
+    let (world, _) = World::simulated(1);
+    small(&world).await;
+    let salt = world.disk.read(Path::new("/data/store")).unwrap()[12..28].to_vec();
+    let path = Path::new("/data/journal/0000000000000001.log");
+    let mut segment = world.disk.read(path).unwrap();
+    // The last frame: nothing is chained to its checksum.
+    let word = |segment: &[u8], at: usize| u32::from_le_bytes(segment[at..at + 4].try_into().unwrap()) as usize;
+    let (mut frame, mut next) = (0, 0);
+    while word(&segment, next + 24) != 0 {
+        frame = next;
+        next = (frame + 32 + 40 * word(&segment, frame + 24) + word(&segment, frame + 28)).next_multiple_of(8);
+    }
+    let table = frame + 32 + 40 * word(&segment, frame + 24);
+    let before = segment.clone();
+    segment[table - 4] |= 4;
+    let seed = crc32c::crc32c_append(crc32c::crc32c(&salt), &1u64.to_le_bytes());
+    let checksum = crc32c::crc32c_append(seed, &segment[frame + 4..table]);
+    segment[frame..frame + 4].copy_from_slice(&checksum.to_le_bytes());
+    let file = world.disk.open(path, Open::Write).unwrap();
+    file.write_at(&segment, 0).unwrap();
+    let refusal = refusal(&world).await;
+    assert!(matches!(refusal, OpenError::Newer { flags: 4, offset, .. } if offset == frame as u64), "{refusal}");
+    assert_eq!(world.disk.read(path).unwrap(), segment, "nothing was changed");
+    file.write_at(&before, 0).unwrap();
+    open(&world, Writer::Inline).await;
 }

@@ -13,6 +13,11 @@ pub(crate) const BLOCK_HEAD: usize = 40;
 /// Frames start at multiples of this.
 pub(crate) const ALIGN: u64 = 8;
 
+/// A block was written before, into a segment that is given up.
+const RELOCATED: u32 = 1;
+/// Its body is encrypted.
+const SEALED: u32 = 2;
+
 /// The log of the journal's own records: names, trims, checkpoints. No user's log has this number.
 pub(crate) const META_LOG: u64 = 0;
 
@@ -66,7 +71,8 @@ impl BlockHead {
         out.put_u32_le(self.count);
         out.put_u32_le(self.bytes);
         out.put_u32_le(self.checksum);
-        out.put_u32_le(u32::from(self.relocated) | u32::from(self.sealed) << 1);
+        let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+        out.put_u32_le(flag(self.relocated, RELOCATED) | flag(self.sealed, SEALED));
     }
 
     fn decode(mut from: &[u8]) -> BlockHead {
@@ -81,7 +87,7 @@ impl BlockHead {
             sealed: false,
         };
         let flags = from.get_u32_le();
-        BlockHead { relocated: flags & 1 == 1, sealed: flags & 2 == 2, ..head }
+        BlockHead { relocated: flags & RELOCATED != 0, sealed: flags & SEALED != 0, ..head }
     }
 }
 
@@ -152,6 +158,13 @@ pub(crate) fn verify_head(seed: Seed, head: &[u8]) -> Option<Vec<BlockHead>> {
     let body: u64 = blocks.iter().map(|b| u64::from(b.bytes)).sum();
     (body == u64::from(parsed.body) && blocks.iter().all(|b| b.first.checked_add(u64::from(b.count)).is_some()))
         .then_some(blocks)
+}
+
+/// Flags of a frame's blocks that this program does not know, where there are any: a newer one wrote them, and what they
+/// change about reading is not known here. `head` is as it was written.
+pub(crate) fn unknown_flags(head: &[u8]) -> Option<u32> {
+    let flags = |block: &[u8]| (&block[BLOCK_HEAD - 4..]).get_u32_le() & !(RELOCATED | SEALED);
+    head[FRAME_HEAD..].chunks_exact(BLOCK_HEAD).map(flags).find(|unknown| *unknown != 0)
 }
 
 /// Whether the bodies behind a frame's table are as they were written.

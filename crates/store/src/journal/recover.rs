@@ -19,7 +19,9 @@ use world::{Disk, World};
 
 const RESTORE: &str = "Nothing was changed. Restore the data directory from a backup, or move it away to start empty";
 const IDENTITY: &[u8; 8] = b"HWSTORE1";
-const FORMAT: u32 = 1;
+/// The format that is written. Blocks may be sealed since 2; a directory of format 1 has none, and is one of 2 from its next
+/// start on.
+const FORMAT: u32 = 2;
 
 pub(super) struct Recovered {
     pub(super) index: Index,
@@ -72,13 +74,9 @@ fn identity(world: &World, dir: &Path, fresh: bool) -> Result<[u8; 16], OpenErro
         if !fresh {
             return Err(corrupt(path, 0, "the file is missing although there is a journal"));
         }
-        let mut content = [0; 32];
-        content[..8].copy_from_slice(IDENTITY);
-        content[8..12].copy_from_slice(&FORMAT.to_le_bytes());
-        world.entropy.fill(&mut content[12..28]);
-        let checksum = crc32c::crc32c(&content[..28]);
-        content[28..].copy_from_slice(&checksum.to_le_bytes());
-        world.disk.replace(&path, &content).map_err(failed("write", &path))?;
+        let mut salt = [0; 16];
+        world.entropy.fill(&mut salt);
+        world.disk.replace(&path, &identity_of(&salt)).map_err(failed("write", &path))?;
         // The directory's own name, too. Its parent may not be ours to sync, and then it was there before us.
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             let _ = world.disk.sync_dir(parent);
@@ -92,10 +90,25 @@ fn identity(world: &World, dir: &Path, fresh: bool) -> Result<[u8; 16], OpenErro
         return Err(corrupt(path, 0, "the store's identity is not as it was written"));
     }
     let found = (&content[8..12]).get_u32_le();
-    if found != FORMAT {
-        return Err(OpenError::Format { file: path, found, expected: FORMAT });
+    if !(1..=FORMAT).contains(&found) {
+        return Err(OpenError::Format { file: path, found, newest: FORMAT });
     }
-    Ok(content[12..28].try_into().expect("sixteen bytes"))
+    let salt = content[12..28].try_into().expect("sixteen bytes");
+    if found < FORMAT {
+        world.disk.replace(&path, &identity_of(&salt)).map_err(failed("write", &path))?;
+    }
+    Ok(salt)
+}
+
+/// What the store's identity says of a store with this salt.
+fn identity_of(salt: &[u8; 16]) -> [u8; 32] {
+    let mut content = [0; 32];
+    content[..8].copy_from_slice(IDENTITY);
+    content[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+    content[12..28].copy_from_slice(salt);
+    let checksum = crc32c::crc32c(&content[..28]);
+    content[28..].copy_from_slice(&checksum.to_le_bytes());
+    content
 }
 
 /// What is in the journal's directory: numbers in names, and lengths.
@@ -194,6 +207,7 @@ impl Recovery {
         let end = match scan(&segment.file, segment.seed, visit).map_err(failed("read", &path))? {
             End::At(end) => end,
             End::Damaged { offset, why } => return Err(corrupt(path, offset, why)),
+            End::Newer { offset, flags } => return Err(OpenError::Newer { file: path, offset, flags }),
         };
         let Some((first, last, last_offset)) = ends else { return Ok(None) };
         entries.sort_by_key(|entry| (entry.log, entry.first));
@@ -286,6 +300,7 @@ impl Recovery {
         match scan(&segment.file, segment.seed, visit).map_err(failed("read", &path))? {
             End::At(_) => {}
             End::Damaged { offset, why } => return Err(corrupt(path, offset, why)),
+            End::Newer { offset, flags } => return Err(OpenError::Newer { file: path, offset, flags }),
         }
         let Some(last) = last else {
             return Err(corrupt(path, 0, "it holds no group although a newer segment does"));

@@ -1,6 +1,8 @@
 //! Walks the frames of a segment, and tells a torn tail from damage.
 
-use super::frame::{ALIGN, BLOCK_HEAD, BlockHead, FRAME_HEAD, FrameHead, META_LOG, Seed, verify_bodies, verify_head};
+use super::frame::{
+    ALIGN, BLOCK_HEAD, BlockHead, FRAME_HEAD, FrameHead, META_LOG, Seed, unknown_flags, verify_bodies, verify_head,
+};
 use std::io;
 use std::sync::Arc;
 use world::DiskFile;
@@ -12,6 +14,8 @@ pub(crate) struct Frame {
     pub(crate) blocks: Vec<BlockHead>,
     /// The body of the journal's own block, which is the first where there is one.
     pub(crate) meta: Option<Vec<u8>>,
+    /// Flags of its blocks that only a newer program knows.
+    unknown: Option<u32>,
 }
 
 impl Frame {
@@ -33,6 +37,8 @@ pub(crate) enum End {
     At(u64),
     /// A frame is not as it was written although it had been synced.
     Damaged { offset: u64, why: String },
+    /// A frame is a newer program's: its blocks have flags that this one does not know.
+    Newer { offset: u64, flags: u32 },
 }
 
 /// Reads a file through a buffer.
@@ -76,6 +82,7 @@ impl Window<'_> {
         }
         let Some(bytes) = self.get(offset, head.len() as u64)? else { return Ok(None) };
         let Some(blocks) = verify_head(seed, bytes) else { return Ok(None) };
+        let unknown = unknown_flags(bytes);
         let Some(bytes) = self.get(offset, head.frame_len())? else { return Ok(None) };
         let bodies = &bytes[head.len()..];
         if !verify_bodies(&blocks, bodies) {
@@ -83,7 +90,7 @@ impl Window<'_> {
         }
         let own = blocks.first().filter(|b| b.log == META_LOG);
         let meta = own.map(|block| bodies[..block.bytes as usize].to_vec());
-        Ok(Some(Frame { offset, head, blocks, meta }))
+        Ok(Some(Frame { offset, head, blocks, meta, unknown }))
     }
 
     /// Looks behind an unusable frame for one which says that the unusable one had been synced.
@@ -125,6 +132,9 @@ pub(crate) fn scan(
             last.is_none_or(|last| frame.head.group == last.group + 1 && frame.head.previous == last.checksum)
         });
         let Some(frame) = frame else { break };
+        if let Some(flags) = frame.unknown {
+            return Ok(End::Newer { offset, flags });
+        }
         last = Some(frame.head);
         let next = offset + frame.head.frame_len();
         if let Err(why) = visit(frame) {

@@ -4,8 +4,10 @@ use super::index::{Entry, Run};
 use crate::Timestamp;
 use bytes::{Buf, BufMut};
 
-/// In an entry's count: its block is encrypted. No block has so many records.
+/// In an entry's count: its block is encrypted.
 const SEALED: u32 = 1 << 31;
+/// What is not count: no block has so many records.
+const FLAGS: u32 = 0xf << 28;
 const MAGIC: &[u8; 8] = b"HWINDEX1";
 pub(crate) const HEADER: usize = 56;
 pub(crate) const RUN: usize = 48;
@@ -108,8 +110,8 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     out.put_u32_le(entry.checksum);
 }
 
-/// Reads one entry's [`ENTRY`] bytes.
-pub(crate) fn decode_entry(mut from: &[u8]) -> Entry {
+/// Reads one entry's [`ENTRY`] bytes; `None` where it has flags that only a newer program knows.
+pub(crate) fn decode_entry(mut from: &[u8]) -> Option<Entry> {
     let entry = Entry {
         log: from.get_u64_le(),
         first: from.get_u64_le(),
@@ -120,7 +122,8 @@ pub(crate) fn decode_entry(mut from: &[u8]) -> Entry {
         checksum: from.get_u32_le(),
         sealed: false,
     };
-    Entry { count: entry.count & !SEALED, sealed: entry.count & SEALED != 0, ..entry }
+    let flags = entry.count & FLAGS;
+    (flags & !SEALED == 0).then_some(Entry { count: entry.count & !FLAGS, sealed: flags & SEALED != 0, ..entry })
 }
 
 #[cfg(test)]
@@ -139,7 +142,12 @@ mod tests {
         assert_eq!(header.file_len(), file.len() as u64);
         let at = header.entries_at() as usize;
         assert_eq!(decode_runs(&file[..at]).unwrap(), runs);
-        assert_eq!(decode_entry(&file[at..]), entry);
+        assert_eq!(decode_entry(&file[at..]), Some(entry));
+        for flag in 28..31 {
+            let mut newer = file[at..].to_vec();
+            newer[ENTRY - 8..ENTRY - 4].copy_from_slice(&(entry.count | 1 << flag).to_le_bytes());
+            assert_eq!(decode_entry(&newer), None, "flag {flag}");
+        }
         assert_eq!(crc32c::crc32c(&file[at..]), header.entries_checksum);
         for i in 0..at {
             file[i] ^= 1;

@@ -64,7 +64,8 @@ impl Segment {
             let mut bytes = vec![0; n * ENTRY];
             let at = blocks.header.entries_at() + (start * ENTRY) as u64;
             blocks.file.read_exact_at(&mut bytes, at).map_err(|e| StoreError::read(&e))?;
-            Ok(bytes.chunks_exact(ENTRY).map(sealed::decode_entry).collect())
+            let entries = bytes.chunks_exact(ENTRY).map(sealed::decode_entry).collect::<Option<Vec<_>>>();
+            entries.ok_or_else(|| self.newer())
         };
         let (mut low, mut high) = (0, blocks.header.entries as usize);
         while low < high {
@@ -96,8 +97,14 @@ impl Segment {
             entries.extend(frame.bodies().map(|(block, offset)| Entry::of(block, offset)));
             Ok(())
         })?;
-        if let End::Damaged { offset, why } = end {
-            tracing::error!(segment = self.number, offset, why, "the segment is damaged");
+        match end {
+            End::At(_) => {}
+            End::Damaged { offset, why } => {
+                tracing::error!(segment = self.number, offset, why, "the segment is damaged");
+            }
+            End::Newer { offset, flags } => {
+                tracing::error!(segment = self.number, offset, flags, "the segment is a newer program's");
+            }
         }
         entries.sort_by_key(|entry| (entry.log, entry.first));
         Ok(entries)
@@ -118,6 +125,12 @@ impl Segment {
 
     pub(crate) fn damaged(&self, why: &str) -> StoreError {
         StoreError::corrupt(format!("segment {:016x}: {why}", self.number))
+    }
+
+    fn newer(&self) -> StoreError {
+        StoreError::Newer {
+            why: format!("segment {:016x} has a block with flags that are not known", self.number).into(),
+        }
     }
 
     /// Reads and verifies one block's framed records.
