@@ -1,4 +1,4 @@
-"""Resource policies: services come in as a function's, a topic's and a queue's say, and not without one."""
+"""Resource policies: services come in as a function's, a topic's and a queue's say, and not without one; denials hold."""
 
 import json
 
@@ -100,6 +100,49 @@ def test_denials_hold_for_the_accounts_own_and_the_account_can_take_them_back(se
         own.set_queue_attributes(QueueUrl=url, Attributes={'Policy': ''})
     sqs.set_queue_attributes(QueueUrl=url, Attributes={'Policy': ''})
     own.send_message(QueueUrl=url, MessageBody='a')
+
+
+def test_a_stream_and_a_consumer_are_denied_by_their_own_policies(server, name, until):
+    iam, kinesis = server.client('iam'), server.client('kinesis')
+    iam.create_user(UserName=name)
+    keys = iam.create_access_key(UserName=name)['AccessKey']
+    own = server.client('kinesis', keys['AccessKeyId'], keys['SecretAccessKey'])
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    kinesis.get_waiter('stream_exists').wait(StreamName=name)
+    stream = kinesis.describe_stream_summary(StreamName=name)['StreamDescriptionSummary']['StreamARN']
+    consumer = kinesis.register_stream_consumer(StreamARN=stream, ConsumerName='c')['Consumer']['ConsumerARN']
+    until(lambda: kinesis.describe_stream_consumer(ConsumerARN=consumer)['ConsumerDescription']['ConsumerStatus'] == 'ACTIVE')
+    iterator = own.get_shard_iterator(StreamName=name, ShardId='shardId-000000000000',
+                                      ShardIteratorType='TRIM_HORIZON')['ShardIterator']
+
+    def deny(arn, **more):
+        statement = {'Effect': 'Deny', 'Principal': '*', 'Action': 'kinesis:*', 'Resource': arn, **more}
+        kinesis.put_resource_policy(ResourceARN=arn, Policy=json.dumps({'Version': '2012-10-17', 'Statement': statement}))
+
+    def denied(call, **arguments):
+        with pytest.raises(ClientError) as error:
+            call(**arguments)
+        assert error.value.response['Error']['Code'] == 'AccessDeniedException'
+        assert 'with an explicit deny in a resource-based policy' in error.value.response['Error']['Message']
+
+    put = {'StreamName': name, 'PartitionKey': 'k', 'Data': b'a'}
+    deny(stream, Condition={'StringEquals': {'aws:username': name}})
+    denied(own.put_record, **put)
+    denied(own.put_records, StreamName=name, Records=[{'PartitionKey': 'k', 'Data': b'a'}])
+    denied(own.get_records, ShardIterator=iterator)
+    denied(own.list_shards, StreamName=name)
+    denied(own.delete_resource_policy, ResourceARN=stream)
+    kinesis.put_record(**put)
+    start = {'Type': 'TRIM_HORIZON'}
+    events = own.subscribe_to_shard(ConsumerARN=consumer, ShardId='shardId-000000000000', StartingPosition=start)['EventStream']
+    assert next(event for event in events if event['SubscribeToShardEvent']['Records'])
+    deny(stream)
+    denied(kinesis.put_record, **put)
+    kinesis.delete_resource_policy(ResourceARN=stream)
+    deny(consumer)
+    denied(own.subscribe_to_shard, ConsumerARN=consumer, ShardId='shardId-000000000000', StartingPosition=start)
+    own.put_record(**put)
+    assert len(own.get_records(ShardIterator=iterator)['Records']) == 2
 
 
 def test_a_role_is_assumed_under_conditions(server, name):

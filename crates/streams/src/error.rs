@@ -95,9 +95,10 @@ pub(crate) fn too_many_consumers(home: &Home, stream: &str, limit: usize) -> Api
     ))
 }
 
-pub(crate) fn too_many_creating(home: &Home, limit: usize) -> ApiError {
+/// `what` are streams or consumers. In our words: AWS's are not known.
+pub(crate) fn too_many_creating(home: &Home, limit: usize, what: &str) -> ApiError {
     errors::LIMIT_EXCEEDED_EXCEPTION
-        .because(format!("Account {} cannot have more than {limit} consumers in CREATING status.", home.account))
+        .because(format!("Account {} cannot have more than {limit} {what} in CREATING status.", home.account))
 }
 
 /// Only one subscription reads a shard for a consumer.

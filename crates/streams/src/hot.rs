@@ -30,7 +30,7 @@ const ENCRYPTED: &[u8] = b",\"EncryptionType\":\"KMS\"";
 pub(crate) async fn put_record(streams: Arc<Streams>, protocol: Protocol, body: Bytes) -> Hot {
     let began = streams.world().clock.monotonic();
     let Some(call) = PutRecord::read(protocol, &body) else { return Hot::Pass(body) };
-    let Ok(entry) = streams.enter(call.stream).await else { return Hot::Pass(body) };
+    let Some(entry) = streams.enter_freely(call.stream).await else { return Hot::Pass(body) };
     let Some(one) = to_put(&entry.stream, &call.entry) else { return Hot::Pass(body) };
     let bytes = one.counted();
     let plan = streams.plan(&entry.stream, &[one]);
@@ -53,7 +53,7 @@ pub(crate) async fn put_record(streams: Arc<Streams>, protocol: Protocol, body: 
 pub(crate) async fn put_records(streams: Arc<Streams>, protocol: Protocol, body: Bytes) -> Hot {
     let began = streams.world().clock.monotonic();
     let Some(call) = PutRecords::read(protocol, &body) else { return Hot::Pass(body) };
-    let Ok(entry) = streams.enter(call.stream).await else { return Hot::Pass(body) };
+    let Some(entry) = streams.enter_freely(call.stream).await else { return Hot::Pass(body) };
     let puts: Option<Vec<_>> = call.entries.iter().map(|one| to_put(&entry.stream, one)).collect();
     let bytes = |puts: &[Put<'_>]| puts.iter().map(Put::counted).sum::<usize>();
     let Some(puts) = puts.filter(|puts| bytes(puts) <= PUT_BYTES) else { return Hot::Pass(body) };
@@ -111,7 +111,8 @@ fn answer_puts(streams: &Streams, stream: &LiveStream, written: &[Written], fail
 
 pub(crate) async fn get_records(streams: Arc<Streams>, protocol: Protocol, body: Bytes) -> Hot {
     let Some(call) = GetRecords::read(protocol, &body) else { return Hot::Pass(body) };
-    let Ok(reader) = get::Reader::find(&streams, call.iterator, call.arn) else { return Hot::Pass(body) };
+    let reader = get::Reader::find(&streams, call.iterator, call.arn).ok().filter(get::Reader::is_free);
+    let Some(reader) = reader else { return Hot::Pass(body) };
     Hot::Done(reader.timed(&streams, |reader| read(&streams, reader, call.limit)))
 }
 

@@ -15,6 +15,7 @@ mod hash;
 mod hot;
 mod limits;
 mod live;
+mod policy;
 mod reader;
 mod record;
 mod reshape;

@@ -49,6 +49,8 @@ pub(crate) const READ_RECORDS: usize = 10_000;
 pub(crate) const CONSUMER_BYTES_PER_SECOND: usize = 2 * MIB;
 /// The least and greatest retention, in hours.
 pub(crate) const RETENTION_HOURS: std::ops::RangeInclusive<u32> = 24..=8760;
+/// Streams that may be CREATING at a time.
+pub(crate) const STREAMS_CREATING: usize = 5;
 /// Streams in on-demand mode per account.
 pub(crate) const ON_DEMAND_STREAMS: usize = 50;
 
@@ -172,24 +174,23 @@ pub(crate) enum PerCaller {
     Stream,
 }
 
-/// Calls per second of an operation, where AWS gives a number: each stands on the operation's own page, or in the table of
-/// control-plane calls. Others are not limited.
+/// Calls per second of an operation, where AWS gives a number: in its table of control-plane calls or on the operation's own
+/// page. Where both do and differ in what the number goes by (`ListTagsForStream`, `MergeShards`, `RegisterStreamConsumer`,
+/// `RemoveTagsFromStream`, `SplitShard`), the table counts. Others are not limited.
+/// <https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html#kds-api-limits>
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Operations.html>
-/// <https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>
 pub(crate) fn calls_per_second(operation: &str) -> Option<(usize, PerCaller)> {
     use PerCaller::{Account, Stream};
     Some(match operation {
         "DescribeLimits" => (1, Account),
         "AddTagsToStream"
         | "CreateStream"
+        | "DeleteResourcePolicy"
         | "DeleteStream"
         | "DescribeAccountSettings"
+        | "GetResourcePolicy"
         | "ListStreams"
-        | "ListTagsForStream"
-        | "MergeShards"
-        | "RegisterStreamConsumer"
-        | "RemoveTagsFromStream"
-        | "SplitShard"
+        | "PutResourcePolicy"
         | "UpdateAccountSettings"
         | "UpdateStreamWarmThroughput" => (5, Account),
         "DescribeStream" | "UpdateShardCount" => (10, Account),
@@ -199,7 +200,12 @@ pub(crate) fn calls_per_second(operation: &str) -> Option<(usize, PerCaller)> {
         | "DisableEnhancedMonitoring"
         | "EnableEnhancedMonitoring"
         | "IncreaseStreamRetentionPeriod"
-        | "ListStreamConsumers" => (5, Stream),
+        | "ListStreamConsumers"
+        | "ListTagsForStream"
+        | "MergeShards"
+        | "RegisterStreamConsumer"
+        | "RemoveTagsFromStream"
+        | "SplitShard" => (5, Stream),
         "DescribeStreamConsumer" => (20, Stream),
         "ListShards" => (1000, Stream),
         _ => return None,

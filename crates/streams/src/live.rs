@@ -6,11 +6,13 @@ use crate::limits::{
     ITERATORS_PER_SECOND, LIMITS_TAG, Limits, READ_BYTES_PER_SECOND, READS_PER_SECOND, WRITE_BYTES_PER_SECOND,
     WRITE_RECORDS_PER_SECOND,
 };
+use crate::policy;
 use crate::reader::Reader;
 use crate::sequence::Sequence;
 use crate::signals::{ShardSeries, StreamSeries};
 use crate::state::{Shard, Stream, shard_number};
 use names::{Arn, Timestamp};
+use policies::Policy;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +29,8 @@ pub(crate) struct LiveStream {
     pub(crate) arn: Arn,
     /// Its shards by number.
     pub(crate) shards: Vec<LiveShard>,
+    /// Its resource policy and those of its consumers, by ARN.
+    pub(crate) policies: BTreeMap<String, Policy>,
     /// Whether its limits are kept: the server's choice, unless its own tag says otherwise.
     pub(crate) limits: Limits,
     /// Its metrics.
@@ -97,7 +101,7 @@ impl LiveStream {
         for reader in readers.values() {
             reader.keep(|number| def.shards.binary_search_by_key(&number, |shard| shard.number).is_ok());
         }
-        LiveStream { def, arn, shards, limits, series, gate, intake, readers, open }
+        LiveStream { policies: policy::kept(&def), def, arn, shards, limits, series, gate, intake, readers, open }
     }
 
     /// Who reads for a consumer, where that is one of the stream's.

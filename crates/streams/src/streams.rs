@@ -124,6 +124,11 @@ impl Streams {
         &self.tokens
     }
 
+    /// Whether AWS's limits are kept where no stream's own say anything.
+    pub(crate) fn limits(&self) -> Limits {
+        self.options.limits
+    }
+
     pub(crate) fn settle_after(&self) -> Duration {
         self.options.settle
     }

@@ -48,7 +48,8 @@ impl StreamTarget {
             });
         };
         let stream = &entry.stream;
-        let puts: Vec<Result<Put<'_>, Verdict>> = envelopes.iter().map(|envelope| put_of(stream, envelope)).collect();
+        let puts: Vec<Result<Put<'_>, Verdict>> =
+            envelopes.iter().map(|envelope| self.put_of(stream, envelope)).collect();
         let fit: Vec<Put<'_>> = puts.iter().filter_map(|put| put.as_ref().ok().copied()).collect();
         let plan = self.streams.plan(stream, &fit);
         let written = match self.streams.commit(&entry, plan).await {
@@ -68,24 +69,28 @@ impl StreamTarget {
         };
         puts.into_iter().map(&mut verdict).collect()
     }
-}
 
-/// The record that an envelope is, where it can be one.
-fn put_of<'a>(stream: &LiveStream, envelope: &'a Envelope) -> Result<Put<'a>, Verdict> {
-    // EventBridge uses the event's id where the target names no key.
-    // <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_KinesisParameters.html>
-    let key = envelope.attributes.get(attribute::PARTITION_KEY).filter(|key| !key.is_empty()).unwrap_or(&envelope.id);
-    let key = first_chars(key, KEY_CHARS);
-    let explicit = envelope.attributes.get(attribute::EXPLICIT_HASH_KEY);
-    let Some(hash) = explicit.map_or_else(|| Some(HashKey::of(key)), |text| HashKey::parse(text)) else {
-        return Err(refused(&errors::INVALID_ARGUMENT_EXCEPTION, "Invalid ExplicitHashKey.".to_owned()));
-    };
-    let put = Put { key, hash, data: Payload::Plain(&envelope.body) };
-    if put.counted() > stream.def.record_bytes() {
-        let why = error::too_long("data", stream.def.record_bytes()).message;
-        return Err(refused(&errors::VALIDATION_EXCEPTION, why));
+    /// The record that an envelope is, where it can be one and the stream takes it.
+    fn put_of<'a>(&self, stream: &LiveStream, envelope: &'a Envelope) -> Result<Put<'a>, Verdict> {
+        if let Err(error) = self.streams.admit_pushed(stream, envelope) {
+            return Err(refused(error.model, error.message));
+        }
+        // EventBridge uses the event's id where the target names no key.
+        // <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_KinesisParameters.html>
+        let key =
+            envelope.attributes.get(attribute::PARTITION_KEY).filter(|key| !key.is_empty()).unwrap_or(&envelope.id);
+        let key = first_chars(key, KEY_CHARS);
+        let explicit = envelope.attributes.get(attribute::EXPLICIT_HASH_KEY);
+        let Some(hash) = explicit.map_or_else(|| Some(HashKey::of(key)), |text| HashKey::parse(text)) else {
+            return Err(refused(&errors::INVALID_ARGUMENT_EXCEPTION, "Invalid ExplicitHashKey.".to_owned()));
+        };
+        let put = Put { key, hash, data: Payload::Plain(&envelope.body) };
+        if put.counted() > stream.def.record_bytes() {
+            let why = error::too_long("data", stream.def.record_bytes()).message;
+            return Err(refused(&errors::VALIDATION_EXCEPTION, why));
+        }
+        Ok(put)
     }
-    Ok(put)
 }
 
 impl Target for StreamTarget {

@@ -7,7 +7,7 @@ mod support;
 use serde_json::{Value, json};
 use std::time::Duration;
 use streams::Limits;
-use support::house;
+use support::{house, slow_house};
 
 const ACCOUNT: &str = "000000000000";
 
@@ -271,6 +271,61 @@ async fn the_table_serves_what_is_promised() {
     let promised: Vec<_> =
         shapes::kinesis::SERVICE.operations.iter().filter(|o| o.model.is_some()).map(|o| o.name).collect();
     assert_eq!(house.streams.service().served(), promised);
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_streams_may_be_in_the_making() {
+    let house = slow_house(Duration::from_secs(10)).await;
+    let create = |i: usize| json!({"StreamName": format!("s{i}"), "ShardCount": 1});
+    for i in 0..5 {
+        house.ask("CreateStream", create(i)).await.unwrap();
+    }
+    house.wait(Duration::from_secs(1)).await;
+    let (name, message) = house.refused("CreateStream", create(5)).await;
+    assert_eq!(name, "LimitExceededException");
+    assert!(message.contains("more than 5 streams in CREATING status"), "{message}");
+    house.wait(Duration::from_secs(60)).await;
+    house.ask("CreateStream", create(5)).await.unwrap();
+}
+
+/// What the table says of operations that share nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_rate_goes_by_the_account_or_by_the_stream() {
+    let house = house(Limits::Aws).await;
+    house.create("s", 1).await;
+    house.create("t", 1).await;
+    let arn = |name: &str| format!("arn:aws:kinesis:us-east-1:000000000000:stream/{name}");
+    let (resource, stream) = (|name: &str| json!({"ResourceARN": arn(name)}), |name: &str| json!({"StreamName": name}));
+    let with = |mut input: Value, more: Value| {
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        input
+    };
+    type Input<'a> = Box<dyn Fn(&str) -> Value + 'a>;
+    let calls: [(&str, bool, Input<'_>); 7] = [
+        ("GetResourcePolicy", true, Box::new(resource)),
+        ("DeleteResourcePolicy", true, Box::new(resource)),
+        ("PutResourcePolicy", true, Box::new(|name| with(resource(name), json!({"Policy": "{}"})))),
+        ("ListTagsForStream", false, Box::new(stream)),
+        ("RemoveTagsFromStream", false, Box::new(|name| with(stream(name), json!({"TagKeys": ["a"]})))),
+        (
+            "SplitShard",
+            false,
+            Box::new(|name| with(stream(name), json!({"ShardToSplit": "x", "NewStartingHashKey": "0"}))),
+        ),
+        (
+            "MergeShards",
+            false,
+            Box::new(|name| with(stream(name), json!({"ShardToMerge": "x", "AdjacentShardToMerge": "y"}))),
+        ),
+    ];
+    for (operation, per_account, input) in &calls {
+        let mut limited = 0;
+        for name in ["s", "s", "s", "s", "s", "s", "t"] {
+            let answer = house.ask(operation, input(name)).await;
+            limited += usize::from(answer.is_err_and(|error| error.model.name == "LimitExceededException"));
+        }
+        assert_eq!(limited, 1 + usize::from(*per_account), "{operation}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,11 +24,12 @@ use wire::{ApiError, Call, Nothing};
 /// The shards stay as they are. From then on the owner or the service changes them.
 pub(crate) async fn update_stream_mode(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: UpdateStreamModeInput,
 ) -> Result<Nothing, ApiError> {
     let asked = Asked { name: None, arn: Some(&input.stream_arn), id: input.stream_id.as_deref() };
     let name = streams.name_of(asked)?.to_owned();
+    streams.admit(&call, Some(&name))?;
     let (home, now) = (streams.home().clone(), streams.world().now());
     let mode = match input.stream_mode_details.stream_mode {
         StreamMode::Provisioned => Mode::Provisioned,
@@ -114,7 +115,7 @@ pub(crate) async fn update_stream_warm_throughput(
     call: Arc<Call>,
     input: UpdateStreamWarmThroughputInput,
 ) -> Result<UpdateStreamWarmThroughputOutput, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     let stream = streams.find(asked!(input))?;
     let (home, now, asked) = (streams.home().clone(), streams.world().now(), input.warm_throughput_mi_bps);
@@ -152,7 +153,7 @@ pub(crate) async fn describe_account_settings(
     call: Arc<Call>,
     _input: DescribeAccountSettingsInput,
 ) -> Result<DescribeAccountSettingsOutput, ApiError> {
-    streams.throttle(&call, None)?;
+    streams.admit(&call, None)?;
     let commitment = streams.catalog().read(|state| state.commitment);
     Ok(DescribeAccountSettingsOutput {
         minimum_throughput_billing_commitment: Some(commitment_shape(commitment, streams.world().now())),
@@ -167,7 +168,7 @@ pub(crate) async fn update_account_settings(
     call: Arc<Call>,
     input: UpdateAccountSettingsInput,
 ) -> Result<UpdateAccountSettingsOutput, ApiError> {
-    streams.throttle(&call, None)?;
+    streams.admit(&call, None)?;
     let (asked, now) = (input.minimum_throughput_billing_commitment.status, streams.world().now());
     let decide = move |state: &State| {
         let is_running = state.is_committed(now);

@@ -25,7 +25,7 @@ pub(crate) async fn register_stream_consumer(
     input: RegisterStreamConsumerInput,
 ) -> Result<RegisterStreamConsumerOutput, ApiError> {
     let asked = Asked { name: None, arn: Some(&input.stream_arn), id: input.stream_id.as_deref() };
-    streams.throttle(&call, asked.text())?;
+    streams.admit(&call, asked.text())?;
     let stream = streams.name_of(asked)?.to_owned();
     let tags = input.tags.unwrap_or_default();
     tags::check_new(&streams, &stream, &tags)?;
@@ -60,7 +60,7 @@ fn check_room(home: &names::Home, state: &State, stream: &Stream, now: Timestamp
     }
     let all = state.streams.values().flat_map(|stream| stream.consumers.values());
     if all.filter(|consumer| consumer.status == ConsumerStatus::Creating).count() >= CONSUMERS_CREATING {
-        return Err(error::too_many_creating(home, CONSUMERS_CREATING));
+        return Err(error::too_many_creating(home, CONSUMERS_CREATING, "consumers"));
     }
     Ok(())
 }
@@ -78,7 +78,7 @@ pub(crate) async fn deregister_stream_consumer(
         id: input.stream_id.as_deref(),
     };
     let (stream, consumer) = named.find(&streams)?;
-    streams.throttle(&call, Some(&stream.def.name))?;
+    streams.admit_to_consumer(&call, &stream, &consumer)?;
     change(&streams, &stream, consumer, ConsumerChange::Deregistered).await
 }
 
@@ -114,7 +114,7 @@ pub(crate) async fn describe_stream_consumer(
         id: input.stream_id.as_deref(),
     };
     let (stream, consumer) = named.find(&streams)?;
-    streams.throttle(&call, Some(&stream.def.name))?;
+    streams.admit_to_consumer(&call, &stream, &consumer)?;
     let consumer_description = ConsumerDescription {
         consumer_arn: consumer.arn(&stream.arn),
         consumer_name: consumer.name,
@@ -134,7 +134,7 @@ pub(crate) async fn list_stream_consumers(
     let now = streams.world().now();
     let asked = Asked { name: None, arn: Some(&input.stream_arn), id: input.stream_id.as_deref() };
     let stream = streams.find(asked)?;
-    streams.throttle(&call, Some(&stream.def.name))?;
+    streams.admit(&call, Some(&stream.def.name))?;
     if input.stream_creation_timestamp.is_some_and(|at| at.millis() != stream.def.created.millis()) {
         return Err(error::no_stream(streams.home(), &stream.def.name));
     }

@@ -4,7 +4,7 @@ use super::tags;
 use crate::Streams;
 use crate::demand::Peaks;
 use crate::error;
-use crate::limits::{ON_DEMAND_SHARDS, RECORD_KIB, RETENTION_HOURS};
+use crate::limits::{Limits, ON_DEMAND_SHARDS, RECORD_KIB, RETENTION_HOURS, STREAMS_CREATING};
 use crate::state::{Change, Mode, State, Status, Stream};
 use crate::streams::asked;
 use names::Timestamp;
@@ -19,7 +19,7 @@ pub(crate) async fn create_stream(
     call: Arc<Call>,
     input: CreateStreamInput,
 ) -> Result<Nothing, ApiError> {
-    streams.throttle(&call, Some(&input.stream_name))?;
+    streams.admit(&call, Some(&input.stream_name))?;
     if input.record_distribution_strategy == Some(RecordDistributionStrategy::Auto) {
         return Err(error::not_served("the record distribution strategy AUTO"));
     }
@@ -54,10 +54,14 @@ pub(crate) async fn create_stream(
         encrypted: Vec::new(),
         decrypted: Vec::new(),
     };
-    let home = streams.home().clone();
+    let (home, limits) = (streams.home().clone(), streams.limits());
     let decided = streams.change(name.clone(), move |state| {
         if state.streams.contains_key(&name) {
             return Err(error::stream_exists(&home, &name));
+        }
+        let creating = state.streams.values().filter(|stream| stream.status == Status::Creating).count();
+        if limits == Limits::Aws && creating >= STREAMS_CREATING {
+            return Err(error::too_many_creating(&home, STREAMS_CREATING, "streams"));
         }
         check_account(&home, state, shards as usize)?;
         if mode == Mode::OnDemand {
@@ -88,7 +92,7 @@ pub(crate) async fn delete_stream(
     call: Arc<Call>,
     input: DeleteStreamInput,
 ) -> Result<Nothing, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     let (home, change) = (streams.home().clone(), Change::Deleting { name: name.clone() });
     let enforced = input.enforce_consumer_deletion == Some(true);

@@ -21,7 +21,7 @@ pub(crate) async fn describe_stream(
     call: Arc<Call>,
     input: DescribeStreamInput,
 ) -> Result<DescribeStreamOutput, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let stream = streams.find(asked!(input))?;
     let after = match &input.exclusive_start_shard_id {
         None => None,
@@ -53,7 +53,7 @@ pub(crate) async fn describe_stream_summary(
     call: Arc<Call>,
     input: DescribeStreamSummaryInput,
 ) -> Result<DescribeStreamSummaryOutput, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let stream = streams.find(asked!(input))?;
     let def = &stream.def;
     let stream_description_summary = StreamDescriptionSummary {
@@ -81,7 +81,7 @@ pub(crate) async fn describe_limits(
     call: Arc<Call>,
     _input: DescribeLimitsInput,
 ) -> Result<DescribeLimitsOutput, ApiError> {
-    streams.throttle(&call, None)?;
+    streams.admit(&call, None)?;
     let (open, on_demand) = streams.catalog().read(|state| (state.open_shards(), state.on_demand_streams()));
     Ok(DescribeLimitsOutput {
         shard_limit: shards_per_account(streams.home().region.as_str()) as i32,

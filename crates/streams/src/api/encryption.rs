@@ -16,10 +16,11 @@ use wire::{ApiError, Call, Nothing};
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_StartStreamEncryption.html>
 pub(crate) async fn start_stream_encryption(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: StartStreamEncryptionInput,
 ) -> Result<Nothing, ApiError> {
     let name = streams.name_of(asked!(input))?.to_owned();
+    streams.admit(&call, Some(&name))?;
     check_type(input.encryption_type)?;
     check_key(streams.home(), &input.key_id)?;
     if !streams.store().can_seal() {
@@ -58,10 +59,11 @@ pub(crate) async fn start_stream_encryption(
 /// What was put before stays encrypted, and readable.
 pub(crate) async fn stop_stream_encryption(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: StopStreamEncryptionInput,
 ) -> Result<Nothing, ApiError> {
     let name = streams.name_of(asked!(input))?.to_owned();
+    streams.admit(&call, Some(&name))?;
     check_type(input.encryption_type)?;
     check_key(streams.home(), &input.key_id)?;
     let (home, now, key) = (streams.home().clone(), streams.world().now(), input.key_id);

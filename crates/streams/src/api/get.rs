@@ -24,10 +24,11 @@ use wire::{ApiError, Call};
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html>
 pub(crate) async fn get_shard_iterator(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: GetShardIteratorInput,
 ) -> Result<GetShardIteratorOutput, ApiError> {
     let name = streams.name_of(asked!(input))?;
+    streams.admit(&call, Some(name))?;
     let Some(number) = shard_number(&input.shard_id) else {
         return Err(error::no_shard(streams.home(), name, &input.shard_id));
     };
@@ -139,10 +140,11 @@ fn iterator(streams: &Streams, stream: &LiveStream, shard: &LiveShard, position:
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html>
 pub(crate) async fn get_records(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: GetRecordsInput,
 ) -> Result<GetRecordsOutput, ApiError> {
     let reader = Reader::find(&streams, &input.shard_iterator, input.stream_arn.as_deref())?;
+    streams.admit_to(&call, &reader.stream)?;
     refuse_dry_run(input.dry_run)?;
     reader.timed(&streams, |reader| {
         let limit = reader.begin(&streams, input.limit)?;
@@ -201,6 +203,11 @@ impl Reader {
         let stream = streams.lookup(&iterator.stream).filter(same).ok_or_else(gone)?;
         let place = stream.place_by_number(iterator.shard).ok_or_else(gone)?;
         Ok(Reader { stream, place, position: iterator.position, began })
+    }
+
+    /// Whether the stream's policy does not have to be asked first.
+    pub(crate) fn is_free(&self) -> bool {
+        self.stream.policies.is_empty()
     }
 
     pub(crate) fn shard(&self) -> &LiveShard {

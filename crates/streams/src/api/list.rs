@@ -20,7 +20,7 @@ pub(crate) async fn list_streams(
     call: Arc<Call>,
     input: ListStreamsInput,
 ) -> Result<ListStreamsOutput, ApiError> {
-    streams.throttle(&call, None)?;
+    streams.admit(&call, None)?;
     let after = match input.next_token.as_deref() {
         None => input.exclusive_start_stream_name,
         Some(token) => match streams.tokens().open_page(token) {
@@ -64,10 +64,14 @@ pub(crate) async fn list_shards(
     call: Arc<Call>,
     input: ListShardsInput,
 ) -> Result<ListShardsOutput, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let now = streams.world().now();
     let Listing { stream, after, filter } = match &input.next_token {
-        Some(token) => next_page(&streams, &input, token, now)?,
+        Some(token) => {
+            let page = next_page(&streams, &input, token, now)?;
+            streams.admit_to(&call, &page.stream)?;
+            page
+        }
         None => first_page(&streams, &input, now)?,
     };
     let limit = input.max_results.map_or(LIST_SHARDS, |limit| (limit.max(1) as usize).min(LIST_SHARDS));

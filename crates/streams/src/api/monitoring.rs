@@ -17,7 +17,7 @@ pub(crate) async fn enable_enhanced_monitoring(
     call: Arc<Call>,
     input: EnableEnhancedMonitoringInput,
 ) -> Result<EnhancedMonitoringOutput, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let asked = metrics(&input.shard_level_metrics);
     edit(&streams, asked!(input), move |current| current.union(&asked).copied().collect()).await
 }
@@ -28,7 +28,7 @@ pub(crate) async fn disable_enhanced_monitoring(
     call: Arc<Call>,
     input: DisableEnhancedMonitoringInput,
 ) -> Result<EnhancedMonitoringOutput, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let asked = metrics(&input.shard_level_metrics);
     edit(&streams, asked!(input), move |current| current.difference(&asked).copied().collect()).await
 }

@@ -19,11 +19,12 @@ use wire::{ApiError, Call};
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecord.html>
 pub(crate) async fn put_record(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: PutRecordInput,
 ) -> Result<PutRecordOutput, ApiError> {
     let began = streams.world().clock.monotonic();
     let entry = streams.enter(asked!(input)).await?;
+    streams.admit_to(&call, &entry.stream)?;
     let stream = &*entry.stream;
     if let Some(sequence) = &input.sequence_number_for_ordering {
         check_ordering(&streams, stream, sequence)?;
@@ -63,11 +64,12 @@ pub(crate) async fn put_one<'a>(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
 pub(crate) async fn put_records(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: PutRecordsInput,
 ) -> Result<PutRecordsOutput, ApiError> {
     let began = streams.world().clock.monotonic();
     let entry = streams.enter(asked!(input)).await?;
+    streams.admit_to(&call, &entry.stream)?;
     let stream = &*entry.stream;
     let (plan, total) = plan_records(&streams, stream, &input)?;
     // The payloads are framed for the journal: no need to hold them while it writes.

@@ -18,7 +18,7 @@ pub(crate) async fn split_shard(
     call: Arc<Call>,
     input: SplitShardInput,
 ) -> Result<Nothing, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     let home = streams.home().clone();
     let number = number(&home, &name, &input.shard_to_split)?;
@@ -42,7 +42,7 @@ pub(crate) async fn merge_shards(
     call: Arc<Call>,
     input: MergeShardsInput,
 ) -> Result<Nothing, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     let home = streams.home().clone();
     let shard = number(&home, &name, &input.shard_to_merge)?;
@@ -65,7 +65,7 @@ pub(crate) async fn update_shard_count(
     call: Arc<Call>,
     input: UpdateShardCountInput,
 ) -> Result<UpdateShardCountOutput, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     let stream = streams.find(asked!(input))?;
     let (home, now) = (streams.home().clone(), streams.world().now());

@@ -16,7 +16,7 @@ pub(crate) async fn increase_stream_retention_period(
     call: Arc<Call>,
     input: IncreaseStreamRetentionPeriodInput,
 ) -> Result<Nothing, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     set(&streams, name, input.retention_period_hours, |now, wanted| wanted >= now, ("shorter", "Decrease")).await
 }
@@ -27,7 +27,7 @@ pub(crate) async fn decrease_stream_retention_period(
     call: Arc<Call>,
     input: DecreaseStreamRetentionPeriodInput,
 ) -> Result<Nothing, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let name = streams.name_of(asked!(input))?.to_owned();
     set(&streams, name.clone(), input.retention_period_hours, |now, wanted| wanted <= now, ("longer", "Increase"))
         .await?;
@@ -41,11 +41,12 @@ pub(crate) async fn decrease_stream_retention_period(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateMaxRecordSize.html>
 pub(crate) async fn update_max_record_size(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: UpdateMaxRecordSizeInput,
 ) -> Result<Nothing, ApiError> {
     let asked = Asked { name: None, arn: input.stream_arn.as_deref(), id: input.stream_id.as_deref() };
     let name = streams.name_of(asked)?.to_owned();
+    streams.admit(&call, Some(&name))?;
     // The model keeps it between 1024 and 10240.
     let kib = input.max_record_size_in_ki_b.max(0) as u32;
     let change = Change::RecordSize { name: name.clone(), kib };

@@ -16,12 +16,13 @@ use world::Stage;
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html>
 pub(crate) async fn subscribe_to_shard(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: SubscribeToShardInput,
     answer: EventAnswer<SubscribeToShardOp>,
 ) -> Result<Opened, ApiError> {
     let (home, world) = (streams.home(), streams.world());
     let (stream, consumer) = streams.consumer(&input.consumer_arn, input.stream_id.as_deref())?;
+    streams.admit_to_consumer(&call, &stream, &consumer)?;
     let name = &stream.def.name;
     if consumer.status != ConsumerStatus::Active {
         return Err(error::consumer_not_active(home, name, &consumer));

@@ -25,18 +25,19 @@ pub(crate) async fn add_tags_to_stream(
     call: Arc<Call>,
     input: AddTagsToStreamInput,
 ) -> Result<Nothing, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     set(&streams, streams.name_of(asked!(input))?, input.tags.clone()).await
 }
 
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_TagResource.html>
 pub(crate) async fn tag_resource(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: TagResourceInput,
 ) -> Result<Nothing, ApiError> {
-    let Some((stream, consumer)) = consumer(&streams, &input.resource_arn, &input.stream_id)? else {
-        return set(&streams, resource(&streams, &input.resource_arn, &input.stream_id)?, input.tags.clone()).await;
+    let Some((stream, consumer)) = consumer(&streams, &call, &input.resource_arn, &input.stream_id)? else {
+        return set(&streams, resource(&streams, &call, &input.resource_arn, &input.stream_id)?, input.tags.clone())
+            .await;
     };
     let name = &stream.def.name;
     check_new(&streams, name, &input.tags)?;
@@ -52,18 +53,19 @@ pub(crate) async fn remove_tags_from_stream(
     call: Arc<Call>,
     input: RemoveTagsFromStreamInput,
 ) -> Result<Nothing, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     remove(&streams, streams.name_of(asked!(input))?, input.tag_keys.clone()).await
 }
 
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UntagResource.html>
 pub(crate) async fn untag_resource(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: UntagResourceInput,
 ) -> Result<Nothing, ApiError> {
-    let Some((stream, consumer)) = consumer(&streams, &input.resource_arn, &input.stream_id)? else {
-        return remove(&streams, resource(&streams, &input.resource_arn, &input.stream_id)?, input.tag_keys).await;
+    let Some((stream, consumer)) = consumer(&streams, &call, &input.resource_arn, &input.stream_id)? else {
+        return remove(&streams, resource(&streams, &call, &input.resource_arn, &input.stream_id)?, input.tag_keys)
+            .await;
     };
     check(&streams, &stream.def.name, "remove tags from", input.tag_keys.iter())?;
     let change = ConsumerChange::Tagged { set: BTreeMap::new(), remove: input.tag_keys };
@@ -76,7 +78,7 @@ pub(crate) async fn list_tags_for_stream(
     call: Arc<Call>,
     input: ListTagsForStreamInput,
 ) -> Result<ListTagsForStreamOutput, ApiError> {
-    streams.throttle(&call, asked!(input).text())?;
+    streams.admit(&call, asked!(input).text())?;
     let stream = streams.find(asked!(input))?;
     let limit = input.limit.map_or(PAGE, |limit| limit.max(1) as usize);
     let after = input.exclusive_start_tag_key.as_deref();
@@ -88,31 +90,37 @@ pub(crate) async fn list_tags_for_stream(
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListTagsForResource.html>
 pub(crate) async fn list_tags_for_resource(
     streams: Arc<Streams>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: ListTagsForResourceInput,
 ) -> Result<ListTagsForResourceOutput, ApiError> {
-    if let Some((_, consumer)) = consumer(&streams, &input.resource_arn, &input.stream_id)? {
+    if let Some((_, consumer)) = consumer(&streams, &call, &input.resource_arn, &input.stream_id)? {
         return Ok(ListTagsForResourceOutput { tags: Some(consumer.tags.iter().map(tag_shape).collect()) });
     }
-    let name = resource(&streams, &input.resource_arn, &input.stream_id)?;
+    let name = resource(&streams, &call, &input.resource_arn, &input.stream_id)?;
     let stream = streams.find(Asked { name: Some(name), ..Asked::default() })?;
     Ok(ListTagsForResourceOutput { tags: Some(stream.def.tags.iter().map(tag_shape).collect()) })
 }
 
-fn resource<'a>(streams: &Streams, arn: &'a str, id: &'a Option<String>) -> Result<&'a str, ApiError> {
-    streams.name_of(Asked { name: None, arn: Some(arn), id: id.as_deref() })
+/// The name of the stream that an ARN names.
+fn resource<'a>(streams: &Streams, call: &Call, arn: &'a str, id: &'a Option<String>) -> Result<&'a str, ApiError> {
+    let name = streams.name_of(Asked { name: None, arn: Some(arn), id: id.as_deref() })?;
+    streams.admit(call, Some(name))?;
+    Ok(name)
 }
 
 /// The consumer that an ARN names, where it names one.
 fn consumer(
     streams: &Streams,
+    call: &Call,
     arn: &str,
     id: &Option<String>,
 ) -> Result<Option<(Arc<LiveStream>, Consumer)>, ApiError> {
     if !arn.contains("/consumer/") {
         return Ok(None);
     }
-    streams.consumer(arn, id.as_deref()).map(Some)
+    let (stream, consumer) = streams.consumer(arn, id.as_deref())?;
+    streams.admit_to_consumer(call, &stream, &consumer)?;
+    Ok(Some((stream, consumer)))
 }
 
 fn tag_shape((key, value): (&String, &String)) -> Tag {

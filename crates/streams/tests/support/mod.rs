@@ -23,6 +23,8 @@ pub(crate) struct House {
     masters: Option<MasterKeys>,
 }
 
+const SETTLE: Duration = Duration::from_millis(20);
+
 pub(crate) async fn house(limits: Limits) -> House {
     house_under(7, limits).await
 }
@@ -37,16 +39,23 @@ pub(crate) async fn house_with_key(limits: Limits, secret: u8) -> House {
     house_of(7, limits, Some(master)).await
 }
 
+/// A house in which streams take their time.
+pub(crate) async fn slow_house(settle: Duration) -> House {
+    let (world, disk) = World::simulated(7);
+    let (store, streams) = open(&world, Limits::Aws, settle, None).await;
+    House { world, disk, store, streams, limits: Limits::Aws, masters: None }
+}
+
 async fn house_of(seed: u64, limits: Limits, masters: Option<MasterKeys>) -> House {
     let (world, disk) = World::simulated(seed);
-    let (store, streams) = open(&world, limits, masters.clone()).await;
+    let (store, streams) = open(&world, limits, SETTLE, masters.clone()).await;
     House { world, disk, store, streams, limits, masters }
 }
 
-async fn open(world: &World, limits: Limits, masters: Option<MasterKeys>) -> (Store, Arc<Streams>) {
+async fn open(world: &World, limits: Limits, settle: Duration, masters: Option<MasterKeys>) -> (Store, Arc<Streams>) {
     let options = StoreOptions { segment_bytes: 1 << 20, durability: Durability::Fsync, writer: Writer::Inline };
     let store = Store::open_with_keys(world, Path::new("/data"), options, masters).await.unwrap();
-    let options = Options { limits, settle: Duration::from_millis(20) };
+    let options = Options { limits, settle };
     let streams = Streams::open(world.clone(), Home::default(), store.clone(), options).await.unwrap();
     streams.start();
     (store, streams)
@@ -60,7 +69,7 @@ impl House {
         store.close().await;
         drop((streams, store));
         world.tasks = world::Tasks::default();
-        let (store, streams) = open(&world, limits, masters.clone()).await;
+        let (store, streams) = open(&world, limits, SETTLE, masters.clone()).await;
         House { world, disk, store, streams, limits, masters }
     }
 
@@ -72,7 +81,7 @@ impl House {
         world.tasks.shut_down(Duration::ZERO).await;
         drop((streams, store));
         world.tasks = world::Tasks::default();
-        let (store, streams) = open(&world, limits, masters.clone()).await;
+        let (store, streams) = open(&world, limits, SETTLE, masters.clone()).await;
         House { world, disk, store, streams, limits, masters }
     }
 
@@ -84,11 +93,22 @@ impl House {
 
     /// Asks in one protocol.
     pub(crate) async fn answer(&self, protocol: Protocol, operation: &str, body: Bytes) -> Result<Body, ApiError> {
+        self.answer_to(Caller::root(&Home::default().account, "test"), protocol, operation, body).await
+    }
+
+    /// Asks as somebody.
+    pub(crate) async fn answer_to(
+        &self,
+        caller: Caller,
+        protocol: Protocol,
+        operation: &str,
+        body: Bytes,
+    ) -> Result<Body, ApiError> {
         let service = self.streams.service();
         let handler = service.handler(operation).unwrap_or_else(|| panic!("{operation} is served"));
         let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
         let request = Request { protocol, head: Arc::new(head), body, observed: false };
-        handler.handle(self.call(operation), request).await.result.map(http::Response::into_body)
+        handler.handle(self.call(caller, operation), request).await.result.map(http::Response::into_body)
     }
 
     /// Asks in JSON.
@@ -103,10 +123,9 @@ impl House {
         (error.model.name, error.message)
     }
 
-    fn call(&self, operation: &str) -> Arc<Call> {
+    fn call(&self, caller: Caller, operation: &str) -> Arc<Call> {
         let service = &shapes::kinesis::SERVICE;
         let model = service.operation(operation).and_then(|entry| entry.model).expect("a served operation");
-        let caller = Caller::root(&Home::default().account, "test");
         Arc::new(Call::local(service, model, caller, self.world.now()))
     }
 
