@@ -144,9 +144,15 @@ async fn a_log_group_takes_the_event_or_one_kind_of_template() {
         made("\"<m>\""),
         made(r#"{"timestamp": <at>, "message": <m>, "more": 1}"#),
         made(r#"{"message": <m>}"#),
+        made(r#"{"timestamp": <at>, "timestamp": <at>, "message": <m>}"#),
     ] {
         let (code, why) = house.refused("PutTargets", put(target)).await;
         assert_eq!(code, "ValidationException");
         assert!(why.contains("a log group takes the matched event"), "{why}");
+    }
+    for arn in [format!("{group}:log-stream:s"), format!("{group}:log-stream:s:*"), format!("{group}:*:*")] {
+        let (code, why) = house.refused("PutTargets", put(json!({"Arn": arn}))).await;
+        assert_eq!(code, "ValidationException");
+        assert!(why.contains(&arn) && why.contains("not a part of one"), "{why}");
     }
 }

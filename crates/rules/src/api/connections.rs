@@ -32,6 +32,19 @@ fn word(status: Status) -> ConnectionState {
     }
 }
 
+/// A connection is made, or made anew with what it has now.
+fn set(rules: &Rules, name: &str, id: String, description: Option<String>, auth: &Auth) -> Change {
+    Change::ConnectionSet {
+        name: name.to_owned(),
+        at: rules.world.now(),
+        id,
+        description,
+        kind: auth.kind().as_str().to_owned(),
+        sealed: Some(rules.destinations.seal(auth)),
+        status: first_status(auth),
+    }
+}
+
 /// A connection with credentials that only the endpoint can judge is as good as authorized.
 fn first_status(auth: &Auth) -> Status {
     match auth.kind() {
@@ -49,15 +62,7 @@ pub(super) async fn create_connection(
     unserved(input.invocation_connectivity_parameters.is_some(), input.kms_key_identifier.as_deref())?;
     let auth = Auth::created(input.authorization_type, input.auth_parameters)?;
     let name = input.name;
-    let set = Change::ConnectionSet {
-        name: name.clone(),
-        at: rules.world.now(),
-        id: rules.world.uuid(),
-        description: input.description,
-        kind: auth.kind().as_str().to_owned(),
-        sealed: Some(rules.destinations.seal(&auth)),
-        status: first_status(&auth),
-    };
+    let set = set(&rules, &name, rules.world.uuid(), input.description, &auth);
     rules
         .destinations
         .catalog
@@ -113,7 +118,6 @@ pub(super) async fn update_connection(
 ) -> Result<UpdateConnectionResponse, ApiError> {
     unserved(input.invocation_connectivity_parameters.is_some(), input.kms_key_identifier.as_deref())?;
     let name = input.name;
-    let at = rules.world.now();
     rules
         .destinations
         .catalog
@@ -128,16 +132,8 @@ pub(super) async fn update_connection(
                 return Err(invalid("AuthParameters must be specified for a connection that was deauthorized."));
             }
             let auth = Auth::updated(before, kind, input.auth_parameters)?;
-            let set = Change::ConnectionSet {
-                name: name.clone(),
-                at,
-                id: known.id.clone(),
-                description: input.description.or_else(|| known.description.clone()),
-                kind: kind.as_str().to_owned(),
-                sealed: Some(rules.destinations.seal(&auth)),
-                status: first_status(&auth),
-            };
-            Ok((vec![set], ()))
+            let description = input.description.or_else(|| known.description.clone());
+            Ok((vec![set(&rules, &name, known.id.clone(), description, &auth)], ()))
         })
         .await?;
     let known = settle(&rules, &name)?;

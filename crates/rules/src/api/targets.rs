@@ -128,6 +128,13 @@ fn check(rules: &Rules, id: &str, target: &Target) -> Result<(), Unfit> {
     if let Err(error @ (CompileError::Input(_) | CompileError::Path(_))) = compiled {
         return malformed(error.to_string());
     }
+    let group = target.arn.resource_after("log-group:").map(|group| group.strip_suffix(":*").unwrap_or(group));
+    if group.is_some_and(|group| group.contains(':')) {
+        return malformed(format!(
+            "Parameter {} is not valid. Reason: it must be a log group, not a part of one.",
+            target.arn
+        ));
+    }
     if service == "logs" && !fits_log_group(target) {
         // AWS's own words could not be confirmed.
         return malformed(format!(
@@ -177,8 +184,17 @@ fn fits_log_group(target: &Target) -> bool {
         filled.push('0');
         filled.push_str(piece.split_once('>').map_or(piece, |(_, rest)| rest));
     }
-    let made = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&filled);
-    made.is_ok_and(|made| made.len() == 2 && made.contains_key("timestamp") && made.contains_key("message"))
+    serde_json::from_str::<LogInput>(&filled).is_ok()
+}
+
+/// What a template for a log group has, each once.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogInput {
+    #[serde(rename = "timestamp")]
+    _timestamp: serde::de::IgnoredAny,
+    #[serde(rename = "message")]
+    _message: serde::de::IgnoredAny,
 }
 
 fn parse(text: &str) -> Result<Arn, Unfit> {
