@@ -3,6 +3,7 @@ use bytes::Bytes;
 use names::{Arn, Timestamp};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
+use wire::{ApiError, Fault, common};
 use world::BoxFuture;
 
 /// What became of one try. The target decides; nobody reads meaning out of the text.
@@ -35,6 +36,30 @@ pub enum Verdict {
         /// The reason for people.
         why: String,
     },
+}
+
+impl Verdict {
+    /// Not now.
+    pub fn again(code: impl Into<String>, why: impl Into<String>) -> Verdict {
+        Verdict::Again { code: code.into(), why: why.into(), after: None }
+    }
+
+    /// Not ever.
+    pub fn refused(code: impl Into<String>, why: impl Into<String>) -> Verdict {
+        Verdict::Refused { code: code.into(), why: why.into() }
+    }
+}
+
+/// What an error of a handler means for an envelope: what is not there, or what it may not hold, will not get better by
+/// trying again; what is short of room or at fault itself will.
+impl From<&ApiError> for Verdict {
+    fn from(error: &ApiError) -> Verdict {
+        let (code, why) = (error.model.code, error.message.as_str());
+        match error.model.fault {
+            Fault::Client if !common::is_throttle(code) => Verdict::refused(code, why),
+            _ => Verdict::again(code, why),
+        }
+    }
 }
 
 /// A service's push door.
@@ -142,5 +167,23 @@ mod tests {
         assert_eq!(find("archive/a", "events").as_deref(), Some("any"));
         assert_eq!(find("q", "sqs").as_deref(), Some("queue"));
         assert_eq!(find("t", "sns"), None);
+    }
+
+    #[test]
+    fn what_an_error_means_for_an_envelope() {
+        static THROTTLED: wire::ErrorModel =
+            wire::ErrorModel { name: "RequestThrottled", code: "RequestThrottled", status: 403, fault: Fault::Client };
+        for (model, passes) in [
+            (&common::ACCESS_DENIED, false),
+            (&common::TOO_LARGE, false),
+            (&common::THROTTLING, true),
+            (&THROTTLED, true),
+            (&common::SERVICE_UNAVAILABLE, true),
+        ] {
+            let (code, why) = (model.code.to_owned(), "w".to_owned());
+            let expected =
+                if passes { Verdict::Again { code, why, after: None } } else { Verdict::Refused { code, why } };
+            assert_eq!(Verdict::from(&model.because("w")), expected);
+        }
     }
 }

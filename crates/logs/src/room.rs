@@ -138,6 +138,9 @@ impl Room {
     }
 
     pub(crate) fn add_stream(&self, number: u64, name: &str) {
+        if self.streams().contains_key(&number) {
+            return;
+        }
         self.write_streams().entry(number).or_insert_with(|| Live { name: name.into(), seen: None });
     }
 

@@ -3,6 +3,10 @@
 use names::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+/// What actions begin with.
+pub(crate) const VENDOR: &str = "logs";
 
 /// A stream of a group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +39,21 @@ pub(crate) struct Policy {
     pub(crate) name: String,
     pub(crate) document: String,
     pub(crate) updated: Timestamp,
+    /// The document as it decides, once somebody asked.
+    #[serde(skip)]
+    ready: OnceLock<Arc<policies::Policy>>,
+}
+
+impl Policy {
+    pub(crate) fn new(name: String, document: String, updated: Timestamp) -> Policy {
+        Policy { name, document, updated, ready: OnceLock::new() }
+    }
+
+    /// Ready to decide.
+    pub(crate) fn ready(&self) -> Arc<policies::Policy> {
+        let read = || policies::Policy::parse(&self.document, VENDOR);
+        self.ready.get_or_init(|| Arc::new(policies::Policy::kept(read(), VENDOR, &self.name))).clone()
+    }
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]

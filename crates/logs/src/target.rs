@@ -10,7 +10,8 @@ use delivery::{Envelope, Target, Verdict, attribute};
 use names::{Arn, Timestamp};
 use policies::{Policy, Request, Who, admit};
 use serde::Deserialize;
-use shapes::logs::errors::{INVALID_PARAMETER_EXCEPTION, RESOURCE_NOT_FOUND_EXCEPTION};
+use serde_json::value::RawValue;
+use shapes::logs::errors::INVALID_PARAMETER_EXCEPTION;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,15 +21,28 @@ use world::BoxFuture;
 /// The log groups of the house as a target of delivery.
 pub(crate) struct GroupTarget(pub(crate) Arc<Logs>);
 
-/// What an InputTransformer for a log group makes: nothing else is taken.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What an InputTransformer for a log group makes: nothing else is taken. Of a member that is there twice the last one holds,
+/// as in any other JSON.
 struct Made<'a> {
-    #[serde(borrow)]
     timestamp: When<'a>,
-    #[serde(borrow)]
     message: Cow<'a, str>,
 }
+
+impl<'a> Made<'a> {
+    fn read(text: &'a str) -> Option<Made<'a>> {
+        let members: BTreeMap<Cow<'a, str>, &'a RawValue> = serde_json::from_str(text).ok()?;
+        if members.len() != 2 {
+            return None;
+        }
+        let timestamp = serde_json::from_str(members.get("timestamp")?.get()).ok()?;
+        let Text(message) = serde_json::from_str(members.get("message")?.get()).ok()?;
+        Some(Made { timestamp, message })
+    }
+}
+
+/// A text, where it lies if it can.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -55,7 +69,7 @@ struct Given<'a> {
 fn given(envelope: &Envelope) -> Result<Given<'_>, String> {
     let text = std::str::from_utf8(&envelope.body).map_err(|_| "the event is not UTF-8".to_owned())?;
     let stream = stream_of(envelope);
-    if let Ok(made) = serde_json::from_str::<Made<'_>>(text) {
+    if let Some(made) = Made::read(text) {
         let at = match &made.timestamp {
             When::Millis(at) => Some(*at),
             When::Text(text) => text.parse().ok().or_else(|| millis(text)),
@@ -107,7 +121,7 @@ impl GroupTarget {
         let group = self.0.group_in(to).unwrap_or_default();
         let room = match self.0.room(group) {
             Ok(room) => room,
-            Err(error) => return vec![verdict(&error); envelopes.len()],
+            Err(error) => return vec![Verdict::from(&error); envelopes.len()],
         };
         let days = self.0.catalog.read(|state| state.groups.get(group).and_then(|group| group.retention_days));
         let policies = self.policies();
@@ -121,22 +135,20 @@ impl GroupTarget {
             Ok(()) => {
                 all.into_iter().map(|given| given.map_or_else(|v| v, |_| Verdict::Accepted(Bytes::new()))).collect()
             }
-            Err(error) => all.into_iter().map(|given| given.map_or_else(|v| v, |_| verdict(&error))).collect(),
+            Err(error) => all.into_iter().map(|given| given.map_or_else(|v| v, |_| Verdict::from(&error))).collect(),
         }
     }
 
     /// The resource policies.
-    fn policies(&self) -> Vec<Policy> {
-        let read =
-            |policy: &crate::state::Policy| Policy::kept(Policy::parse(&policy.document, "logs"), "logs", &policy.name);
-        self.0.catalog.read(|state| state.policies.values().map(read).collect())
+    fn policies(&self) -> Vec<Arc<Policy>> {
+        self.0.catalog.read(|state| state.policies.values().map(|policy| policy.ready()).collect())
     }
 
     /// Other services come in as the policies say, and not without one. Who comes with a role comes as the account.
     /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-cloudwatchlogs-permissions>
     fn admitted(
         &self,
-        policies: &[Policy],
+        policies: &[Arc<Policy>],
         group: &str,
         envelope: &Envelope,
         given: &Given<'_>,
@@ -148,10 +160,8 @@ impl GroupTarget {
         for action in makes.into_iter().chain(["logs:PutLogEvents"]) {
             let request = Request::new(who, action, &stream, &self.0.home.account);
             let request = request.sent(envelope.from.as_ref(), self.0.world.now());
-            admit(policies, &request).map_err(|refusal| Verdict::Refused {
-                code: common::ACCESS_DENIED.name.to_owned(),
-                why: request.refused(refusal),
-            })?;
+            admit(policies.iter().map(Arc::as_ref), &request)
+                .map_err(|refusal| Verdict::refused(common::ACCESS_DENIED.name, request.refused(refusal)))?;
         }
         Ok(())
     }
@@ -185,15 +195,7 @@ impl GroupTarget {
 }
 
 fn refused(why: String) -> Verdict {
-    Verdict::Refused { code: INVALID_PARAMETER_EXCEPTION.name.to_owned(), why }
-}
-
-fn verdict(error: &ApiError) -> Verdict {
-    let (code, why) = (error.model.name.to_owned(), error.message.clone());
-    if error.model == &RESOURCE_NOT_FOUND_EXCEPTION {
-        return Verdict::Refused { code, why };
-    }
-    Verdict::Again { code, why, after: None }
+    Verdict::refused(INVALID_PARAMETER_EXCEPTION.name, why)
 }
 
 impl Target for GroupTarget {

@@ -84,13 +84,17 @@ async fn an_event_of_a_rule_becomes_an_event_of_the_group() {
     for verdict in target.deliver_all(&bodies).await {
         assert_eq!(verdict, Verdict::Accepted(Bytes::new()));
     }
+    let mut twice = bodies[1].clone();
+    twice.body =
+        Bytes::from(format!(r#"{{"timestamp":1,"message":"old","timestamp":{},"message":"twice"}}"#, at.millis()));
+    assert_eq!(target.deliver(&twice).await, Verdict::Accepted(Bytes::new()));
     bodies[0].from = Some(Home::default().arn("events", "rule/other"));
     assert_eq!(target.deliver(&bodies[0]).await, Verdict::Accepted(Bytes::new()));
     let page = house.fine("FilterLogEvents", json!({"logGroupName": "/aws/events/g"})).await;
     let events = page["events"].as_array().unwrap();
     let texts: Vec<&str> = events.iter().map(|event| event["message"].as_str().unwrap()).collect();
     let whole = event.to_string();
-    assert_eq!(texts, [&whole, "made", "counted", &whole]);
+    assert_eq!(texts, [&whole, "made", "counted", "twice", &whole]);
     assert_eq!(events[1]["timestamp"], at.millis());
     assert_eq!(events[0]["timestamp"], at.secs() * 1000);
     let streams: std::collections::BTreeSet<_> =

@@ -12,6 +12,7 @@ use delivery::{Verdict, code};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use wire::common;
 
 /// A batch.
 #[derive(Clone, Copy)]
@@ -104,7 +105,7 @@ impl Live {
                     trail.step(Step::EnrichmentStageExited, self.now(), said);
                     return Ok(items);
                 }
-                Err(error) => refused("InvalidAnswer", error.to_string()),
+                Err(error) => Verdict::refused("InvalidAnswer", error.to_string()),
             },
             Some(failed) => failed,
             None => return Ok(Vec::new()),
@@ -129,7 +130,7 @@ impl Live {
         if items.len() > aim.most() {
             self.signals.record(Metric::TargetStageFailed, 1);
             let why = format!("the enrichment answered with {} events, the target takes {}", items.len(), aim.most());
-            let verdict = refused("BatchTooLarge", why);
+            let verdict = Verdict::refused("BatchTooLarge", why);
             let failed = Said { failed: Some((&verdict, aim.to())), ..payload };
             trail.step(Step::TargetStageFailed, self.now(), failed);
             return Err(Broken(verdict));
@@ -146,7 +147,7 @@ impl Live {
         let outcome = outcome.and_then(|left| match are_of(&left.failed, batch.ids) {
             true => Ok(left),
             // What names no event of the batch says nothing about the others.
-            false => Err(Broken(refused("InvalidAnswer", "a failed item is none of the batch".to_owned()))),
+            false => Err(Broken(Verdict::refused("InvalidAnswer", "a failed item is none of the batch"))),
         });
         self.reached(&outcome, payload, trail);
         outcome
@@ -194,7 +195,9 @@ impl Live {
                         bytes += envelope.body.len() + envelope.attributes.values().map(String::len).sum::<usize>();
                         good.push(envelope);
                     }
-                    Err(error) => unfit.push((verdicts.len() + i, refused("ValidationException", error.to_string()))),
+                    Err(error) => {
+                        unfit.push((verdicts.len() + i, Verdict::refused("ValidationException", error.to_string())))
+                    }
                 }
                 if bytes >= AT_ONCE || (in_order && !unfit.is_empty()) {
                     break;
@@ -208,7 +211,7 @@ impl Live {
                 break;
             }
         }
-        let untried = || again(code::NOT_TRIED, "what comes before it was not accepted".to_owned());
+        let untried = || Verdict::again(code::NOT_TRIED, "what comes before it was not accepted");
         verdicts.resize_with(count, untried);
         verdicts
     }
@@ -245,7 +248,7 @@ fn reported(answer: &Bytes) -> Result<Vec<String>, Verdict> {
         return Ok(Vec::new());
     }
     let read = Answer::read(answer, Wanted { items: true, state: false });
-    read.map(|answer| answer.failed).map_err(|why| refused("InvalidAnswer", why.to_owned()))
+    read.map(|answer| answer.failed).map_err(|why| Verdict::refused("InvalidAnswer", why))
 }
 
 /// The ids of events that were not accepted; that none was, or that an enrichment hid whose they are, fails them all.
@@ -280,20 +283,9 @@ fn is_internal(verdict: &Verdict) -> bool {
 pub(crate) fn is_throttled(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Busy { .. } => true,
-        Verdict::Again { code, .. } => {
-            let code = code.to_ascii_lowercase();
-            ["throttl", "toomanyrequests", "provisionedthroughput"].iter().any(|word| code.contains(word))
-        }
+        Verdict::Again { code, .. } => common::is_throttle(code),
         _ => false,
     }
-}
-
-fn refused(code: &str, why: String) -> Verdict {
-    Verdict::Refused { code: code.to_owned(), why }
-}
-
-fn again(code: &str, why: String) -> Verdict {
-    Verdict::Again { code: code.to_owned(), why, after: None }
 }
 
 #[cfg(test)]
@@ -309,7 +301,7 @@ mod tests {
     fn what_was_not_accepted_is_named() {
         let (items, ids) = items(3);
         let ok = || Verdict::Accepted(Bytes::new());
-        let no = || refused("InvalidParameterValue", "no".into());
+        let no = || Verdict::refused("InvalidParameterValue", "no");
         let failed = |ids: Option<&[String]>, verdicts: &[Verdict]| {
             accepted(&items, ids, verdicts, false).map(|left| left.failed).map_err(|Broken(verdict)| verdict)
         };
@@ -318,7 +310,7 @@ mod tests {
         assert_eq!(failed(None, &[ok(), ok(), no()]), Ok(vec!["m2".to_owned()]), "an enriched event that kept its id");
         assert_eq!(failed(Some(&ids), &[no(), no(), no()]), Err(no()));
         let stuck = |verdict: Verdict| accepted(&items, Some(&ids), &[ok(), verdict, no()], true).ok().unwrap().stuck;
-        assert!(stuck(again("ProvisionedThroughputExceededException", "full".into())) && !stuck(no()));
+        assert!(stuck(Verdict::again("ProvisionedThroughputExceededException", "full")) && !stuck(no()));
         let hidden = [Item { text: "1".into() }, Item { text: "2".into() }];
         assert!(accepted(&hidden, None, &[ok(), no()], false).is_err(), "nobody knows whose it is");
     }
@@ -336,11 +328,11 @@ mod tests {
     #[test]
     fn whose_fault_it_is() {
         for (verdict, internal, throttled) in [
-            (refused("AccessDenied", "no".into()), false, false),
-            (again("FunctionError", "raised".into()), false, false),
-            (again("ERROR_FROM_TARGET", "500".into()), false, false),
-            (again("TooManyRequestsException", "busy".into()), true, true),
-            (again("CONNECTION_FAILURE", "down".into()), true, false),
+            (Verdict::refused("AccessDenied", "no"), false, false),
+            (Verdict::again("FunctionError", "raised"), false, false),
+            (Verdict::again("ERROR_FROM_TARGET", "500"), false, false),
+            (Verdict::again("TooManyRequestsException", "busy"), true, true),
+            (Verdict::again("CONNECTION_FAILURE", "down"), true, false),
         ] {
             assert_eq!((is_internal(&verdict), is_throttled(&verdict)), (internal, throttled), "{verdict:?}");
         }

@@ -72,7 +72,7 @@ impl Live {
     pub(crate) fn dismissed(&self) -> Option<Verdict> {
         let why = self.pipes.assume(&self.pipe.role).err()?;
         self.running.nudge();
-        Some(Verdict::Again { code: "AccessDenied".to_owned(), why, after: None })
+        Some(Verdict::again("AccessDenied", why))
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -14,7 +14,7 @@ use policies::{Request, Who, admit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wire::{ApiError, Fault};
+use wire::ApiError;
 use world::BoxFuture;
 
 /// Takes envelopes for the ARNs of queues.
@@ -52,13 +52,13 @@ impl QueueTarget {
     /// Puts envelopes for one queue into it, in their order and in one append; each is answered with its message's id.
     async fn take(&self, envelopes: &[Envelope], in_order: bool) -> Vec<Verdict> {
         let Some(room) = envelopes.first().and_then(|envelope| self.0.of(&envelope.to)) else {
-            return vec![verdict(&no_queue()); envelopes.len()];
+            return vec![Verdict::from(&no_queue()); envelopes.len()];
         };
         let (mut drafts, mut refused) = (Vec::with_capacity(envelopes.len()), BTreeMap::new());
         for (i, envelope) in envelopes.iter().enumerate() {
             match self.draft(&room, envelope) {
                 Ok(draft) => drafts.push(draft),
-                Err(error) => drop(refused.insert(i, verdict(&error))),
+                Err(error) => drop(refused.insert(i, Verdict::from(&error))),
             }
             if in_order && !refused.is_empty() {
                 break;
@@ -67,7 +67,7 @@ impl QueueTarget {
         let taken = intake::accept(&self.0, &room, drafts).await;
         let mut taken = match &taken {
             Ok(accepted) => accepted.iter().map(|one| Verdict::Accepted(Bytes::from(one.uuid()))).collect(),
-            Err(error) => vec![verdict(error); envelopes.len() - refused.len()],
+            Err(error) => vec![Verdict::from(error); envelopes.len() - refused.len()],
         }
         .into_iter();
         (0..envelopes.len()).map(|i| refused.remove(&i).or_else(|| taken.next()).unwrap_or_else(not_tried)).collect()
@@ -125,13 +125,4 @@ fn attributes(json: &str) -> Result<Vec<Attribute>, ApiError> {
 fn not_tried() -> Verdict {
     let why = "what comes before it was not accepted".to_owned();
     Verdict::Again { code: code::NOT_TRIED.to_owned(), why, after: None }
-}
-
-/// A queue that does not exist, or a message that it may not hold, will not get better by trying again.
-fn verdict(error: &ApiError) -> Verdict {
-    let (code, why) = (error.model.code.to_owned(), error.message.clone());
-    match error.model.fault {
-        Fault::Client => Verdict::Refused { code, why },
-        Fault::Server => Verdict::Again { code, why, after: None },
-    }
 }

@@ -41,9 +41,10 @@ impl StreamTarget {
         let gone = || refused(&errors::RESOURCE_NOT_FOUND_EXCEPTION, error::no_stream(home, name).message);
         let Ok(entry) = self.streams.enter(Asked { name: Some(name), ..Asked::default() }).await else {
             return all(match self.streams.lookup(name).map(|stream| stream.def.status) {
-                Some(status @ Status::Creating) => {
-                    again(errors::RESOURCE_IN_USE_EXCEPTION.name, error::not_active(home, name, status).message)
-                }
+                Some(status @ Status::Creating) => Verdict::again(
+                    errors::RESOURCE_IN_USE_EXCEPTION.name,
+                    error::not_active(home, name, status).message,
+                ),
                 _ => gone(),
             });
         };
@@ -55,7 +56,7 @@ impl StreamTarget {
         let written = match self.streams.commit(&entry, plan).await {
             Ok(written) => written,
             Err(StoreError::NoLog(_)) => return all(gone()),
-            Err(error) => return all(again("InternalFailure", error.to_string())),
+            Err(error) => return all(Verdict::again("InternalFailure", error.to_string())),
         };
         let mut written = written.into_iter();
         let mut verdict = |put: Result<Put<'_>, Verdict>| match put.map(|_| written.next()) {
@@ -63,9 +64,9 @@ impl StreamTarget {
             Ok(Some(Written { at: Some(_), .. })) => Verdict::Accepted(Bytes::new()),
             Ok(Some(Written { place, at: None })) => {
                 let code = errors::PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION.name;
-                again(code, error::rate_exceeded(home, name, &stream.shards[place].id))
+                Verdict::again(code, error::rate_exceeded(home, name, &stream.shards[place].id))
             }
-            Ok(None) => again("InternalFailure", "the record was not written".to_owned()),
+            Ok(None) => Verdict::again("InternalFailure", "the record was not written".to_owned()),
         };
         puts.into_iter().map(&mut verdict).collect()
     }
@@ -116,12 +117,8 @@ impl Target for StreamTarget {
     }
 }
 
-fn again(code: &str, why: String) -> Verdict {
-    Verdict::Again { code: code.to_owned(), why, after: None }
-}
-
 fn refused(model: &ErrorModel, why: String) -> Verdict {
-    Verdict::Refused { code: model.name.to_owned(), why }
+    Verdict::refused(model.name, why)
 }
 
 fn first_chars(text: &str, count: usize) -> &str {

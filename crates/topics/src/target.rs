@@ -4,9 +4,8 @@ use crate::post::{Post, Text, check_size, check_subject};
 use crate::{Topics, attribute};
 use bytes::Bytes;
 use delivery::{Envelope, Target, Verdict};
-use shapes::sns::errors::THROTTLED_EXCEPTION;
 use std::sync::Arc;
-use wire::{ApiError, Fault};
+use wire::ApiError;
 use world::BoxFuture;
 
 /// Takes envelopes for the ARNs of topics.
@@ -17,7 +16,7 @@ impl Target for TopicTarget {
         Box::pin(async move {
             match self.publish(envelope).await {
                 Ok(id) => Verdict::Accepted(Bytes::from(id)),
-                Err(error) => verdict(&error),
+                Err(error) => Verdict::from(&error),
             }
         })
     }
@@ -57,18 +56,5 @@ impl TopicTarget {
         let deduplication = of(delivery::attribute::MESSAGE_DEDUPLICATION_ID);
         post.place(&settings, deduplication.filter(|_| settings.fifo))?;
         Ok(topics.publish(&name, vec![post]).await?.remove(0).id)
-    }
-}
-
-/// A topic that does not exist, or a message that it may not carry, will not get better by trying again; one that has
-/// taken too many will.
-fn verdict(error: &ApiError) -> Verdict {
-    let (code, why) = (error.model.code.to_owned(), error.message.clone());
-    if error.model.code == THROTTLED_EXCEPTION.code {
-        return Verdict::Again { code, why, after: None };
-    }
-    match error.model.fault {
-        Fault::Client => Verdict::Refused { code, why },
-        Fault::Server => Verdict::Again { code, why, after: None },
     }
 }

@@ -87,6 +87,25 @@ pub mod common {
         };
     }
 
+    /// What services call it when somebody asks too much or too often, by the codes that SDKs try again on.
+    /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
+    const THROTTLES: [&str; 9] = [
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    ];
+
+    /// Whether an error's code says that the same may succeed later.
+    pub fn is_throttle(code: &str) -> bool {
+        THROTTLES.contains(&code)
+    }
+
     errors! {
         /// Something failed on our side.
         INTERNAL_FAILURE "InternalFailure" "InternalFailure" 500 Server;

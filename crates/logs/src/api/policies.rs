@@ -4,7 +4,7 @@ use super::{after, limit, page};
 use crate::Logs;
 use crate::error::{invalid, refuse, too_many};
 use crate::limits::{DESCRIBED, POLICIES};
-use crate::state::{Change, Policy};
+use crate::state::{Change, Policy, VENDOR};
 use policies::Policy as Document;
 use shapes::logs::errors::RESOURCE_NOT_FOUND_EXCEPTION;
 use shapes::logs::{
@@ -28,8 +28,8 @@ pub(super) async fn put_resource_policy(
 ) -> Result<PutResourcePolicyResponse, ApiError> {
     let name = named(input.policy_name, input.resource_arn, input.expected_revision_id)?;
     let document = input.policy_document.ok_or_else(|| invalid("policyDocument is required."))?;
-    Document::parse(&document, "logs").map_err(|why| invalid(format!("Invalid policy document: {why}")))?;
-    let policy = Policy { name, document, updated: call.at };
+    Document::parse(&document, VENDOR).map_err(|why| invalid(format!("Invalid policy document: {why}")))?;
+    let policy = Policy::new(name, document, call.at);
     let shown = shape(&policy);
     logs.catalog
         .change(|state| {
