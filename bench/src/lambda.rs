@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 const ROLE: &str = "arn:aws:iam::000000000000:role/bench";
 const ROUNDS: usize = 15;
 const INVOCATIONS: usize = 500;
+/// As long is nothing done before an invocation of an idle process.
+const PAUSE: Duration = Duration::from_millis(2);
 /// Imports boto3 and makes a client, as most handlers do; says when it was entered.
 const BOTO3: &str = "import time, boto3\nboto3.client('sqs', region_name='us-east-1')\n\
                      def handler(event, context):\n    return time.time()\n";
@@ -174,26 +176,31 @@ pub async fn sandbox(binary: &Path, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What an invocation costs above handing it to the same client by hand.
+/// What an invocation costs above handing it to the same client by hand: of a process that has nothing to do, and of one that
+/// is given one after the other, where each round takes in that the client asks for the next.
 pub async fn dispatch(binary: &Path, dir: &Path) -> Result<()> {
     let mut lab = Lab::open(binary, dir, &[]).await?;
     lab.function(NOTHING).await?;
-    for _ in 0..50 {
-        lab.invoke().await?;
+    let mut rows = Vec::new();
+    for (name, pause) in [("idle process", PAUSE), ("one after the other", Duration::ZERO)] {
+        let mut whole = Vec::new();
+        for number in 0..INVOCATIONS + 50 {
+            tokio::time::sleep(pause).await;
+            let begun = Instant::now();
+            lab.invoke().await?;
+            if number >= 50 {
+                whole.push(begun.elapsed());
+            }
+        }
+        let place = dir.to_owned();
+        let mut bare = tokio::task::spawn_blocking(move || by_hand(&place, pause)).await??;
+        rows.push(row(&format!("{name}: Invoke over HTTP, signed"), &mut whole, ""));
+        rows.push(row(&format!("{name}: bare Runtime API"), &mut bare, ""));
+        let above = stats::percentile(&whole, 0.5).saturating_sub(stats::percentile(&bare, 0.5));
+        rows.push(vec!["  above it".into(), stats::ms(above), String::new(), "0.3 ms".into()]);
     }
-    let mut whole = Vec::new();
-    for _ in 0..INVOCATIONS {
-        let begun = Instant::now();
-        lab.invoke().await?;
-        whole.push(begun.elapsed());
-    }
-    let place = dir.to_owned();
-    let mut bare = tokio::task::spawn_blocking(move || by_hand(&place)).await??;
-    let mut rows = vec![row("Invoke over HTTP, signed", &mut whole, ""), row("bare Runtime API", &mut bare, "")];
-    let above = stats::percentile(&whole, 0.5).saturating_sub(stats::percentile(&bare, 0.5));
-    rows.push(vec!["above it".into(), stats::ms(above), String::new(), "0.3 ms".into()]);
     stats::table(
-        &format!("An invocation that does nothing, {INVOCATIONS} times"),
+        &format!("An invocation that does nothing, {INVOCATIONS} times each way"),
         &["", "p50", "p99", "goal: under"],
         rows,
     );
@@ -210,8 +217,9 @@ impl Drop for Killed {
     }
 }
 
-/// The Runtime API by hand: no checks, no log, one connection. From an event's last byte to the response's.
-fn by_hand(dir: &Path) -> Result<Vec<Duration>> {
+/// The Runtime API by hand: no checks, no log, one connection. From an event to the response, or without a pause between
+/// them from one event to the next.
+fn by_hand(dir: &Path, pause: Duration) -> Result<Vec<Duration>> {
     let task = tempfile::Builder::new().prefix("bench-").tempdir_in(dir)?;
     std::fs::write(task.path().join("handler.py"), NOTHING)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -227,7 +235,7 @@ fn by_hand(dir: &Path) -> Result<Vec<Duration>> {
     let (mut stream, _) = listener.accept()?;
     stream.set_nodelay(true)?;
     let (ok, event) = ("HTTP/1.1 202 Accepted\r\nContent-Length: 15\r\n\r\n{\"status\":\"OK\"}", "{}");
-    let mut times = Vec::new();
+    let (mut times, mut before) = (Vec::new(), None);
     for number in 0..INVOCATIONS + 50 {
         request(&mut stream)?;
         let deadline = world::World::real().now().millis() + 30_000;
@@ -236,11 +244,13 @@ fn by_hand(dir: &Path) -> Result<Vec<Duration>> {
              Lambda-Runtime-Deadline-Ms: {deadline}\r\nContent-Length: {}\r\n\r\n{event}",
             event.len()
         );
-        let begun = Instant::now();
+        std::thread::sleep(pause);
+        let now = Instant::now();
+        let begun = if pause.is_zero() { before.replace(now) } else { Some(now) };
         stream.write_all(answer.as_bytes())?;
         request(&mut stream)?;
-        if number >= 50 {
-            times.push(begun.elapsed());
+        if let Some(begun) = begun.filter(|_| number >= 50) {
+            times.push(if pause.is_zero() { now - begun } else { begun.elapsed() });
         }
         stream.write_all(ok.as_bytes())?;
     }

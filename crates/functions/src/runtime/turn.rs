@@ -16,6 +16,16 @@ struct Over {
     answer: Option<oneshot::Sender<Result<Result<InvokeOutcome, InvokeError>, Gone>>>,
 }
 
+impl Over {
+    /// Answers who waits for the invocation, once.
+    fn tell(&mut self, log_tail: String) {
+        if let Some(answer) = self.answer.take() {
+            let (payload, error) = self.ending.answer(&self.id, self.spec.timeout);
+            let _ = answer.send(Ok(Ok(InvokeOutcome { payload, error, log_tail, report: self.report })));
+        }
+    }
+}
+
 impl Sandbox {
     /// Runs one invocation; `starting`: the process has just been started for it, after a start that failed. Whether it
     /// may run another.
@@ -61,9 +71,13 @@ impl Sandbox {
     /// Answers, and writes down what there was. Whether the process may run another invocation.
     async fn see_off(&mut self, mut over: Over, alive: bool, tail: bool, late: &mut BoxFuture<'static, ()>) -> bool {
         if alive && !tail && self.extensions.are_done() {
-            // Nobody has to wait for what is only written down.
+            // Nobody has to wait for what is only written down. Each who is told goes on at once, in this very thread:
+            // to wake another takes longer than all that is done here.
             let kept = self.house.pool.release(self.id);
-            self.tell(&mut over, String::new());
+            over.tell(String::new());
+            tokio::task::yield_now().await;
+            self.acknowledge();
+            tokio::task::yield_now().await;
             self.write_down(&mut over);
             self.tail = None;
             return kept;
@@ -77,22 +91,20 @@ impl Sandbox {
         let log = self.tail.take().unwrap_or_default().finish();
         // Extensions go on with what they have to do; whoever waits for the function has its answer.
         if alive && !self.extensions.are_done() {
-            self.tell(&mut over, log.clone());
+            over.tell(log.clone());
+            self.acknowledge();
         }
         let kept = alive && self.extensions_rest(late).await && self.house.pool.release(self.id);
         if !kept {
             self.house.pool.remove(self.id);
         }
-        self.tell(&mut over, log);
+        over.tell(log);
+        self.acknowledge();
         kept
     }
 
-    /// Answers who waits for the invocation, once, and then the runtime.
-    fn tell(&mut self, over: &mut Over, log_tail: String) {
-        if let Some(answer) = over.answer.take() {
-            let (payload, error) = over.ending.answer(&over.id, over.spec.timeout);
-            let _ = answer.send(Ok(Ok(InvokeOutcome { payload, error, log_tail, report: over.report })));
-        }
+    /// Answers the runtime's request with its response.
+    fn acknowledge(&mut self) {
         if let Some(receipt) = self.receipt.take() {
             let _ = receipt.send(api::accepted());
         }
