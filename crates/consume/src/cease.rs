@@ -1,5 +1,6 @@
+use std::time::Duration;
 use tokio::sync::watch;
-use world::Stop;
+use world::{Clock, Stop};
 
 /// Tells a consumer to finish what it has in hand: the house closes, or its settings changed.
 #[derive(Clone)]
@@ -10,7 +11,7 @@ pub struct Cease {
 
 impl Cease {
     /// One that is told by `stop`, and by a change of what `nudged` has not seen.
-    pub fn new(stop: Stop, nudged: watch::Receiver<u64>) -> Cease {
+    pub(crate) fn new(stop: Stop, nudged: watch::Receiver<u64>) -> Cease {
         Cease { stop, nudged }
     }
 
@@ -29,6 +30,15 @@ impl Cease {
                 // Its sender is the registry's; it is never dropped before this.
                 _ = nudged.changed() => {}
             }
+        }
+    }
+
+    /// Resolves then, or after some time.
+    pub async fn pause(&self, clock: &dyn Clock, time: Duration) {
+        tokio::select! {
+            biased;
+            () = self.wait() => {}
+            () = clock.sleep(time) => {}
         }
     }
 }

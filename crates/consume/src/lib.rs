@@ -8,7 +8,7 @@
 //! work: nothing is spawned.
 //! What consumers share beside that is here too, and pure: which records their filters let through ([`Filters`]), what is
 //! left to do of a batch that failed in part ([`Plan`]), what an answer says of its batch ([`Answer`]), what records look
-//! like ([`shape`]).
+//! like ([`shape`]), and how a consumer's task is told that its settings changed ([`Running`]).
 //! What it is not: it looks into a payload only where a filter asks for it, retries no handler (a handler returns when its
 //! batch is dealt with) and keeps no more of a shard in memory than a full batch per lane.
 //! Entry points: [`Source`], [`Handler`], [`Checkpoints::open`], [`Walker::new`]; [`Inbox`], [`Taker`], [`Emptier::new`].
@@ -27,6 +27,7 @@ mod limits;
 mod lineage;
 mod plan;
 mod record;
+mod running;
 mod set;
 pub mod shape;
 mod shard;
@@ -46,6 +47,7 @@ pub use inbox::{Inbox, InboxError, Message, MessageAttribute};
 pub use lanes::Gather;
 pub use plan::{Follow, Outcome, Piece, Plan, Rules, Step, Why};
 pub use record::{Chunk, Record};
+pub use running::{End, Running, Watch};
 pub use set::Set;
 pub use source::{ShardInfo, Source, SourceError, Start};
 pub use store::ReadLimit;

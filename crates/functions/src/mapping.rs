@@ -16,7 +16,6 @@ use settings::{From, Mapping};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use tokio::sync::watch;
 use world::Stage;
 
 /// The mappings there are, and those that are on their way out.
@@ -26,11 +25,7 @@ pub(crate) struct Mappings {
 }
 
 /// One of them.
-pub(crate) struct Running {
-    /// Counts how often its task was told to look at the catalog.
-    nudge: watch::Sender<u64>,
-    seen: Mutex<Seen>,
-}
+pub(crate) type Running = consume::Running<Seen>;
 
 /// What is known of it beside its settings.
 #[derive(Debug, Clone)]
@@ -86,12 +81,6 @@ impl Phase {
     /// Whether it stays so by itself; in all other phases a mapping is in use and cannot be changed.
     pub(crate) fn is_settled(self) -> bool {
         matches!(self, Phase::Enabled | Phase::Disabled)
-    }
-}
-
-impl Running {
-    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().expect("no panic holds this lock")
     }
 }
 
@@ -153,14 +142,14 @@ impl Functions {
                     seen.deleted = deleted;
                 }
             }
-            running.nudge.send_modify(|count| *count += 1);
+            running.nudge();
             return;
         }
         let known = |state: &State| state.mappings.get(uuid).cloned();
         let Some(mapping) = self.catalog.read(known) else { return };
         let result = "No records processed".to_owned();
         let seen = Seen { phase, result, lag: Duration::ZERO, pace: Pace::default(), deleted: None };
-        let running = Arc::new(Running { nudge: watch::Sender::new(0), seen: Mutex::new(seen) });
+        let running = Arc::new(Running::new(seen));
         all.insert(uuid.to_owned(), running.clone());
         let functions = self.clone();
         let name = format!("mapping {} -> {}", mapping.source, mapping.function);

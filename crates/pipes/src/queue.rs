@@ -4,9 +4,8 @@ use crate::carry::{Batch, Ran};
 use crate::item::Item;
 use crate::limits;
 use crate::live::Live;
-use crate::running::End;
 use consume::shape::Origin;
-use consume::{Dealt, Emptied, Emptier, Fate, Gathering, Growth, Inbox, InboxError, Message, Taker};
+use consume::{Dealt, Emptied, Emptier, End, Fate, Gathering, Growth, Inbox, Message, Taker};
 use delivery::{Ordered, Try, Verdict};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,11 +17,7 @@ pub(crate) async fn run(live: Arc<Live>, inbox: Arc<dyn Inbox>) -> End {
     let growth = Growth { step: limits::QUEUE_STEP, most: limits::QUEUE_MOST, after: limits::QUEUE_STEP_AFTER };
     let messages = Messages { live: live.clone(), is_fifo: inbox.is_fifo() };
     let emptier = Emptier::new(live.pipes.world.clone(), live.pipe.name.clone(), inbox, gathering, growth);
-    match emptier.run(&live.cease, &messages).await {
-        Ok(()) => End::Asked,
-        Err(InboxError::Gone(_)) => End::Gone,
-        Err(error) => End::Fault(error.to_string()),
-    }
+    End::of_queue(emptier.run(&live.cease, &messages).await)
 }
 
 /// Deals with the messages of a queue.

@@ -7,12 +7,11 @@ use crate::pipes::Pipes;
 use crate::settings::Pipe;
 use crate::state::Change;
 use crate::{queue, stream};
-use consume::{Cease, Kind};
+use consume::{Cease, End, Kind};
 use shapes::pipes::PipeState;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use store::StoreError;
-use tokio::sync::watch;
 use world::{Stage, Stop};
 
 /// The pipes there are, and those that are on their way out, by name.
@@ -20,11 +19,7 @@ use world::{Stage, Stop};
 pub(crate) struct Registry(Mutex<BTreeMap<String, Arc<Running>>>);
 
 /// One of them.
-pub(crate) struct Running {
-    /// Counts how often its task was told to look at the catalog.
-    nudge: watch::Sender<u64>,
-    seen: Mutex<Seen>,
-}
+pub(crate) type Running = consume::Running<Seen>;
 
 /// What is known of it beside its settings.
 #[derive(Clone, Debug)]
@@ -39,27 +34,6 @@ pub(crate) struct Seen {
     pub(crate) failures: u64,
     /// What it was, where the catalog knows it no more.
     pub(crate) deleted: Option<Pipe>,
-}
-
-/// How a pipe's run ended.
-pub(crate) enum End {
-    /// Somebody asked for it.
-    Asked,
-    /// There is nothing to read any more.
-    Gone,
-    /// Something of ours failed; it may pass.
-    Fault(String),
-}
-
-impl Running {
-    /// Has its task look at the catalog, and at the role, once what is in hand is finished or given back.
-    pub(crate) fn nudge(&self) {
-        self.nudge.send_modify(|count| *count += 1);
-    }
-
-    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().expect("no panic holds this lock")
-    }
 }
 
 impl Registry {
@@ -100,7 +74,7 @@ impl Pipes {
             return;
         }
         let seen = Seen { state, failing: None, executions: 0, failures: 0, deleted };
-        let running = Arc::new(Running { nudge: watch::Sender::new(0), seen: Mutex::new(seen) });
+        let running = Arc::new(Running::new(seen));
         all.insert(name.to_owned(), running.clone());
         let (pipes, name) = (self.clone(), name.to_owned());
         let task = format!("pipe {name}");
@@ -119,9 +93,9 @@ impl Pipes {
 }
 
 async fn supervise(pipes: Arc<Pipes>, name: String, running: Arc<Running>, stop: Stop) {
-    let mut nudged = running.nudge.subscribe();
+    let mut watch = running.watch();
     while !stop.is_set() {
-        nudged.borrow_and_update();
+        let cease = watch.look(&stop);
         let Some(pipe) = pipes.catalog.read(|state| state.pipes.get(&name).cloned()) else {
             let gone = running.seen().deleted.clone();
             if let Some(gone) = gone
@@ -141,18 +115,17 @@ async fn supervise(pipes: Arc<Pipes>, name: String, running: Arc<Running>, stop:
         {
             tracing::warn!(%error, pipe = name, "the checkpoints of a deleted pipe stay");
         }
-        let cease = Cease::new(stop.clone(), nudged.clone());
         if !pipe.running || pipe.halted.is_some() {
-            rest(&running, &nudged, PipeState::Stopped);
+            running.rest(&watch, |seen| seen.state = PipeState::Stopped);
             cease.wait().await;
             continue;
         }
-        rest(&running, &nudged, PipeState::Running);
+        running.rest(&watch, |seen| seen.state = PipeState::Running);
         let assumed = pipes.assume(&pipe.role);
         running.seen().failing = assumed.as_ref().err().cloned();
         if let Err(why) = assumed {
             tracing::warn!(pipe = name, why, "a pipe does not read until its role is back");
-            pause(&pipes, &cease).await;
+            cease.pause(&*pipes.world.clock, FAULT_PAUSE).await;
             continue;
         }
         match run(&pipes, &pipe, &running, cease.clone()).await {
@@ -161,25 +134,9 @@ async fn supervise(pipes: Arc<Pipes>, name: String, running: Arc<Running>, stop:
             End::Fault(why) => {
                 tracing::warn!(pipe = name, why, "a pipe ended, and will be started again");
                 running.seen().failing = Some("Internal error.".to_owned());
-                pause(&pipes, &cease).await;
+                cease.pause(&*pipes.world.clock, FAULT_PAUSE).await;
             }
         }
-    }
-}
-
-async fn pause(pipes: &Pipes, cease: &Cease) {
-    tokio::select! {
-        biased;
-        () = cease.wait() => {}
-        () = pipes.world.clock.sleep(FAULT_PAUSE) => {}
-    }
-}
-
-/// The pipe is in this state now, unless it was told to look again.
-fn rest(running: &Running, nudged: &watch::Receiver<u64>, state: PipeState) {
-    let mut seen = running.seen();
-    if !nudged.has_changed().unwrap_or(true) {
-        seen.state = state;
     }
 }
 

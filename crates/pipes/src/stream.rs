@@ -6,11 +6,9 @@ use crate::item::Item;
 use crate::letter;
 use crate::limits;
 use crate::live::Live;
-use crate::running::End;
 use consume::shape::Origin;
 use consume::{
-    Follow, Gather, Handler, Outcome, Piece, Plan, Progress, Record, Rules, Source, SourceError, Step, Turn, WalkError,
-    Why, expiry,
+    End, Follow, Gather, Handler, Outcome, Piece, Plan, Progress, Record, Rules, Source, Step, Turn, Why, expiry,
 };
 use delivery::{Ordered, Try, Verdict};
 use std::sync::{Arc, Mutex};
@@ -37,12 +35,7 @@ pub(crate) async fn run(live: Arc<Live>, source: Arc<dyn Source>) -> End {
     };
     let walker = live.pipes.walker(&live.pipe, source.clone());
     let records = Records { live: live.clone(), source };
-    match walker.run(live.cease.wait(), gather, &records).await {
-        Ok(()) if live.cease.is_set() => End::Asked,
-        Ok(()) => End::Fault("a batch could not be told of".to_owned()),
-        Err(WalkError::Source(SourceError::Gone(_))) => End::Gone,
-        Err(error) => End::Fault(error.to_string()),
-    }
+    End::of_walk(walker.run(live.cease.wait(), gather, &records).await, &live.cease)
 }
 
 impl Handler for Records {

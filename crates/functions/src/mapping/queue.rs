@@ -2,10 +2,9 @@
 
 use super::live::{Live, Reply};
 use super::signals::Count;
-use super::supervise::End;
 use crate::{event, limits, lineage};
 use consume::shape::Origin;
-use consume::{Dealt, Emptied, Emptier, Fate, Gathering, Growth, Inbox, InboxError, Message, Taker, Wanted};
+use consume::{Dealt, Emptied, Emptier, End, Fate, Gathering, Growth, Inbox, Message, Taker, Wanted};
 use delivery::{Envelope, Ordered, Try, Verdict};
 use names::TraceContext;
 use std::collections::BTreeSet;
@@ -23,11 +22,7 @@ pub(super) async fn run(live: Arc<Live>, inbox: Arc<dyn Inbox>) -> End {
         after: limits::QUEUE_SCALE_AFTER,
     };
     let emptier = Emptier::new(live.functions.world.clone(), mapping.uuid.clone(), inbox, gathering, growth);
-    match emptier.run(&live.cease, &Messages { live: live.clone() }).await {
-        Ok(()) => End::Asked,
-        Err(InboxError::Gone(_)) => End::Gone,
-        Err(error) => End::Fault(error.to_string()),
-    }
+    End::of_queue(emptier.run(&live.cease, &Messages { live: live.clone() }).await)
 }
 
 /// Deals with the messages of a queue.

@@ -4,14 +4,13 @@
 use super::failure::{self, Last, Route};
 use super::live::{Live, Reply};
 use super::signals::Count;
-use super::supervise::End;
 use super::window::{self, Part, Window};
 use crate::event;
 use crate::limits;
 use consume::shape::Origin;
 use consume::{
-    Follow, Gather, Handler, Outcome, Piece, Plan, Progress, Record, Rules, Source, SourceError, Step, Turn, WalkError,
-    Wanted, Why, expiry,
+    End, Follow, Gather, Handler, Outcome, Piece, Plan, Progress, Record, Rules, Source, Step, Turn, Wanted, Why,
+    expiry,
 };
 use delivery::{Ordered, Try, Verdict};
 use std::sync::Arc;
@@ -38,12 +37,7 @@ pub(super) async fn run(live: Arc<Live>, source: Arc<dyn Source>) -> End {
     };
     let walker = live.functions.walker(mapping, source.clone());
     let batches = Batches { live: live.clone(), source };
-    match walker.run(live.cease.wait(), gather, &batches).await {
-        Ok(()) if live.cease.is_set() => End::Asked,
-        Ok(()) => End::Fault("a batch could not be told of".to_owned()),
-        Err(WalkError::Source(SourceError::Gone(_))) => End::Gone,
-        Err(error) => End::Fault(error.to_string()),
-    }
+    End::of_walk(walker.run(live.cease.wait(), gather, &batches).await, &live.cease)
 }
 
 impl Handler for Batches {

@@ -7,26 +7,15 @@ use super::{Phase, Running, queue, stream};
 use crate::functions::Functions;
 use crate::limits;
 use crate::state::Change;
-use consume::{Cease, Kind};
+use consume::{Cease, End, Kind};
 use std::sync::Arc;
 use store::StoreError;
-use tokio::sync::watch;
 use world::Stop;
 
-/// How a mapping's run ended.
-pub(super) enum End {
-    /// Somebody asked for it.
-    Asked,
-    /// There is nothing to read any more.
-    Gone,
-    /// Something of ours failed; it may pass.
-    Fault(String),
-}
-
 pub(super) async fn supervise(functions: Arc<Functions>, uuid: String, running: Arc<Running>, stop: Stop) {
-    let mut nudged = running.nudge.subscribe();
+    let mut watch = running.watch();
     while !stop.is_set() {
-        nudged.borrow_and_update();
+        let cease = watch.look(&stop);
         let Some(mapping) = functions.catalog.read(|state| state.mappings.get(&uuid).cloned()) else {
             if let Err(error) = functions.mappings.checkpoints.forget(&uuid).await {
                 tracing::warn!(%error, mapping = uuid, "the checkpoints of a deleted mapping stay");
@@ -36,13 +25,12 @@ pub(super) async fn supervise(functions: Arc<Functions>, uuid: String, running: 
             }
             continue;
         };
-        let cease = Cease::new(stop.clone(), nudged.clone());
         if !mapping.enabled {
-            settle(&running, &nudged, Phase::Disabled);
+            running.rest(&watch, |seen| seen.phase = Phase::Disabled);
             cease.wait().await;
             continue;
         }
-        settle(&running, &nudged, Phase::Enabled);
+        running.rest(&watch, |seen| seen.phase = Phase::Enabled);
         match run(&functions, &mapping, &running, cease.clone()).await {
             End::Asked => {}
             End::Gone => disable(&functions, &mapping, &running).await,
@@ -50,21 +38,9 @@ pub(super) async fn supervise(functions: Arc<Functions>, uuid: String, running: 
                 tracing::warn!(mapping = uuid, why, "an event source mapping ended, and will be started again");
                 running.seen().result =
                     "PROBLEM: Lambda internal error. Please contact Lambda customer support.".to_owned();
-                tokio::select! {
-                    biased;
-                    () = cease.wait() => {}
-                    () = functions.world.clock.sleep(limits::RETRY_CAP) => {}
-                }
+                cease.pause(&*functions.world.clock, limits::RETRY_CAP).await;
             }
         }
-    }
-}
-
-/// The mapping is in this phase now, unless it was told to look again.
-fn settle(running: &Running, nudged: &watch::Receiver<u64>, phase: Phase) {
-    let mut seen = running.seen();
-    if !nudged.has_changed().unwrap_or(true) {
-        seen.phase = phase;
     }
 }
 

@@ -14,6 +14,7 @@ use names::{Arn, Home, Timestamp};
 use serde_json::{Value, json};
 use std::path::Path;
 use store::{Store, StoreError, StoreOptions, Writer};
+use tokio::sync::watch;
 use world::{BoxFuture, World};
 
 const UUID: &str = "mapping-1";
