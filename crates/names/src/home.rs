@@ -85,6 +85,10 @@ impl Home {
     pub fn arn(&self, service: &str, resource: &str) -> Arn {
         Arn::new(service, self.region.as_str(), self.account.as_str(), resource)
     }
+    /// Whether a resource with this ARN would be here: in this account and region.
+    pub fn holds(&self, arn: &Arn) -> bool {
+        arn.partition() == "aws" && arn.region() == self.region.as_str() && arn.account() == self.account.as_str()
+    }
     /// `arn:aws:SERVICE::ACCOUNT:RESOURCE`, as global services (IAM, STS) name theirs.
     pub fn global_arn(&self, service: &str, resource: &str) -> Arn {
         Arn::new(service, "", self.account.as_str(), resource)

@@ -20,6 +20,11 @@ pub(crate) fn too_many() -> ApiError {
     errors::LIMIT_EXCEEDED_EXCEPTION.because("The requested resource exceeds the maximum number allowed.")
 }
 
+/// A token that the list did not give. AWS's own words could not be confirmed.
+pub(crate) fn bad_token() -> ApiError {
+    invalid("Parameter NextToken is not valid.")
+}
+
 /// A value that the model lets through and the service does not.
 pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
     common::VALIDATION.because(message)

@@ -22,6 +22,7 @@ pub mod path {
 
     pub use patterns::{JsonPath, PathError};
 }
+mod page;
 mod policy;
 mod route;
 mod rules;

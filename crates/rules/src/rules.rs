@@ -206,12 +206,7 @@ impl Rules {
 
     /// Whether an ARN is of this account and region and of EventBridge.
     pub(crate) fn is_ours(&self, arn: &Arn) -> bool {
-        arn.service() == "events" && self.is_home(arn)
-    }
-
-    /// Whether an ARN is of this account and region.
-    pub(crate) fn is_home(&self, arn: &Arn) -> bool {
-        arn.region() == self.home.region.as_str() && arn.account() == self.home.account.as_str()
+        arn.service() == "events" && self.home.holds(arn)
     }
 
     /// Decides against the catalog and changes it.

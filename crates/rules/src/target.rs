@@ -103,6 +103,19 @@ impl BusTarget {
     }
 }
 
+/// Whether an ARN names one whole thing that can be sent to, as far as its form says.
+pub(crate) fn is_whole(arn: &Arn) -> bool {
+    let resource = arn.resource();
+    match arn.service() {
+        "sqs" | "sns" => !resource.is_empty() && !resource.contains([':', '/']),
+        // With a version or an alias, or without.
+        "lambda" => arn.resource_after("function:").is_none_or(|function| {
+            function.split(':').count() <= 2 && function.split(':').all(|part| !part.is_empty())
+        }),
+        _ => !resource.ends_with([':', '/']) && !resource.is_empty(),
+    }
+}
+
 /// Whether a sender is a rule, that is, the event comes from another bus.
 fn is_rule(sender: &Arn) -> bool {
     sender.service() == "events" && sender.resource_after("rule/").is_some()

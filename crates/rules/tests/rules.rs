@@ -122,6 +122,10 @@ async fn lists_come_in_pages() {
     assert_eq!(names(&first), ["aa", "ab"]);
     let second = house.done("ListRules", json!({"NamePrefix": "a", "Limit": 2, "NextToken": first["NextToken"]})).await;
     assert_eq!(names(&second), ["ac"]);
+    for (operation, token) in [("ListRules", json!("aa")), ("ListEventBuses", first["NextToken"].clone())] {
+        let (code, why) = house.refused(operation, json!({"NextToken": token})).await;
+        assert_eq!((code, why.as_str()), ("ValidationException", "Parameter NextToken is not valid."));
+    }
     assert!(second.get("NextToken").is_none());
     for rule in ["aa", "b"] {
         house

@@ -229,6 +229,11 @@ async fn groups_hold_schedules_and_tags() {
     }
     let first = done(&house, "ListSchedules", json!({"GroupName": "g", "MaxResults": 2})).await;
     assert_eq!(first["Schedules"].as_array().unwrap().len(), 2);
+    assert_eq!(refused(&house, "ListSchedules", json!({"NextToken": "g/b"})).await.0, "ValidationException");
+    assert_eq!(
+        refused(&house, "ListScheduleGroups", json!({"NextToken": first["NextToken"]})).await.0,
+        "ValidationException"
+    );
     let rest = done(&house, "ListSchedules", json!({"GroupName": "g", "NextToken": first["NextToken"]})).await;
     assert_eq!((&rest["Schedules"][0]["Name"], rest.get("NextToken")), (&json!("c"), None));
     assert_eq!(refused(&house, "DeleteScheduleGroup", json!({"Name": "default"})).await.0, "ValidationException");

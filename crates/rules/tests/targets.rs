@@ -150,6 +150,23 @@ async fn a_log_group_takes_the_event_or_one_kind_of_template() {
         assert_eq!(code, "ValidationException");
         assert!(why.contains("a log group takes the matched event"), "{why}");
     }
+    for arn in [
+        "arn:aws:sqs:us-east-1:000000000000:q:x",
+        "arn:aws:lambda:us-east-1:000000000000:function:",
+        "arn:aws:lambda:us-east-1:000000000000:function:f:1:2",
+        "arn:aws:kinesis:us-east-1:000000000000:stream/",
+        "arn:aws:logs:us-east-1:000000000000:log-group:",
+        "arn:aws:events:us-east-1:000000000000:event-bus/",
+    ] {
+        let (code, why) = house.refused("PutTargets", put(json!({"Arn": arn}))).await;
+        assert!(code == "ValidationException" && why.contains("Provided Arn is not in correct format"), "{arn}: {why}");
+    }
+    let china = put(json!({"Arn": "arn:aws-cn:sqs:us-east-1:000000000000:q"}));
+    let failed = house.done("PutTargets", china).await;
+    assert!(
+        failed["FailedEntries"][0]["ErrorMessage"].as_str().unwrap().contains("other accounts or regions"),
+        "{failed}"
+    );
     for arn in [format!("{group}:log-stream:s"), format!("{group}:log-stream:s:*"), format!("{group}:*:*")] {
         let (code, why) = house.refused("PutTargets", put(json!({"Arn": arn}))).await;
         assert_eq!(code, "ValidationException");

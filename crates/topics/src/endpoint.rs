@@ -74,7 +74,7 @@ impl Protocol {
     /// The endpoint as it is kept, where the protocol can reach it.
     pub(crate) fn endpoint(self, text: &str, home: &Home) -> Result<String, EndpointError> {
         let arn = |service: &str, refusal: EndpointError| match text.parse::<Arn>() {
-            Ok(arn) if arn.service() == service && arn.account() == home.account.as_str() => Ok(text.to_owned()),
+            Ok(arn) if arn.service() == service && home.holds(&arn) => Ok(text.to_owned()),
             _ => Err(refusal),
         };
         match self {

@@ -178,9 +178,7 @@ impl Topics {
     pub(crate) fn name(&self, arn: &str) -> Result<String, ApiError> {
         let parsed: Arn =
             arn.parse().map_err(|_| invalid_because("TopicArn", "An ARN must have at least 6 elements"))?;
-        let here = parsed.service() == "sns"
-            && parsed.account() == self.home.account.as_str()
-            && parsed.region() == self.home.region.as_str();
+        let here = parsed.service() == "sns" && self.home.holds(&parsed);
         if parsed.service() != "sns" || parsed.resource().contains(':') {
             return Err(invalid_because("TopicArn", "not the ARN of a topic"));
         }

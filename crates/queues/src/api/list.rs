@@ -3,8 +3,6 @@
 use crate::error::{bad_value, no_queue};
 use crate::state::Queue;
 use crate::{Queues, address, limits};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use shapes::sqs::{
     GetQueueUrlRequest, GetQueueUrlResult, ListDeadLetterSourceQueuesRequest, ListDeadLetterSourceQueuesResult,
     ListQueuesRequest, ListQueuesResult,
@@ -64,7 +62,7 @@ fn page(
     }
     let from = match token.filter(|token| !token.is_empty()) {
         Some(token) => {
-            let name = STANDARD.decode(&token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let name = wire::page::after(call.operation.name, &token);
             Bound::Excluded(name.ok_or_else(|| bad_value("NextToken", &token, "It was not given by this operation."))?)
         }
         None => Bound::Unbounded,
@@ -75,6 +73,6 @@ fn page(
     });
     let more = names.len() > max as usize;
     names.truncate(max as usize);
-    let next_token = names.last().filter(|_| more && paged).map(|name| STANDARD.encode(name));
+    let next_token = names.last().filter(|_| more && paged).map(|name| wire::page::token(call.operation.name, name));
     Ok((names.iter().map(|name| address::url(call.tls, &call.host, &queues.home, name)).collect(), next_token))
 }

@@ -79,7 +79,8 @@ fn create(
 /// A dead-letter queue must exist and allow its source.
 pub(super) fn check_redrive(state: &State, source: &Arn, settings: &Settings) -> Result<(), ApiError> {
     let Some(redrive) = &settings.redrive else { return Ok(()) };
-    let here = redrive.to.account() == source.account() && redrive.to.region() == source.region();
+    let place = |arn: &Arn| (arn.partition().to_owned(), arn.region().to_owned(), arn.account().to_owned());
+    let here = place(&redrive.to) == place(source);
     let Some(dead) = state.queues.get(redrive.to.resource()).filter(|_| here) else {
         return Err(bad_value("RedrivePolicy", &redrive.to, "Dead letter target does not exist."));
     };

@@ -1,12 +1,12 @@
 //! Archives.
 
-use super::page::page;
 use super::rule::compile;
 use crate::Rules;
 use crate::archive::state::{Archive, ArchiveChange};
 use crate::archive::{arn, rule_changes, rule_name, rule_pattern};
-use crate::error::{no_bus, not_served, too_many};
+use crate::error::{bad_token, no_bus, not_served, too_many};
 use crate::limits::ARCHIVES;
+use crate::page::page;
 use crate::state::Change;
 use shapes::events::{
     ArchiveState, CreateArchiveRequest, CreateArchiveResponse, DeleteArchiveRequest, DeleteArchiveResponse,
@@ -177,7 +177,9 @@ pub(super) async fn list_archives(
         (!none && wanted && name.starts_with(prefix)).then(|| shown(&rules, name, known))
     };
     rules.catalog.read(|state| {
-        let (found, next_token) = page(&state.archives.archives, input.next_token.as_deref(), input.limit, pick);
+        let (found, next_token) =
+            page("archives", &state.archives.archives, (input.next_token.as_deref(), input.limit), pick)
+                .ok_or_else(bad_token)?;
         Ok(ListArchivesResponse { archives: Some(found), next_token })
     })
 }

@@ -1,10 +1,10 @@
 //! Buses.
 
-use super::page::page;
 use super::tags;
 use crate::Rules;
-use crate::error::{invalid, no_bus, not_an_arn, not_served, too_many};
+use crate::error::{bad_token, invalid, no_bus, not_an_arn, not_served, too_many};
 use crate::limits::BUSES;
+use crate::page::page;
 use crate::state::{Bus, Change, DEFAULT_BUS};
 use names::Arn;
 use shapes::events::{
@@ -82,7 +82,7 @@ fn dead_letter(rules: &Rules, config: Option<&DeadLetterConfig>) -> Result<Optio
             "Parameter DeadLetterConfig is not valid. Reason: it must be the ARN of a standard SQS queue.",
         ));
     }
-    if !rules.delivery.knows(&arn) || !rules.is_home(&arn) {
+    if !rules.delivery.knows(&arn) || !rules.home.holds(&arn) {
         return Err(not_served(&format!("dead-letter queues such as {arn}")));
     }
     Ok(Some(arn))
@@ -184,7 +184,8 @@ pub(super) async fn list_event_buses(
         })
     };
     rules.catalog.read(|state| {
-        let (buses, next_token) = page(&state.buses, input.next_token.as_deref(), input.limit, shown);
+        let (buses, next_token) =
+            page("buses", &state.buses, (input.next_token.as_deref(), input.limit), shown).ok_or_else(bad_token)?;
         Ok(ListEventBusesResponse { event_buses: Some(buses), next_token })
     })
 }

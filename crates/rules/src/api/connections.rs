@@ -1,11 +1,11 @@
 //! Connections.
 
-use super::page::page;
 use crate::Rules;
 use crate::destinations::auth::Auth;
 use crate::destinations::state::{Change, Connection, State, Status};
-use crate::error::{invalid, not_served, too_many};
+use crate::error::{bad_token, invalid, not_served, too_many};
 use crate::limits::CONNECTIONS;
+use crate::page::page;
 use shapes::events::{
     ConnectionAuthorizationType, ConnectionState, CreateConnectionRequest, CreateConnectionResponse,
     DeauthorizeConnectionRequest, DeauthorizeConnectionResponse, DeleteConnectionRequest, DeleteConnectionResponse,
@@ -256,7 +256,9 @@ pub(super) async fn list_connections(
         })
     };
     rules.destinations.catalog.read(|state| {
-        let (connections, next_token) = page(&state.connections, input.next_token.as_deref(), input.limit, pick);
+        let (connections, next_token) =
+            page("connections", &state.connections, (input.next_token.as_deref(), input.limit), pick)
+                .ok_or_else(bad_token)?;
         Ok(ListConnectionsResponse { connections: Some(connections), next_token })
     })
 }

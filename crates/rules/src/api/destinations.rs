@@ -1,11 +1,11 @@
 //! API destinations.
 
-use super::page::page;
 use crate::Rules;
 use crate::destinations::endpoint;
 use crate::destinations::state::{Change, Destination, State, Status};
-use crate::error::{invalid, not_an_arn, too_many};
+use crate::error::{bad_token, invalid, not_an_arn, too_many};
 use crate::limits::{DESTINATIONS, INVOCATION_RATE};
+use crate::page::page;
 use names::Arn;
 use shapes::events::{
     ApiDestination, ApiDestinationState, CreateApiDestinationRequest, CreateApiDestinationResponse,
@@ -188,7 +188,9 @@ pub(super) async fn list_api_destinations(
             let wanted = input.connection_arn.as_ref().is_none_or(|arn| *arn == known.connection);
             (wanted && name.starts_with(prefix)).then(|| shown(&rules, state, name, known))
         };
-        let (found, next_token) = page(&state.destinations, input.next_token.as_deref(), input.limit, pick);
+        let (found, next_token) =
+            page("API destinations", &state.destinations, (input.next_token.as_deref(), input.limit), pick)
+                .ok_or_else(bad_token)?;
         Ok(ListApiDestinationsResponse { api_destinations: Some(found), next_token })
     })
 }

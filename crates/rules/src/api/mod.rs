@@ -5,7 +5,6 @@ mod bus;
 mod connections;
 mod destinations;
 mod events;
-mod page;
 mod permission;
 mod replays;
 mod rule;

@@ -1,11 +1,11 @@
 //! Replays.
 
-use super::page::page;
 use crate::Rules;
 use crate::archive::resume;
 use crate::archive::state::{ArchiveChange, Place, Replay, ReplayStatus};
-use crate::error::{invalid, not_an_arn, too_many};
+use crate::error::{bad_token, invalid, not_an_arn, too_many};
 use crate::limits::REPLAYS;
+use crate::page::page;
 use crate::state::Change;
 use names::Arn;
 use shapes::events::{
@@ -181,7 +181,9 @@ pub(super) async fn list_replays(
         (fits && name.starts_with(prefix)).then_some(shown)
     };
     rules.catalog.read(|state| {
-        let (found, next_token) = page(&state.archives.replays, input.next_token.as_deref(), input.limit, pick);
+        let (found, next_token) =
+            page("replays", &state.archives.replays, (input.next_token.as_deref(), input.limit), pick)
+                .ok_or_else(bad_token)?;
         Ok(ListReplaysResponse { replays: Some(found), next_token })
     })
 }

@@ -1,10 +1,10 @@
 //! Rules.
 
-use super::page::page;
 use super::tags;
 use crate::Rules;
-use crate::error::{invalid, managed, no_bus, no_rule, too_many};
+use crate::error::{bad_token, invalid, managed, no_bus, no_rule, too_many};
 use crate::limits::RULES;
+use crate::page::page;
 use crate::schedule::Schedule;
 use crate::state::{Change, DEFAULT_BUS, Definition, Rule, Status};
 use crate::table::rule_arn;
@@ -182,7 +182,8 @@ pub(super) async fn list_rules(
     let pick = |name: &str, rule: &Rule| name.starts_with(prefix).then(|| shown(&rules, bus, name, rule));
     rules.catalog.read(|state| {
         let known = state.buses.get(bus).ok_or_else(|| no_bus(bus))?;
-        let (found, next_token) = page(&known.rules, input.next_token.as_deref(), input.limit, pick);
+        let (found, next_token) =
+            page("rules", &known.rules, (input.next_token.as_deref(), input.limit), pick).ok_or_else(bad_token)?;
         Ok(ListRulesResponse { rules: Some(found), next_token })
     })
 }
@@ -199,7 +200,9 @@ pub(super) async fn list_rule_names_by_target(
     };
     rules.catalog.read(|state| {
         let known = state.buses.get(bus).ok_or_else(|| no_bus(bus))?;
-        let (names, next_token) = page(&known.rules, input.next_token.as_deref(), input.limit, pick);
+        let (names, next_token) =
+            page("rules by target", &known.rules, (input.next_token.as_deref(), input.limit), pick)
+                .ok_or_else(bad_token)?;
         Ok(ListRuleNamesByTargetResponse { rule_names: Some(names), next_token })
     })
 }

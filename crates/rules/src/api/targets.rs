@@ -1,13 +1,14 @@
 //! Targets of rules.
 
-use super::page::page;
 use super::rule::free;
 use crate::Rules;
-use crate::error::{invalid, no_rule, not_an_arn, too_many};
+use crate::error::{bad_token, invalid, no_rule, not_an_arn, too_many};
 use crate::limits::TARGETS;
+use crate::page::page;
 use crate::route::is_bus;
 use crate::state::{Change, HttpParameters, Retry, Target, Transformer};
 use crate::table::{CompileError, LiveTarget};
+use crate::target::is_whole;
 use names::Arn;
 use shapes::events as e;
 use shapes::events::{
@@ -70,10 +71,13 @@ fn read(rules: &Rules, target: e::Target) -> Result<Target, Unfit> {
         return Err(Unfit::Unserved(format!("{block} of targets")));
     }
     let arn = parse(&target.arn)?;
+    if !is_whole(&arn) {
+        return Err(Unfit::Malformed(not_an_arn(&target.arn)));
+    }
     if !rules.delivery.knows(&arn) {
         return Err(Unfit::Unserved(format!("targets of {} such as {arn}", arn.service())));
     }
-    if !rules.is_home(&arn) {
+    if !rules.home.holds(&arn) {
         return Err(Unfit::Unserved(format!("targets of other accounts or regions such as {arn}")));
     }
     let id = target.id.clone();
@@ -163,7 +167,7 @@ fn check(rules: &Rules, id: &str, target: &Target) -> Result<(), Unfit> {
         Some(queue) if queue.service() != "sqs" || queue.resource().ends_with(".fifo") => malformed(format!(
             "Parameter DeadLetterConfig of target {id} is not valid. Reason: it must be the ARN of a standard SQS queue."
         )),
-        Some(queue) if !rules.delivery.knows(queue) || !rules.is_home(queue) => {
+        Some(queue) if !rules.delivery.knows(queue) || !rules.home.holds(queue) => {
             Err(Unfit::Unserved(format!("dead-letter queues such as {queue}")))
         }
         _ => Ok(()),
@@ -239,7 +243,8 @@ pub(super) async fn list_targets_by_rule(
     rules.catalog.read(|state| {
         let known = state.rule(bus, rule).ok_or_else(|| no_rule(bus, rule))?;
         let pick = |id: &str, target: &Target| Some(shown(id, target));
-        let (targets, next_token) = page(&known.targets, input.next_token.as_deref(), input.limit, pick);
+        let (targets, next_token) =
+            page("targets", &known.targets, (input.next_token.as_deref(), input.limit), pick).ok_or_else(bad_token)?;
         Ok(ListTargetsByRuleResponse { targets: Some(targets), next_token })
     })
 }

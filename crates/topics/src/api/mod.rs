@@ -11,8 +11,6 @@ mod topics;
 use crate::Topics;
 use crate::error::invalid;
 use crate::limits::PAGE;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use shapes::sns as s;
 use std::sync::Arc;
 use wire::{ApiError, Service};
@@ -49,17 +47,16 @@ pub(crate) fn service(state: &Arc<Topics>) -> Service {
         .on::<s::OptInPhoneNumberOp, _, _, _>(state, sms::opt_in_phone_number)
 }
 
-/// The key a page begins after; `None` for the first.
-fn after(token: Option<String>) -> Result<Option<String>, ApiError> {
+/// The key a page of a list begins after; `None` for the first.
+fn after(list: &str, token: Option<String>) -> Result<Option<String>, ApiError> {
     let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
-    let key = STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    Ok(Some(key.ok_or_else(|| invalid("NextToken"))?))
+    Ok(Some(wire::page::after(list, &token).ok_or_else(|| invalid("NextToken"))?))
 }
 
 /// Cuts a page out of entries that are one longer than a page where there are more; gives the token of the next.
-fn page<T>(mut entries: Vec<(String, T)>) -> (Vec<T>, Option<String>) {
+fn page<T>(list: &str, mut entries: Vec<(String, T)>) -> (Vec<T>, Option<String>) {
     let more = entries.len() > PAGE;
     entries.truncate(PAGE);
-    let token = entries.last().filter(|_| more).map(|(key, _)| STANDARD.encode(key));
+    let token = entries.last().filter(|_| more).map(|(key, _)| wire::page::token(list, key));
     (entries.into_iter().map(|(_, entry)| entry).collect(), token)
 }

@@ -73,12 +73,12 @@ pub(super) async fn list_phone_numbers_opted_out(
     _: Arc<Call>,
     input: ListPhoneNumbersOptedOutInput,
 ) -> Result<ListPhoneNumbersOptedOutResponse, ApiError> {
-    let from = after(input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
+    let from = after("opted out", input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
     let entries = topics.catalog.read(|state| {
         let range = state.texting.opted_out.range((from, Bound::Unbounded));
         range.take(PAGE + 1).map(|(number, _)| (number.clone(), number.clone())).collect()
     });
-    let (numbers, next_token) = page(entries);
+    let (numbers, next_token) = page("opted out", entries);
     Ok(ListPhoneNumbersOptedOutResponse { phone_numbers: Some(numbers), next_token })
 }
 

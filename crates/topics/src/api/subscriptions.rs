@@ -143,7 +143,7 @@ pub(super) async fn list_subscriptions(
     _: Arc<Call>,
     input: ListSubscriptionsInput,
 ) -> Result<ListSubscriptionsResponse, ApiError> {
-    let start = after(input.next_token)?;
+    let start = after("subscriptions", input.next_token)?;
     let start = match start.as_deref().map(|key| key.split_once(':').ok_or_else(|| invalid("NextToken"))) {
         Some(key) => Some(key?),
         None => None,
@@ -160,7 +160,7 @@ pub(super) async fn list_subscriptions(
         });
         all.take(PAGE + 1).map(|(name, id, s)| (format!("{name}:{id}"), entry(&topics, name, id, s))).collect()
     });
-    let (list, next_token) = page(entries);
+    let (list, next_token) = page("subscriptions", entries);
     Ok(ListSubscriptionsResponse { subscriptions: Some(list), next_token })
 }
 
@@ -171,7 +171,7 @@ pub(super) async fn list_subscriptions_by_topic(
     input: ListSubscriptionsByTopicInput,
 ) -> Result<ListSubscriptionsByTopicResponse, ApiError> {
     let name = topics.asked(&call, &input.topic_arn)?;
-    let from = after(input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
+    let from = after("subscriptions of a topic", input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
     let entries = topics
         .catalog
         .read(|state| {
@@ -179,7 +179,7 @@ pub(super) async fn list_subscriptions_by_topic(
             Some(range.take(PAGE + 1).map(|(id, s)| (id.clone(), entry(&topics, &name, id, s))).collect())
         })
         .ok_or_else(no_topic)?;
-    let (list, next_token) = page(entries);
+    let (list, next_token) = page("subscriptions of a topic", entries);
     Ok(ListSubscriptionsByTopicResponse { subscriptions: Some(list), next_token })
 }
 

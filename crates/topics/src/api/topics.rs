@@ -119,12 +119,12 @@ pub(super) async fn list_topics(
     _: Arc<Call>,
     input: ListTopicsInput,
 ) -> Result<ListTopicsResponse, ApiError> {
-    let from = after(input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
+    let from = after("topics", input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
     let entry = |name: &String| (name.clone(), Topic { topic_arn: Some(topics.arn(name).to_string()) });
     let entries = topics.catalog.read(|state| {
         state.topics.range((from, Bound::Unbounded)).take(PAGE + 1).map(|(name, _)| entry(name)).collect()
     });
-    let (list, next_token) = page(entries);
+    let (list, next_token) = page("topics", entries);
     Ok(ListTopicsResponse { topics: Some(list), next_token })
 }
 

@@ -1,7 +1,8 @@
 //! Groups.
 
-use super::{invalid, no_group, too_many};
+use super::{bad_token, invalid, no_group, too_many};
 use crate::limits::SCHEDULE_GROUPS;
+use crate::page::page;
 use crate::scheduler::Scheduler;
 use crate::scheduler::state::{Change, DEFAULT_GROUP, Group};
 use shapes::scheduler::{
@@ -89,7 +90,8 @@ pub(super) async fn list_schedule_groups(
     };
     scheduler.catalog.read(|state| {
         let (schedule_groups, next_token) =
-            super::page(&state.groups, input.next_token.as_deref(), input.max_results, pick);
+            page("schedule groups", &state.groups, (input.next_token.as_deref(), input.max_results), pick)
+                .ok_or_else(bad_token)?;
         Ok(ListScheduleGroupsOutput { schedule_groups, next_token })
     })
 }

@@ -7,8 +7,6 @@ mod tags;
 use super::Scheduler;
 use shapes::scheduler as s;
 use shapes::scheduler::errors;
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 use wire::{ApiError, Service};
 
@@ -45,22 +43,6 @@ fn too_many(what: &str) -> ApiError {
         .because(format!("The maximum number of {what} for this account is reached."))
 }
 
-/// The items after a token that fit into a page, and the token of the next page where there is one.
-fn page<'a, V, T>(
-    all: &'a BTreeMap<String, V>,
-    token: Option<&str>,
-    limit: Option<i32>,
-    mut pick: impl FnMut(&'a str, &'a V) -> Option<T>,
-) -> (Vec<T>, Option<String>) {
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(crate::limits::PAGE);
-    let after = token.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut rest = all
-        .range::<str, _>((after, Bound::Unbounded))
-        .filter_map(|(key, value)| pick(key, value).map(|item| (key, item)));
-    let (mut items, mut last) = (Vec::new(), None);
-    for (key, item) in rest.by_ref().take(limit.max(1)) {
-        items.push(item);
-        last = Some(key.clone());
-    }
-    (items, last.filter(|_| rest.next().is_some()))
+fn bad_token() -> ApiError {
+    invalid("The NextToken is invalid.")
 }

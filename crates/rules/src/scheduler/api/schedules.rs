@@ -1,12 +1,14 @@
 //! Schedules.
 
-use super::{invalid, no_group, no_schedule, too_many};
+use super::{bad_token, invalid, no_group, no_schedule, too_many};
 use crate::error::not_served;
 use crate::limits::SCHEDULES;
+use crate::page::page;
 use crate::scheduler::Scheduler;
 use crate::scheduler::expression::Expression;
 use crate::scheduler::invocation::UNSERVED;
 use crate::scheduler::state::{Change, DEFAULT_GROUP, Schedule, Spec, Target, key};
+use crate::target::is_whole;
 use names::Arn;
 use serde_json::value::RawValue;
 use shapes::scheduler as s;
@@ -137,6 +139,9 @@ fn target(scheduler: &Scheduler, given: s::Target) -> Result<Target, ApiError> {
     let parse =
         |text: &str| text.parse::<Arn>().map_err(|_| invalid(format!("Provided Arn {text} is not in correct format.")));
     let arn = parse(&given.arn)?;
+    if !is_whole(&arn) {
+        return Err(invalid(format!("Provided Arn {arn} is not in correct format.")));
+    }
     if arn.resource().starts_with("aws-sdk:") {
         return Err(not_served(&format!("universal targets of schedules such as {arn}")));
     }
@@ -166,9 +171,7 @@ fn target(scheduler: &Scheduler, given: s::Target) -> Result<Target, ApiError> {
 }
 
 fn reachable(scheduler: &Scheduler, arn: &Arn, what: &str) -> Result<(), ApiError> {
-    let home = &scheduler.home;
-    let ours = arn.region() == home.region.as_str() && arn.account() == home.account.as_str();
-    match ours && scheduler.delivery.knows(arn) {
+    match scheduler.home.holds(arn) && scheduler.delivery.knows(arn) {
         true => Ok(()),
         false => Err(not_served(&format!("{what} such as {arn}"))),
     }
@@ -315,7 +318,8 @@ pub(super) async fn list_schedules(
             return Err(no_group(group));
         }
         let (schedules, next_token) =
-            super::page(&state.schedules, input.next_token.as_deref(), input.max_results, pick);
+            page("schedules", &state.schedules, (input.next_token.as_deref(), input.max_results), pick)
+                .ok_or_else(bad_token)?;
         Ok(ListSchedulesOutput { schedules, next_token })
     })
 }
