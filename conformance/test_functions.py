@@ -15,7 +15,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from test_pipeline import make_function, package
+from test_pipeline import TRUST, make_function, package
 
 WHO = '''
 import os
@@ -194,6 +194,20 @@ def test_code_can_be_had_by_its_link(server, name):
     assert configuration['RuntimeVersionConfig']['RuntimeVersionArn'].startswith('arn:aws:lambda:us-east-1::runtime:')
     missing = server.own('status')['sandbox']['missing']
     assert all(why in configuration.get('StateReason', '') for why in missing)
+
+
+def test_a_package_of_many_files_is_there_soon(server, name):
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, 'w') as archive:
+        archive.writestr('handler.py', 'import os\ndef handler(event, context): return len(os.listdir("many"))')
+        for number in range(20_000):
+            archive.writestr('many/{}.txt'.format(number), str(number))
+    role = server.client('iam').create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)['Role']['Arn']
+    functions = server.client('lambda', read_timeout=30)
+    functions.create_function(
+        FunctionName=name, Role=role, Runtime='python3.11', Handler='handler.handler', Code={'ZipFile': zipped.getvalue()})
+    functions.get_waiter('function_active_v2').wait(FunctionName=name)
+    assert json.loads(functions.invoke(FunctionName=name)['Payload'].read()) == 20_000
 
 
 def test_tags_of_mappings(server, name):

@@ -320,7 +320,6 @@ fn write_file<R: Read>(entry: &mut ZipFile<'_, R>, path: &Path, left: u64) -> Re
     }
     // Whatever this program's own habits are: functions are other users.
     file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.sync_all()?;
     Ok(written)
 }
 
@@ -340,15 +339,14 @@ fn directories(root: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Takes the write permission from all directories and makes their names durable.
+/// Takes the write permission from all directories and makes all that is in them durable.
 pub(crate) fn seal(root: &Path) -> io::Result<()> {
     for dir in directories(root)?.into_iter().rev() {
-        fs::OpenOptions::new().read(true).open(&dir)?.sync_all()?;
         // The root itself is renamed yet, which needs write permission on it where its parent changes.
         let mode = if dir == root { 0o755 } else { 0o555 };
         fs::set_permissions(dir, fs::Permissions::from_mode(mode))?;
     }
-    Ok(())
+    world::disk::sync_file_system(root)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 mod real;
 mod simulated;
 
-pub use real::RealDisk;
+pub use real::{RealDisk, sync_file_system};
 pub use simulated::{DiskFaults, SimDisk};
 
 use std::io;

@@ -21,6 +21,13 @@ const MOST_SLICES: usize = 1024;
 /// is done with the bytes. Smaller ones are read again soon, and from memory.
 const DIRECT_FROM: usize = 256 << 10;
 
+/// Makes durable all that was written so far to the file system of a directory, whoever wrote it: what syncing each of
+/// thousands of files would take minutes for.
+#[allow(clippy::disallowed_methods)] // this is the port
+pub fn sync_file_system(dir: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(dir)?)?)
+}
+
 struct RealFile {
     file: File,
     /// Whether the file system is still believed to take direct writes.
