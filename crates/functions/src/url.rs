@@ -58,6 +58,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
     /// The host by which the URL is known.
     pub(crate) domain: &'a str,
+    /// The scheme by which the house is reached, and the port where it is not that of the scheme.
+    pub(crate) door: (&'a str, Option<&'a str>),
     pub(crate) url_id: &'a str,
     pub(crate) peer: IpAddr,
     pub(crate) caller: Option<&'a Caller>,
@@ -113,7 +115,14 @@ fn headers(asked: &Asked<'_>) -> Map<String, Value> {
         all.insert(name.as_str().to_owned(), values.join(",").into());
     }
     all.insert("host".to_owned(), asked.domain.into());
-    all.entry("x-forwarded-for").or_insert_with(|| asked.peer.to_string().into());
+    let (scheme, port) = asked.door;
+    let port = port.unwrap_or(if scheme == "https" { "443" } else { "80" });
+    // What stands before the house knows better.
+    for (name, value) in
+        [("x-forwarded-for", &*asked.peer.to_string()), ("x-forwarded-proto", scheme), ("x-forwarded-port", port)]
+    {
+        all.entry(name).or_insert_with(|| value.into());
+    }
     all
 }
 
@@ -343,6 +352,7 @@ mod tests {
             body,
             path: "/my/path",
             domain: "abc.lambda-url.us-east-1.localhost:4566",
+            door: ("http", Some("4566")),
             url_id: "abc",
             peer: [127, 0, 0, 1].into(),
             caller: None,
@@ -372,6 +382,8 @@ mod tests {
         assert_eq!(event["cookies"], json!(["c1=1", "c2=2"]));
         assert_eq!(event["headers"]["header1"], "v1,v2");
         assert_eq!(event["headers"].get("cookie"), None);
+        let told = ["x-forwarded-proto", "x-forwarded-port"].map(|name| event["headers"][name].as_str());
+        assert_eq!(told, [Some("http"), Some("4566")]);
         assert_eq!(event["queryStringParameters"], json!({"a": "1,2", "b": "x y"}));
         assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("{}"), &json!(false)));
         let context = &event["requestContext"];

@@ -43,10 +43,16 @@ impl Functions {
 
     /// A function's URL as its clients write it: on the port of the house, by a name that leads to this machine.
     pub(crate) fn url_of(&self, url: &Url) -> String {
+        let (scheme, port) = self.door();
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}://{}{port}/", self.domain(url))
+    }
+
+    /// Scheme and port of the house, where it is one that clients must name.
+    fn door(&self) -> (&str, Option<&str>) {
         let endpoint = self.endpoint().unwrap_or("http://127.0.0.1");
         let (scheme, authority) = endpoint.split_once("://").unwrap_or(("http", endpoint));
-        let port = authority.rsplit_once(':').map_or_else(String::new, |(_, port)| format!(":{port}"));
-        format!("{scheme}://{}{port}/", self.domain(url))
+        (scheme, authority.rsplit_once(':').map(|(_, port)| port))
     }
 
     fn domain(&self, url: &Url) -> String {
@@ -91,6 +97,7 @@ impl Functions {
             body: request.body,
             path: request.path,
             domain: &self.domain(url),
+            door: self.door(),
             url_id: &url.id,
             peer: request.peer,
             caller: caller.as_ref(),
