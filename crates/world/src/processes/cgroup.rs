@@ -239,6 +239,12 @@ impl Group {
         Some(Held { own: field(own)?, files: field(files).unwrap_or(0) })
     }
 
+    /// The most bytes it has held at once, files among them, where the kernel has kept count.
+    pub(super) fn peak(&self) -> Option<u64> {
+        let file = if self.v2 { "memory.peak" } else { "memory.max_usage_in_bytes" };
+        fs::read_to_string(self.memory.join(file)).ok()?.trim().parse().ok()
+    }
+
     /// All processes in the group.
     pub(super) fn members(&self) -> Vec<u32> {
         members(&self.memory)

@@ -204,6 +204,8 @@ pub(super) async fn supervise(
             () = tokio::time::sleep(WATCH), if shared.wants_watch() => shared.watch_memory(),
         }
     };
+    // Its processes cannot be asked any more.
+    shared.peak.fetch_max(shared.group.as_ref().and_then(Group::peak).unwrap_or(0), Ordering::Relaxed);
     // The inner process goes with the outer one; its last word may still be on the way.
     let _ = tokio::time::timeout(LAST_BREATH, report.hear()).await;
     let exit = status.map_or(Exit::Signal(0), |status| shared.exit_of(status, report.ended));

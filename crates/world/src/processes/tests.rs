@@ -69,6 +69,18 @@ async fn memory_has_a_limit() {
 }
 
 #[tokio::test]
+async fn what_a_child_held_is_known_after_its_end() {
+    let processes = RealProcesses::new();
+    if !processes.hierarchy_for_tests() {
+        return;
+    }
+    let limits = Limits { memory: Some(256 << 20), ..Limits::default() };
+    let mut child = processes.spawn(limited("head -c 40000000 /dev/zero | tail >/dev/null; exit 3", limits)).unwrap();
+    assert_eq!(child.wait().await.unwrap(), Exit::Code(3));
+    assert!(child.peak_memory() >= 40_000_000, "{}", child.peak_memory());
+}
+
+#[tokio::test]
 async fn a_fork_bomb_meets_its_limit_and_goes_with_its_child() {
     let processes = RealProcesses::new();
     if !processes.hierarchy_for_tests() {
