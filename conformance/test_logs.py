@@ -100,6 +100,21 @@ def test_groups_and_streams_are_described(logs, group):
         logs.describe_log_streams(logGroupName=group)
 
 
+def test_lists_have_pages_and_take_no_other_tokens(logs, name):
+    groups = ['{}/{}'.format(name, i) for i in range(5)]
+    for each in groups:
+        logs.create_log_group(logGroupName=each)
+    for stream in 'abc':
+        logs.create_log_stream(logGroupName=groups[0], logStreamName=stream)
+    pages = logs.get_paginator('describe_log_groups').paginate(logGroupNamePrefix=name, PaginationConfig={'PageSize': 2})
+    assert [g['logGroupName'] for page in pages for g in page['logGroups']] == groups
+    pages = logs.get_paginator('describe_log_streams').paginate(logGroupName=groups[0], PaginationConfig={'PageSize': 2})
+    assert [s['logStreamName'] for page in pages for s in page['logStreams']] == ['a', 'b', 'c']
+    for ask in (logs.describe_log_groups, logs.list_log_groups, logs.describe_resource_policies):
+        with pytest.raises(logs.exceptions.InvalidParameterException, match='The specified nextToken is invalid.'):
+            ask(nextToken=groups[0])
+
+
 def test_old_events_are_rejected_or_expire(logs, group):
     day = 24 * 3600 * 1000
     put(logs, group, 's', 'two days old', at=now() - 2 * day)

@@ -302,3 +302,29 @@ def handler(events, context):
     # A cold start may take longer than the messages stay invisible.
     heard = told.heard(lambda out: {o.split()[0] for o in out} == {'once', 'twice'})
     assert 'twice 1' not in heard
+
+
+def test_without_its_role_a_pipe_waits_and_loses_nothing(server, name, until):
+    source, target, iam = Queue(server, name), Queue(server, name + '-to'), server.client('iam')
+    pipes = make_pipe(server, until, name, source.arn, target.arn, TargetParameters={'InputTemplate': '<$.body>'})
+    iam.delete_role(RoleName=name + '-pipe')
+    source.send('held')
+    shown = until(lambda: (lambda pipe: pipe.get('StateReason') and pipe)(pipes.describe_pipe(Name=name)))
+    assert name + '-pipe cannot be assumed' in shown['StateReason'] and shown['CurrentState'] == 'RUNNING'
+    assert role(server, name) == shown['RoleArn']
+    assert target.heard(len) == ['held']
+    until(lambda: 'StateReason' not in pipes.describe_pipe(Name=name))
+
+
+def test_pipes_are_listed_page_by_page(server, name, until):
+    source, target = Queue(server, name), Queue(server, name + '-to')
+    base = {'RoleArn': role(server, name), 'Source': source.arn, 'Target': target.arn, 'DesiredState': 'STOPPED'}
+    pipes, names = server.client('pipes'), ['{}-{}'.format(name, i) for i in range(5)]
+    for each in names:
+        pipes.create_pipe(Name=each, **base)
+    pages = pipes.get_paginator('list_pipes').paginate(NamePrefix=name, PaginationConfig={'PageSize': 2})
+    assert [pipe['Name'] for page in pages for pipe in page['Pipes']] == names
+    assert refused(pipes.list_pipes, NextToken=names[0])['Code'] == 'ValidationException'
+    bad = {'FilterCriteria': {'Filters': [{'Pattern': '{"body":"x"}'}]}}
+    assert '"body" must be an object or an array' in refused(
+        pipes.create_pipe, Name=name, **base, SourceParameters=bad)['Message']
