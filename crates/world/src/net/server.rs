@@ -25,6 +25,9 @@ const BODY_PAUSE: Duration = Duration::from_secs(30);
 const BODY_TIMEOUT: Duration = Duration::from_secs(600);
 /// A client has this long to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that takes nothing of its answer for so long is cut off: what waits for it would be held for as long as it likes.
+/// No subscription to a shard lasts longer.
+const TAKE_PAUSE: Duration = Duration::from_secs(300);
 /// After `stop`, answers in flight have this long.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -132,6 +135,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<dy
 async fn serve_stream(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, house: House, stop: Stop) {
     // Small answers in two writes would wait for the peer's delayed acknowledgement otherwise.
     let _ = stream.set_nodelay(true);
+    cut_off(&stream, TAKE_PAUSE);
     match tls {
         None => serve_io(stream, peer, house, stop).await,
         Some(tls) => match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
@@ -140,6 +144,12 @@ async fn serve_stream(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAccept
             Err(_) => tracing::debug!(%peer, "tls handshake took too long"),
         },
     }
+}
+
+/// Has the kernel end a connection whose other side has taken nothing of what waits for it for so long, alive or not.
+fn cut_off(stream: &TcpStream, pause: Duration) {
+    let millis = u32::try_from(pause.as_millis()).unwrap_or(u32::MAX);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, millis);
 }
 
 async fn serve_io<S>(stream: S, peer: SocketAddr, house: House, mut stop: Stop)
@@ -274,6 +284,18 @@ mod tests {
         assert_eq!(connections(1024), 768);
         assert_eq!(connections(u64::MAX), MAX_CONNECTIONS);
         assert_eq!(connections(0), 1);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_cut_off() {
+        use tokio::io::AsyncWriteExt;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        cut_off(&stream, Duration::from_millis(200));
+        let endless = async { while stream.write_all(&[0; 1 << 16]).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(20), endless).await.expect("the connection ends");
+        drop(client);
     }
 
     #[test]
