@@ -155,8 +155,9 @@ pub(crate) const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
 pub(crate) const SUBSCRIPTION_HELD: Duration = Duration::from_secs(5);
 /// `SubscribeToShard` calls per second, consumer and shard.
 pub(crate) const SUBSCRIPTIONS_PER_SECOND: usize = 1;
-/// Bytes of records in one event, unless a single record is larger. Ours: AWS gives no number.
-pub(crate) const EVENT_BYTES: usize = MIB;
+/// Bytes of records in one event, unless a single record is larger. Ours: AWS gives no number. A client that takes nothing has
+/// two of them held for it, in base64, behind what its connection holds.
+pub(crate) const EVENT_BYTES: usize = 256 * KIB;
 /// Records in one event. Ours: AWS gives no number.
 pub(crate) const EVENT_RECORDS: usize = 1000;
 /// How often a consumer hears that there is nothing new. Ours: AWS gives no number; the Kinesis Client Library gives a
