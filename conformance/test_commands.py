@@ -37,3 +37,8 @@ def test_any_log_group_is_followed(server, name):
     assert (code, lines) == (0, ''), why
     code, _, why = run('tail', '--once', name + '-none', '--endpoint', server.endpoint)
     assert code == 1 and 'no stream and no log group' in why
+
+
+def test_what_is_no_headwater_is_told(server):
+    code, _, why = run('status', '--endpoint', server.endpoint + '/elsewhere')
+    assert code == 1 and 'is it a Headwater server?' in why, why

@@ -5,6 +5,8 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +26,11 @@ pub struct Client {
 
 /// How a certificate begins. <https://www.rfc-editor.org/rfc/rfc7468#section-5.1>
 const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// Whether an answer is one of our own routes': other servers say elsewhere, and in HTML, that there is nothing.
+fn is_ours(answer: &Response<Bytes>) -> bool {
+    answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain; version=0.0.4"))
+}
 
 /// The machine as it is, with whatever authorities are to be trusted beside its own.
 fn trusting(bundle: Option<&OsStr>) -> Result<World> {
@@ -62,17 +69,25 @@ impl Client {
             .with_context(|| format!("{url} is not an address"))?;
         let answer = self.send(request, patience).await?;
         let body = answer.body();
-        if !answer.status().is_success() {
-            bail!("{url}: {} {}", answer.status(), String::from_utf8_lossy(body));
+        match answer.status() {
+            status if status.is_success() => {}
+            StatusCode::UNAUTHORIZED => bail!(
+                "{} asks callers from other machines for its root key: give it with --access-key-id and --secret-access-key",
+                self.endpoint
+            ),
+            // What was asked for is not there, or cannot be read: the server says why.
+            _ if is_ours(&answer) => bail!("{}", String::from_utf8_lossy(body).trim()),
+            status => bail!("{url} answers {status}: is it a Headwater server?"),
         }
-        serde_json::from_slice(body).with_context(|| format!("{url} did not answer with JSON"))
+        serde_json::from_slice(body)
+            .with_context(|| format!("{url} did not answer with JSON: is it a Headwater server?"))
     }
 
     /// Calls an operation of Kinesis, signed.
     pub async fn kinesis(&self, operation: &str, input: &serde_json::Value) -> Result<serde_json::Value> {
         let body = Bytes::from(input.to_string());
         let request = http::Request::post(format!("{}/", self.endpoint))
-            .header(http::header::CONTENT_TYPE, "application/x-amz-json-1.1")
+            .header(CONTENT_TYPE, "application/x-amz-json-1.1")
             .header("x-amz-target", format!("Kinesis_20131202.{operation}"))
             .body(())
             .with_context(|| format!("{} is not an address", self.endpoint))?;
@@ -97,7 +112,7 @@ impl Client {
         Ok(said)
     }
 
-    async fn send(&self, request: http::Request<Bytes>, patience: Duration) -> Result<http::Response<Bytes>> {
+    async fn send(&self, request: http::Request<Bytes>, patience: Duration) -> Result<Response<Bytes>> {
         let url = request.uri().clone();
         match self.world.net.send(request, patience).await {
             Ok(answer) => Ok(answer),
