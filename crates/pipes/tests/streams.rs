@@ -198,3 +198,21 @@ async fn a_stream_that_is_full_in_the_middle_of_a_batch_costs_no_retry() {
     assert_eq!(house.accepted(TO), ["1", "2", "3", "4"], "each once, and in order");
     assert!(house.accepted(DEAD).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_waits_for_the_role_of_its_pipe_and_loses_nothing() {
+    let house = House::new().await;
+    let (reading, target) = (stream(json!({"MaximumRetryAttempts": 0})), json!({"InputTemplate": "<$.data>"}));
+    house.pipe(json!({"Source": STREAM, "SourceParameters": reading, "TargetParameters": target})).await;
+    house.put(&["1"]);
+    house.pass(5).await;
+    house.role(false);
+    house.put(&["2", "3"]);
+    house.pass(60).await;
+    assert_eq!(house.accepted(TO), ["1"]);
+    let shown = house.done("DescribePipe", json!({"Name": "p"})).await;
+    assert!(shown["StateReason"].as_str().unwrap().contains("cannot be assumed"), "{shown}");
+    house.role(true);
+    house.pass(6).await;
+    assert_eq!(house.accepted(TO), ["1", "2", "3"], "what nobody could carry cost no retry");
+}
