@@ -2,7 +2,9 @@
 
 import os
 import subprocess
+import urllib.error
 
+import pytest
 from conftest import BINARY
 
 
@@ -35,6 +37,12 @@ def test_any_log_group_is_followed(server, name):
     logs.create_log_group(logGroupName=name)
     code, lines, why = run('tail', '--once', name, '--endpoint', server.endpoint)
     assert (code, lines) == (0, ''), why
+    for query in ('from=0', 'from=end', 'wait=0'):
+        assert server.own('tail?what={}&{}'.format(name, query))['lines'] == []
+    for query in ('from=bogus', 'from=1=x', 'wait=soon', 'where=here'):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            server.own('tail?what={}&{}'.format(name, query))
+        assert refused.value.code == 400, query
     code, _, why = run('tail', '--once', name + '-none', '--endpoint', server.endpoint)
     assert code == 1 and 'no stream and no log group' in why
 

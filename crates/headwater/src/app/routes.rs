@@ -44,7 +44,8 @@ impl App {
             "status" => json(&self.status()),
             "tail" => match tail::read(&self.house, asked.head.uri.query().unwrap_or_default()).await {
                 Ok(lines) => json(&lines),
-                Err(why) => text(StatusCode::NOT_FOUND, &format!("{why}\n")),
+                Err(tail::Refused::Malformed(why)) => text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
+                Err(tail::Refused::Missing(why)) => text(StatusCode::NOT_FOUND, &format!("{why}\n")),
             },
             _ => text(StatusCode::NOT_FOUND, "no such route: health, outbox, metrics, status, tail\n"),
         }

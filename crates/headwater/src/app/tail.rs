@@ -12,27 +12,52 @@ const PAGE: usize = 1000;
 /// The longest a question is held.
 const WAIT_S: u64 = 20;
 
+/// Why there is nothing to follow.
+pub enum Refused {
+    /// The question is none.
+    Malformed(String),
+    /// What is asked for is not there, or cannot be read.
+    Missing(String),
+}
+
 /// Answers `what=NAME&from=start|end|CURSOR&wait=SECONDS`.
-pub async fn read(house: &House, query: &str) -> Result<Value, String> {
+pub async fn read(house: &House, query: &str) -> Result<Value, Refused> {
     let (mut what, mut from, mut wait) = (String::new(), "start".to_owned(), 0);
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*key {
             "what" => what = value.into_owned(),
             "from" => from = value.into_owned(),
-            "wait" => wait = value.parse::<u64>().unwrap_or(0).min(WAIT_S),
-            _ => return Err(format!("tail takes what, from and wait, not {key}")),
+            "wait" => match value.parse::<u64>() {
+                Ok(seconds) => wait = seconds.min(WAIT_S),
+                Err(_) => return Err(Refused::Malformed(format!("wait is a number of seconds, not {value}"))),
+            },
+            _ => return Err(Refused::Malformed(format!("tail takes what, from and wait, not {key}"))),
         }
     }
-    let wait = Duration::from_secs(wait);
+    if !is_place(&from) {
+        return Err(Refused::Malformed(format!("{from} is not a place to read from")));
+    }
+    follow(house, &what, &from, Duration::from_secs(wait)).await.map_err(Refused::Missing)
+}
+
+/// Whether this is where a page may begin: an end, the `next` of a page, or those of shards.
+fn is_place(from: &str) -> bool {
+    let number = |text: &str| text.parse::<u64>().is_ok();
+    let of_shard = |part: &str| part.split_once('=').is_some_and(|(_, at)| number(at));
+    // A stream that is being made has no shard yet.
+    matches!(from, "start" | "end" | "") || number(from) || from.split(',').all(of_shard)
+}
+
+async fn follow(house: &House, what: &str, from: &str, wait: Duration) -> Result<Value, String> {
     if what == "audit" {
-        return audit(house, &from, wait).await;
+        return audit(house, from, wait).await;
     }
     // No stream has a slash in its name; of a stream and a group of one name the stream is meant.
     let arn = house.home.arn("kinesis", &format!("stream/{what}"));
     let source = if what.contains('/') { None } else { house.streams.source(&arn) };
     match source {
-        Some(source) => stream(source, &from, wait).await,
-        None => group(house, &what, &from, wait).await,
+        Some(source) => stream(source, from, wait).await,
+        None => group(house, what, from, wait).await,
     }
 }
 
