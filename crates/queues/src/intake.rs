@@ -152,7 +152,8 @@ pub(crate) async fn accept(queues: &Queues, room: &Arc<Room>, drafts: Vec<Draft>
     // Whoever sent a message may go away before it is durable; what was seen must then be settled all the same.
     let sent = send_in_turn(room.clone(), queues.world.now(), drafts);
     let outcome = queues.world.tasks.finish(Stage::Store, "queue send", sent).await;
-    outcome.unwrap_or(Err(ApiError::from(StoreError::Closed)))
+    // Made where it is needed only: it is logged.
+    outcome.unwrap_or_else(|| Err(ApiError::from(StoreError::Closed)))
 }
 
 fn measure(room: &Room, sizes: &[usize]) {

@@ -80,6 +80,8 @@ pub(crate) const EVENT_AGE: Duration = Duration::from_secs(86_400);
 /// How long the schedules sleep at most, so that neither a jump of the clock nor a caller that went away while a rule was
 /// being written delays them by more. Ours: AWS's schedules are good to a minute.
 pub(crate) const LONGEST_SLEEP: Duration = Duration::from_secs(20);
+/// How long ago a schedule of the scheduler may begin: as its clients are told.
+pub(crate) const START_GRACE: Duration = Duration::from_secs(300);
 /// How long the schedules wait after the store failed.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 

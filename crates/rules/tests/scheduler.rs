@@ -89,6 +89,25 @@ async fn a_time_that_has_gone_by_is_due_at_once_and_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_start_is_not_long_ago() {
+    let house = house().await;
+    let now = 1_767_225_600;
+    let from = |start: i64| {
+        let mut rate = schedule("rate", "rate(1 hour)", json!({}));
+        rate["StartDate"] = json!(start);
+        rate
+    };
+    let (code, why) = refused(&house, "CreateSchedule", from(now - 301)).await;
+    let expected = "The StartDate you specify cannot be earlier than 5 minutes ago.";
+    assert_eq!((code, why.as_str()), ("ValidationException", expected));
+    done(&house, "CreateSchedule", from(now - 299)).await;
+    house.wait(60 * MINUTE).await;
+    // What it has may stay.
+    done(&house, "UpdateSchedule", from(now - 299)).await;
+    assert_eq!(refused(&house, "UpdateSchedule", from(now - 298)).await.1, expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn recurring_schedules_fire_from_their_start_to_their_end() {
     let house = house().await;
     let start = 1_767_225_600 + 120;

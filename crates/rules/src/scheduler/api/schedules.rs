@@ -2,14 +2,14 @@
 
 use super::{bad_token, invalid, no_group, no_schedule, too_many};
 use crate::error::not_served;
-use crate::limits::SCHEDULES;
+use crate::limits::{SCHEDULES, START_GRACE};
 use crate::page::page;
 use crate::scheduler::Scheduler;
 use crate::scheduler::expression::Expression;
 use crate::scheduler::invocation::UNSERVED;
 use crate::scheduler::state::{Change, DEFAULT_GROUP, Schedule, Spec, Target, key};
 use crate::target::is_whole;
-use names::Arn;
+use names::{Arn, Timestamp};
 use serde_json::value::RawValue;
 use shapes::scheduler as s;
 use shapes::scheduler::{
@@ -58,7 +58,10 @@ pub(super) async fn create_schedule(
                 Some(known) if token.is_some() && known.token == token && known.spec == spec => Ok((vec![], ())),
                 Some(_) => Err(errors::CONFLICT_EXCEPTION.because(format!("Schedule {name} already exists."))),
                 None if state.schedules.len() >= SCHEDULES => Err(too_many("schedules")),
-                None => Ok((vec![Change::Set { key, at, spec: Box::new(spec), token }], ())),
+                None => {
+                    check_start(&spec, None, at)?;
+                    Ok((vec![Change::Set { key, at, spec: Box::new(spec), token }], ()))
+                }
             }
         })
         .await?;
@@ -77,9 +80,10 @@ pub(super) async fn update_schedule(
     let schedule_arn = scheduler.schedule_arn(&key).to_string();
     let (at, spec) = (scheduler.world.now(), spec(&scheduler, input)?);
     scheduler
-        .change(|state| match state.schedules.contains_key(&key) {
-            true => Ok((vec![Change::Set { key, at, spec: Box::new(spec), token: None }], ())),
-            false => Err(no_schedule(&name)),
+        .change(|state| {
+            let known = state.schedules.get(&key).ok_or_else(|| no_schedule(&name))?;
+            check_start(&spec, known.spec.start, at)?;
+            Ok((vec![Change::Set { key, at, spec: Box::new(spec), token: None }], ()))
         })
         .await?;
     Ok(UpdateScheduleOutput { schedule_arn })
@@ -87,6 +91,17 @@ pub(super) async fn update_schedule(
 
 fn group(given: Option<&str>) -> &str {
     given.unwrap_or(DEFAULT_GROUP)
+}
+
+/// A start is not set to what is long over; the one that a schedule has may stay.
+fn check_start(spec: &Spec, known: Option<Timestamp>, now: Timestamp) -> Result<(), ApiError> {
+    let over = |start: &Timestamp| start.plus(START_GRACE) < now;
+    match spec.start.filter(over) {
+        Some(start) if known != Some(start) => {
+            Err(invalid("The StartDate you specify cannot be earlier than 5 minutes ago."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a schedule is to be, where that is possible.
