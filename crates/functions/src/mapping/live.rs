@@ -113,7 +113,11 @@ impl Live {
     pub(super) fn reply(&self, verdict: &Verdict, wanted: Wanted, tries: u32) -> Reply {
         let (reply, code, why) = match verdict {
             Verdict::Accepted(body) => match Answer::read(body, wanted) {
-                Ok(answer) => return Reply::Answer(answer),
+                Ok(answer) => {
+                    // The call went well, whatever part of the batch it failed on.
+                    self.tell("OK");
+                    return Reply::Answer(answer);
+                }
                 Err(why) => (Reply::Failed { error: false }, "InvalidAnswer", why),
             },
             Verdict::Again { code, why, .. } if code == "FunctionError" => {
@@ -144,7 +148,6 @@ impl Live {
     /// The function is through with a batch whose last record arrived then.
     pub(super) fn through(&self, last: Timestamp) {
         let age = self.now().since(last);
-        self.tell("OK");
         self.running.seen().lag = age;
         if let Some(series) = &self.signals.age_ms {
             series.record(age.as_millis() as u64);

@@ -60,7 +60,6 @@ impl Messages {
             let reply = live.reply(verdict, wanted, this.number);
             let unreached = reply == Reply::Unreached;
             if let Reply::Answer(answer) = reply {
-                live.tell("OK");
                 failed = Some(answer.failed);
             } else {
                 live.signals.count(Count::FailedInvoke, count);

@@ -179,11 +179,7 @@ impl Batches {
         let envelope = live.envelope(body, live.now(), Duration::MAX);
         let again = |this: Try, verdict: &Verdict| {
             let reply = live.reply(verdict, Wanted::default(), this.number);
-            let failed = !matches!(reply, Reply::Answer(_));
-            if !failed {
-                live.tell("OK");
-            }
-            failed
+            !matches!(reply, Reply::Answer(_))
         };
         let ordered = live.functions.delivery.in_order(&envelope, live.cease.wait(), again).await;
         if ordered == Ordered::Stopped { Err(Ended) } else { Ok(()) }

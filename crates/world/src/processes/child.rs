@@ -287,7 +287,9 @@ impl Child for RealChild {
     }
 
     fn peak_memory(&self) -> u64 {
-        let now = procfs::peak(&self.shared.members());
+        // Where none can be asked any more, the group tells.
+        let asked = Some(procfs::peak(&self.shared.members())).filter(|peak| *peak > 0);
+        let now = asked.or_else(|| self.shared.group.as_ref()?.peak()).unwrap_or(0);
         let seen = self.shared.peak.fetch_max(now, Ordering::Relaxed).max(now);
         self.shared.limits.memory.map_or(seen, |limit| seen.min(limit))
     }

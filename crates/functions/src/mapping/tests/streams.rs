@@ -124,6 +124,17 @@ async fn reported_failures_are_where_it_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_reports_failures_went_well() {
+    let house = House::new().await;
+    house.script(|_, _| answers(json!({"batchItemFailures": [{"itemIdentifier": "00000"}]})));
+    house.put(&["a"]);
+    house.map(|mapping| mapping.report = true).await;
+    house.pass(10).await;
+    assert!(house.batches().len() > 1 && house.position() == Some(0));
+    assert_eq!(house.seen().result, "OK");
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_setting_an_answer_is_only_an_answer() {
     let house = House::new().await;
     house.script(|_, _| answers(json!({"batchItemFailures": [{"itemIdentifier": "00000"}]})));
