@@ -182,22 +182,26 @@ impl Group {
         self.dirs().try_for_each(|dir| write(dir, "cgroup.procs", &pid.to_string()))
     }
 
-    /// Gives the group this many thousandths of one processor. Where it did not use them it may catch up a little.
-    pub(super) fn throttle(&self, processor: u64) {
+    /// Gives the group this many thousandths of one processor. Where it did not use them it may catch up a little. False
+    /// where that cannot be had.
+    pub(super) fn throttle(&self, processor: u64) -> bool {
         let quota = (processor * PERIOD_US / 1000).max(LEAST_QUOTA_US).to_string();
         let burst = quota.as_str();
-        let _ = match (&self.cpu, self.v2) {
+        let (set, burst) = match (&self.cpu, self.v2) {
             (_, true) => {
                 let set = write(&self.memory, "cpu.max", &format!("{quota} {PERIOD_US}"));
-                set.and_then(|()| write(&self.memory, "cpu.max.burst", burst))
+                (set, write(&self.memory, "cpu.max.burst", burst))
             }
             (Some(dir), false) => {
                 let set = write(dir, "cpu.cfs_period_us", &PERIOD_US.to_string());
                 let set = set.and_then(|()| write(dir, "cpu.cfs_quota_us", &quota));
-                set.and_then(|()| write(dir, "cpu.cfs_burst_us", burst))
+                (set, write(dir, "cpu.cfs_burst_us", burst))
             }
-            (None, false) => Ok(()),
+            (None, false) => return false,
         };
+        // Not every kernel lets a group catch up.
+        drop(burst);
+        set.is_ok()
     }
 
     /// Whether its processes hold more memory than its limit, files in memory not counted.

@@ -3,7 +3,7 @@
 use super::cgroup::Group;
 use super::confine::control::{Control, End, Told};
 use super::lines::PipeLines;
-use super::{Child, Exit, Limits, Output, procfs};
+use super::{Child, Exit, Limits, Output, procfs, share};
 use crate::BoxFuture;
 use rustix::net::RecvFlags;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
@@ -265,8 +265,9 @@ impl Child for RealChild {
     }
 
     fn throttle(&self) {
-        if let (Some(group), Some(processor)) = (&self.shared.group, self.shared.limits.processor) {
-            group.throttle(processor);
+        let Some(processor) = self.shared.limits.processor else { return };
+        if !self.shared.group.as_ref().is_some_and(|group| group.throttle(processor)) {
+            share::hold(&self.shared.members(), processor);
         }
     }
 

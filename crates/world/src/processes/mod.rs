@@ -10,6 +10,7 @@ mod lines;
 mod probe;
 mod procfs;
 mod real;
+mod share;
 mod shim;
 #[cfg(test)]
 mod tests;

@@ -204,7 +204,8 @@ impl Processes for RealProcesses {
         match self.hierarchy() {
             Some(hierarchy) => hierarchy.describe().to_owned(),
             None => format!(
-                "no control group can be written here: memory is looked at every {} ms, processes are limited per user",
+                "no control group can be written here: memory is looked at every {} ms, processes are limited per user, and \
+                 share the processor by nice levels and on processors of their own",
                 WATCH.as_millis()
             ),
         }

@@ -127,6 +127,19 @@ async fn a_writer_nobody_reads_waits() {
 }
 
 #[tokio::test]
+async fn a_share_of_the_processor_without_groups_is_a_level_and_a_place() {
+    let limits = Limits { processor: Some(500), ..Limits::default() };
+    let script = "echo begun; sleep 0.5; nice; grep Cpus_allowed_list /proc/self/status";
+    let mut child = RealProcesses::without_groups().spawn(limited(script, limits)).unwrap();
+    let mut output = child.output();
+    assert_eq!(output.line().await.as_deref(), Some("begun"));
+    child.throttle();
+    assert_eq!(output.line().await.as_deref(), Some("3"));
+    let place = output.line().await.unwrap();
+    assert!(place.trim_start_matches("Cpus_allowed_list:").trim().parse::<u32>().is_ok(), "{place}");
+}
+
+#[tokio::test]
 async fn limits_without_groups_are_set_all_the_same() {
     let limits = Limits { open_files: Some(17), file_size: Some(1 << 20), ..Limits::default() };
     let (_, lines) = run(&RealProcesses::without_groups(), limited("ulimit -n; ulimit -f", limits)).await;
