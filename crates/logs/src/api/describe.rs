@@ -13,13 +13,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 use wire::{ApiError, Call};
 
-/// What the tokens of both lists are of.
-const LIST: &str = "log groups";
-
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>
 pub(super) async fn describe_log_groups(
     logs: Arc<Logs>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DescribeLogGroupsRequest,
 ) -> Result<DescribeLogGroupsResponse, ApiError> {
     refuse(&[("accounts linked for observability", input.include_linked_accounts == Some(true))])?;
@@ -40,11 +37,11 @@ pub(super) async fn describe_log_groups(
             && names.as_ref().is_none_or(|names| names.iter().any(|asked| asked == name))
             && matches!(input.log_group_class, None | Some(LogGroupClass::Standard))
     };
-    let after = after(LIST, input.next_token)?;
+    let after = after(call.operation.name, input.next_token)?;
     logs.catalog.read(|state| {
         let rest = state.groups.range((after, Bound::Unbounded)).filter(|(name, _)| fits(name));
         let rest = rest.map(|(name, group)| (name.clone(), shape(&logs, name, group)));
-        let (groups, next_token) = page(LIST, rest, limit(input.limit, DESCRIBED));
+        let (groups, next_token) = page(call.operation.name, rest, limit(input.limit, DESCRIBED));
         Ok(DescribeLogGroupsResponse { log_groups: Some(groups), next_token })
     })
 }
@@ -68,7 +65,7 @@ fn shape(logs: &Logs, name: &str, group: &Group) -> LogGroup {
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_ListLogGroups.html>
 pub(super) async fn list_log_groups(
     logs: Arc<Logs>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: ListLogGroupsRequest,
 ) -> Result<ListLogGroupsResponse, ApiError> {
     refuse(&[
@@ -82,7 +79,7 @@ pub(super) async fn list_log_groups(
             && input.log_group_tags.iter().flatten().all(|filter| is_tagged(group, filter))
             && matches!(input.log_group_class, None | Some(LogGroupClass::Standard))
     };
-    let after = after(LIST, input.next_token)?;
+    let after = after(call.operation.name, input.next_token)?;
     logs.catalog.read(|state| {
         let rest = state.groups.range((after, Bound::Unbounded)).filter(|(name, group)| fits(name, group));
         let shape = |name: &str| LogGroupSummary {
@@ -91,7 +88,7 @@ pub(super) async fn list_log_groups(
             log_group_class: Some(LogGroupClass::Standard),
         };
         let rest = rest.map(|(name, _)| (name.clone(), shape(name)));
-        let (groups, next_token) = page(LIST, rest, limit(input.limit, LISTED));
+        let (groups, next_token) = page(call.operation.name, rest, limit(input.limit, LISTED));
         Ok(ListLogGroupsResponse { log_groups: Some(groups), next_token })
     })
 }

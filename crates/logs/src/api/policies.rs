@@ -17,9 +17,6 @@ use wire::{ApiError, Call, Nothing};
 
 const OF_GROUPS: &str = "policies of single log groups (resourceArn)";
 
-/// What the tokens are of.
-const LIST: &str = "resource policies";
-
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutResourcePolicy.html>
 pub(super) async fn put_resource_policy(
     logs: Arc<Logs>,
@@ -45,16 +42,16 @@ pub(super) async fn put_resource_policy(
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeResourcePolicies.html>
 pub(super) async fn describe_resource_policies(
     logs: Arc<Logs>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DescribeResourcePoliciesRequest,
 ) -> Result<DescribeResourcePoliciesResponse, ApiError> {
     let of_groups = input.resource_arn.is_some() || input.policy_scope == Some(PolicyScope::Resource);
     refuse(&[(OF_GROUPS, of_groups)])?;
-    let after = after(LIST, input.next_token)?;
+    let after = after(call.operation.name, input.next_token)?;
     logs.catalog.read(|state| {
         let rest = state.policies.range((after, Bound::Unbounded));
         let rest = rest.map(|(name, policy)| (name.clone(), shape(policy)));
-        let (policies, next_token) = page(LIST, rest, limit(input.limit, DESCRIBED));
+        let (policies, next_token) = page(call.operation.name, rest, limit(input.limit, DESCRIBED));
         Ok(DescribeResourcePoliciesResponse { resource_policies: Some(policies), next_token })
     })
 }

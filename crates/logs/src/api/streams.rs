@@ -13,9 +13,6 @@ use shapes::logs::{
 use std::sync::Arc;
 use wire::{ApiError, Call, Nothing};
 
-/// What the tokens are of.
-const LIST: &str = "log streams";
-
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html>
 pub(super) async fn create_log_stream(
     logs: Arc<Logs>,
@@ -50,7 +47,7 @@ pub(super) async fn delete_log_stream(
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html>
 pub(super) async fn describe_log_streams(
     logs: Arc<Logs>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DescribeLogStreamsRequest,
 ) -> Result<DescribeLogStreamsResponse, ApiError> {
     let group = named(&logs, input.log_group_name, input.log_group_identifier)?;
@@ -65,7 +62,7 @@ pub(super) async fn describe_log_streams(
         let seen = room.streams().get(&stream.number).and_then(|live| live.seen);
         (if by_time { seen.map_or(-1, |seen| seen.newest) } else { 0 }, name.to_owned())
     };
-    let after = input.next_token.as_deref().map(place).transpose()?;
+    let after = input.next_token.as_deref().map(|token| place(call.operation.name, token)).transpose()?;
     let all = logs.catalog.read(|state| {
         let known = state.groups.get(&group).ok_or_else(no_group)?;
         let fitting = known.streams.iter().filter(|(name, _)| name.starts_with(&prefix));
@@ -82,13 +79,13 @@ pub(super) async fn describe_log_streams(
         let seen = room.streams().get(&stream.number).and_then(|live| live.seen);
         (format!("{at}/{name}"), shape(&arn.to_string(), name, &stream, seen))
     });
-    let (streams, next_token) = page(LIST, rest, limit(input.limit, DESCRIBED));
+    let (streams, next_token) = page(call.operation.name, rest, limit(input.limit, DESCRIBED));
     Ok(DescribeLogStreamsResponse { log_streams: Some(streams), next_token })
 }
 
 /// What a token stands for: the last stream given.
-fn place(token: &str) -> Result<(i64, String), ApiError> {
-    let last = wire::page::after(LIST, token);
+fn place(list: &str, token: &str) -> Result<(i64, String), ApiError> {
+    let last = wire::page::after(list, token);
     let parts = last.as_deref().and_then(|last| last.split_once('/'));
     let parts = parts.and_then(|(at, name)| Some((at.parse().ok()?, name.to_owned())));
     parts.ok_or_else(bad_token)

@@ -11,17 +11,15 @@ use std::ops::Bound;
 use std::sync::Arc;
 use wire::{ApiError, Call, page};
 
-/// What its tokens are of.
-const LIST: &str = "pipes";
-
 pub(super) async fn list_pipes(
     pipes: Arc<Pipes>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: ListPipesRequest,
 ) -> Result<ListPipesResponse, ApiError> {
     let limit = input.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(PAGE).clamp(1, PAGE);
     let after = input.next_token.as_deref();
-    let after = after.map(|token| page::after(LIST, token).ok_or_else(|| invalid("The NextToken is invalid.")));
+    let after =
+        after.map(|token| page::after(call.operation.name, token).ok_or_else(|| invalid("The NextToken is invalid.")));
     let after = after.transpose()?;
     let after = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let known: Vec<Pipe> = pipes.catalog.read(|state| {
@@ -32,7 +30,7 @@ pub(super) async fn list_pipes(
     let mut rest = known.into_iter().filter(in_state);
     let found: Vec<Pipe> = rest.by_ref().take(limit).collect();
     let last = found.last().filter(|_| rest.next().is_some());
-    let next_token = last.map(|pipe| page::token(LIST, &pipe.name));
+    let next_token = last.map(|pipe| page::token(call.operation.name, &pipe.name));
     let all = found.into_iter().map(|pipe| {
         let (current_state, state_reason) = current(&pipes, &pipe);
         p::Pipe {
