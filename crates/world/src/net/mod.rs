@@ -1,5 +1,6 @@
 //! Sockets: an HTTP/1.1 and h2c server on one port (TLS where asked), and an HTTP client.
 
+mod again;
 mod body;
 mod client;
 mod connect;

@@ -1,8 +1,8 @@
+use super::again::Again;
 use super::{Asked, Body, HttpService, Inflow, Listen};
 use crate::{BoxFuture, Stop};
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -10,11 +10,14 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 
 /// Connections served at once; further ones wait in the kernel's backlog.
@@ -124,7 +127,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<dy
         let (tls, stop) = (tls.clone(), stop.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            serve_stream(stream, peer, tls, house, stop).await;
+            Again::new(serve_stream(stream, peer, tls, house, stop)).await;
         });
     }
     drop(listener);
@@ -190,8 +193,7 @@ async fn answer(request: http::Request<Incoming>, peer: SocketAddr, house: House
         return house.service.call_with_inflow(head, Inflow::new(body), peer).await;
     }
     let limit = house.service.body_limit(&head);
-    let collected = tokio::time::timeout(BODY_TIMEOUT, collect(body, limit, &house.bodies)).await;
-    match collected.unwrap_or(Err(Broken::Slow)) {
+    match collect(body, limit, &house.bodies).await {
         // The room is given back with the answer: until then a handler may hold the body.
         Ok((body, _room)) => house.service.call(Asked { head, body, peer }).await,
         Err(Broken::TooLarge) => closing(house.service.too_large(&head).map(Body::from)),
@@ -237,7 +239,8 @@ async fn collect(
     let mut room: Option<OwnedSemaphorePermit> = None;
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
-    while let Some(frame) = tokio::time::timeout(BODY_PAUSE, body.frame()).await.map_err(|_| Broken::Slow)? {
+    let mut patience = Patience::default();
+    while let Some(frame) = patience.next(&mut body).await.map_err(|Late| Broken::Slow)? {
         let Ok(data) = frame.map_err(Broken::Off)?.into_data() else { continue };
         let have = first.as_ref().map_or(0, Bytes::len).max(rest.len());
         if have + data.len() > limit {
@@ -260,6 +263,59 @@ async fn collect(
     Ok((if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() }, room))
 }
 
+/// How long a body may take, and each piece of it. One timer for all of them, and none where nothing has to be waited for.
+#[derive(Default)]
+struct Patience {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When the body and its last piece began.
+    begun: Option<(Instant, Instant)>,
+}
+
+/// It took too long.
+#[derive(Debug, PartialEq, Eq)]
+struct Late;
+
+impl Patience {
+    async fn next<B>(&mut self, body: &mut B) -> Result<Option<Result<Frame<Bytes>, B::Error>>, Late>
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        let mut looked = false;
+        let frame = std::future::poll_fn(|context| {
+            if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) {
+                return Poll::Ready(Ok(frame));
+            }
+            // What is there already is handed over once it was asked for.
+            if !std::mem::replace(&mut looked, true) && self.begun.is_none() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.poll_late(context).map(|()| Err(Late))
+        });
+        let frame = frame.await?;
+        if let Some((_, last)) = &mut self.begun {
+            *last = Instant::now();
+        }
+        Ok(frame)
+    }
+
+    /// Ready once it has taken too long.
+    #[allow(clippy::disallowed_methods)] // this is the port
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let (begun, last) = *self.begun.get_or_insert_with(|| (Instant::now(), Instant::now()));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(BODY_PAUSE)));
+        loop {
+            std::task::ready!(timer.as_mut().poll(context));
+            // Pieces came meanwhile, mostly.
+            let end = (last + BODY_PAUSE).min(begun + BODY_TIMEOUT);
+            if Instant::now() >= end {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(end);
+        }
+    }
+}
+
 /// Makes the room of a body as large as the body.
 fn take_room(bodies: &Arc<Semaphore>, room: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Broken> {
     let more = bytes.div_ceil(1024).saturating_sub(room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
@@ -276,6 +332,7 @@ fn take_room(bodies: &Arc<Semaphore>, room: &mut Option<OwnedSemaphorePermit>, b
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // time and sockets are what is tested
 mod tests {
     use super::*;
 
@@ -296,6 +353,29 @@ mod tests {
         let endless = async { while stream.write_all(&[0; 1 << 16]).await.is_ok() {} };
         tokio::time::timeout(Duration::from_secs(20), endless).await.expect("the connection ends");
         drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pieces_may_take_their_time_but_not_each_and_not_together() {
+        let late = |pause: Duration| async move {
+            let (sender, mut body) = Body::pieces();
+            let (mut patience, begun) = (Patience::default(), Instant::now());
+            let pieces = async {
+                while sender.send(Bytes::from_static(b"a")).await.is_ok() {
+                    tokio::time::sleep(pause).await;
+                }
+            };
+            let taken = async {
+                while let Ok(Some(piece)) = patience.next(&mut body).await {
+                    piece.unwrap();
+                }
+                begun.elapsed().as_secs()
+            };
+            tokio::select! { biased; taken = taken => taken, () = pieces => unreachable!("the body is read") }
+        };
+        assert_eq!(late(BODY_PAUSE * 2).await, BODY_PAUSE.as_secs());
+        let together = late(BODY_PAUSE - Duration::from_secs(1)).await;
+        assert_eq!(together, BODY_TIMEOUT.as_secs());
     }
 
     #[test]
