@@ -91,7 +91,9 @@ pub(crate) fn fired(key: &str, schedule: &Schedule, now: Timestamp) -> Fired {
     let mut fired = none;
     loop {
         let due = expression.next(anchor, from, fired.last);
-        let Some(due) = due.filter(|due| spec.end.is_none_or(|end| *due <= end)) else { return fired };
+        let counts = |due: &Timestamp| spec.takes_past || !expression.is_once() || due.plus(GRACE) > from;
+        let due = due.filter(|due| spec.end.is_none_or(|end| *due <= end)).filter(counts);
+        let Some(due) = due else { return fired };
         let fires = due.plus(offset(key, due, window));
         if fires > now || fired.due.len() >= AT_ONCE {
             return Fired { next: Some(fires), ..fired };
@@ -151,6 +153,7 @@ mod tests {
             enabled: true,
             window: None,
             delete_after: false,
+            takes_past: true,
             target,
         };
         change(&mut spec);
@@ -185,6 +188,13 @@ mod tests {
         assert_eq!(due(&once, 29), (vec![], Some(30)));
         assert_eq!(due(&once, 500), (vec![30], None));
         assert_eq!(due(&Schedule { last: Some(at(30)), ..once }, 501), (vec![], None));
+        // One that had gone by when it was set.
+        let past = schedule("at(1970-01-01T00:05:00)", |_| {});
+        assert_eq!(due(&past, 10), (vec![5], None));
+        let by_older_program = schedule("at(1970-01-01T00:05:00)", |spec| spec.takes_past = false);
+        assert_eq!(due(&by_older_program, 10), (vec![], None));
+        let missed = schedule("at(1970-01-01T00:30:00)", |spec| spec.takes_past = false);
+        assert_eq!(due(&missed, 500), (vec![30], None));
     }
 
     #[test]

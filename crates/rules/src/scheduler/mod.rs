@@ -129,18 +129,22 @@ async fn fire(scheduler: &Scheduler, agenda: &mut Agenda, key: &str, now: Timest
     let outcome = fired(key, &schedule, now);
     let envelopes = outcome.due.iter().map(|due| invocation::envelope(scheduler, key, &schedule.spec, *due, now));
     scheduler.delivery.send(envelopes.collect()).await?;
-    let over = outcome.next.is_none() && !outcome.due.is_empty() && schedule.spec.delete_after;
-    let change = match (over, outcome.last) {
-        (true, _) => Some(Change::Deleted { key: key.to_owned() }),
-        (false, Some(last)) if schedule.last != Some(last) => Some(Change::Ticked { key: key.to_owned(), last }),
-        (false, _) => None,
-    };
+    let over = outcome.next.is_none() && !outcome.due.is_empty();
     scheduler
         .catalog
         .change(|state| {
-            // Whoever set it anew meanwhile set its beat anew.
-            let same = state.schedules.get(key).is_some_and(|known| known.revision == schedule.revision);
-            Ok::<_, StoreError>((change.into_iter().filter(|_| same).collect(), ()))
+            // Whoever set it anew meanwhile set its beat anew, but for a time that it has in common with what was sent.
+            let same = |known: &&Schedule| {
+                known.revision == schedule.revision || (over && known.spec.is_once_as(&schedule.spec))
+            };
+            let change = match (state.schedules.get(key).filter(same), outcome.last) {
+                (Some(known), _) if over && known.spec.delete_after => Some(Change::Deleted { key: key.to_owned() }),
+                (Some(_), Some(last)) if schedule.last != Some(last) => {
+                    Some(Change::Ticked { key: key.to_owned(), last })
+                }
+                _ => None,
+            };
+            Ok::<_, StoreError>((change.into_iter().collect(), ()))
         })
         .await?;
     agenda.set(key, schedule.revision, outcome.next);

@@ -62,16 +62,17 @@ pub(crate) struct Spec {
     pub(crate) window: Option<u32>,
     /// Whether it is deleted when it has come to its end.
     pub(crate) delete_after: bool,
+    /// Whether an `at()` that had gone by when it was set is due all the same. Older programs did not hold it so: what they
+    /// set is not due after years.
+    #[serde(default)]
+    pub(crate) takes_past: bool,
     pub(crate) target: Target,
 }
 
 impl Spec {
-    fn is_once(&self) -> bool {
-        self.expression.starts_with("at(")
-    }
-
-    fn when(&self) -> (&str, &str) {
-        (&self.expression, &self.zone)
+    /// Whether both are due once only, and at the same time.
+    pub(crate) fn is_once_as(&self, other: &Spec) -> bool {
+        self.expression.starts_with("at(") && (&self.expression, &self.zone) == (&other.expression, &other.zone)
     }
 }
 
@@ -140,7 +141,7 @@ impl store::State for State {
                 self.revision += 1;
                 let before = self.schedules.get(key);
                 // A one-time schedule that has been due is due again only where it is set to another time.
-                let same = |before: &&Schedule| before.spec.is_once() && before.spec.when() == spec.when();
+                let same = |before: &&Schedule| before.spec.is_once_as(spec);
                 let schedule = Schedule {
                     spec: (**spec).clone(),
                     created: before.map_or(*at, |before| before.created),

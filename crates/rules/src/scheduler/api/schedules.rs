@@ -137,6 +137,7 @@ fn spec(scheduler: &Scheduler, input: UpdateScheduleInput) -> Result<Spec, ApiEr
         enabled: input.state != Some(ScheduleState::Disabled),
         window,
         delete_after: input.action_after_completion == Some(ActionAfterCompletion::Delete),
+        takes_past: true,
         target: target(scheduler, input.target)?,
     })
 }
