@@ -17,7 +17,7 @@ pub(crate) const BLOCK_BYTES: usize = 8 << 20;
 pub(crate) const RECENT: usize = 4096;
 /// Records that the default bus is told of at a time.
 pub(crate) const TELL: usize = 64;
-/// Records that the bus was told of before that is noted, and how long nothing comes before it is: what a crash repeats.
+/// Records that the bus was told of before that is noted, and how long it takes at most: what a crash repeats.
 pub(crate) const NOTE_EVERY: u64 = 1024;
 pub(crate) const NOTE_AFTER: Duration = Duration::from_secs(1);
 /// Until room for deliveries is looked for again.

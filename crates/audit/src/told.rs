@@ -89,18 +89,31 @@ impl Audit {
     pub(crate) async fn tell(&self, mut stop: Stop) {
         let mut grown = self.store.watch(self.log);
         let (clock, mut waits) = (&self.world.clock, false);
+        // When the first was told that is not noted.
+        let mut unnoted_since = None;
         while !stop.is_set() {
             grown.borrow_and_update();
             let step = self.tell_next().await;
             self.say_once(&step, &mut waits);
+            if self.told.unnoted() == 0 {
+                unnoted_since = None;
+            }
+            let now = clock.monotonic();
+            let due = *unnoted_since.get_or_insert(now) + NOTE_AFTER;
             match step {
-                Ok(Step::Told) if self.told.unnoted() < NOTE_EVERY => {}
-                Ok(Step::Told) => self.told.note(&self.store).await,
+                Ok(Step::Told) if self.told.unnoted() < NOTE_EVERY && now < due => {}
+                Ok(Step::Told) => {
+                    self.told.note(&self.store).await;
+                    unnoted_since = None;
+                }
                 Ok(Step::Done) => tokio::select! {
                     biased;
                     () = stop.wait() => {}
                     changed = grown.changed() => if changed.is_err() { break },
-                    () = clock.sleep(NOTE_AFTER), if self.told.unnoted() > 0 => self.told.note(&self.store).await,
+                    () = clock.sleep(due.saturating_sub(now)), if self.told.unnoted() > 0 => {
+                        self.told.note(&self.store).await;
+                        unnoted_since = None;
+                    }
                 },
                 Ok(Step::Full) | Err(_) => tokio::select! {
                     biased;

@@ -136,3 +136,22 @@ fn who_is_told_twice_is_told_by_the_same_id() {
     });
     assert_eq!(after, before, "the crash came before the note");
 }
+
+#[test]
+fn calls_that_never_pause_are_noted_all_the_same() {
+    let disk = Arc::new(SimDisk::new(5));
+    life(&disk, |world| async {
+        let house = House::open(world, disk.clone(), Settings::default()).await;
+        house.start();
+        for name in 0..40 {
+            make_users(&house, name..name + 1).await;
+            house.world.clock.sleep(Duration::from_millis(500)).await;
+        }
+    });
+    disk.crash();
+    life(&disk, |world| async {
+        let house = House::open(world, disk.clone(), Settings::default()).await;
+        let (names, events) = told(&house).await;
+        assert!(events <= 4, "no more than of the last second or two: {names:?}");
+    });
+}
