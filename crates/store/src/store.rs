@@ -75,6 +75,7 @@ impl Store {
         let blobs = Blobs::open(world, &dir.join("blobs"))?;
         let store = Store(Arc::new(Inner { journal, blobs, world: world.clone() }));
         store.load_keys().await?;
+        crate::journal::raise(world, dir);
         Ok(store)
     }
 

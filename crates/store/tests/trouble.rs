@@ -258,7 +258,10 @@ async fn a_block_of_a_newer_version_is_refused_by_name() {
     segment[frame..frame + 4].copy_from_slice(&checksum.to_le_bytes());
     let file = world.disk.open(path, Open::Write).unwrap();
     file.write_at(&segment, 0).unwrap();
+    rewrite_store(&world, 1);
+    let older = world.disk.read(Path::new("/data/store")).unwrap();
     let refusal = refusal(&world).await;
+    assert_eq!(world.disk.read(Path::new("/data/store")).unwrap(), older, "nor is the directory raised");
     assert!(matches!(refusal, OpenError::Newer { flags: 4, offset, .. } if offset == frame as u64), "{refusal}");
     assert_eq!(world.disk.read(path).unwrap(), segment, "nothing was changed");
     file.write_at(&before, 0).unwrap();

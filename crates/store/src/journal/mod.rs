@@ -14,6 +14,7 @@ mod segment;
 mod writer;
 
 pub(crate) use frame::BLOCK_HEAD;
+pub(crate) use recover::raise;
 
 use crate::store::Writer as Mode;
 use crate::vault::Vault;

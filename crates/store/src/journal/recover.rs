@@ -93,11 +93,21 @@ fn identity(world: &World, dir: &Path, fresh: bool) -> Result<[u8; 16], OpenErro
     if !(1..=FORMAT).contains(&found) {
         return Err(OpenError::Format { file: path, found, newest: FORMAT });
     }
-    let salt = content[12..28].try_into().expect("sixteen bytes");
-    if found < FORMAT {
-        world.disk.replace(&path, &identity_of(&salt)).map_err(failed("write", &path))?;
+    Ok(content[12..28].try_into().expect("sixteen bytes"))
+}
+
+/// Makes the directory one of the newest format. Only once all of it was opened: until then an older program may be what is
+/// needed. A full disk is no reason not to go on; the next start tries again.
+pub(crate) fn raise(world: &World, dir: &Path) {
+    let path = dir.join("store");
+    let older = |content: &Vec<u8>| (&content[8..12]).get_u32_le() < FORMAT;
+    let raised = world.disk.read(&path).map(|content| Some(content).filter(older)).and_then(|content| match content {
+        Some(content) => world.disk.replace(&path, &identity_of(content[12..28].try_into().expect("sixteen bytes"))),
+        None => Ok(()),
+    });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the data directory stays one of an older format for now");
     }
-    Ok(salt)
 }
 
 /// What the store's identity says of a store with this salt.
