@@ -149,9 +149,7 @@ impl Streams {
 
     /// The name in the ARN of a stream of this house.
     pub(crate) fn name_in<'a>(&self, arn: &'a Arn) -> Option<&'a str> {
-        let ours = arn.service() == "kinesis"
-            && arn.region() == self.home.region.as_str()
-            && arn.account() == self.home.account.as_str();
+        let ours = arn.service() == "kinesis" && self.home.holds(arn);
         if ours { arn.resource_after("stream/") } else { None }
     }
 

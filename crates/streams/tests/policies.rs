@@ -231,3 +231,13 @@ async fn what_other_services_bring_can_be_denied() {
     assert!(matches!(&verdicts[0], Verdict::Refused { code, .. } if code == "AccessDeniedException"), "{verdicts:?}");
     assert!(matches!(&verdicts[1], Verdict::Accepted(_)), "{verdicts:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_is_not_kept_under_a_name_that_is_none() {
+    let house = house(Limits::Off).await;
+    house.create("s", 1).await;
+    let elsewhere = STREAM.replace("arn:aws:", "arn:aws-us-gov:");
+    let policy = policy(&elsewhere, "Deny", json!("kinesis:*"), None);
+    let error = house.ask("PutResourcePolicy", json!({"ResourceARN": elsewhere, "Policy": policy})).await.unwrap_err();
+    assert_eq!(error.model.name, "ResourceNotFoundException", "{error}");
+}

@@ -1,7 +1,7 @@
 //! Statements of a topic's policy, by label.
 
 use crate::error::{invalid, invalid_because, no_topic};
-use crate::limits::{LABEL_LENGTH, POLICY_BYTES};
+use crate::limits::{LABEL_LENGTH, POLICY_BYTES, STATEMENTS};
 use crate::state::Change;
 use crate::{Topics, access};
 use names::Arn;
@@ -74,7 +74,11 @@ async fn edit(
         .catalog
         .change(|state| {
             let mut settings = state.topics.get(&name).ok_or_else(no_topic)?.settings.clone();
-            let text = change(&arn, &access::kept(&arn, &topics.home, &settings))?.document();
+            let policy = change(&arn, &access::kept(&arn, &topics.home, &settings))?;
+            if policy.len() > STATEMENTS {
+                return Err(invalid_because("Policy", format!("a policy has at most {STATEMENTS} statements")));
+            }
+            let text = policy.document();
             if text.len() > POLICY_BYTES {
                 return Err(invalid_because("Policy", format!("a policy has at most {POLICY_BYTES} bytes")));
             }
