@@ -237,12 +237,12 @@ pub(crate) fn head(asked: &Value, kind: HeaderValue) -> Option<Response<()>> {
     if let Some(fields) = given("headers") {
         for (name, value) in fields.as_object()? {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            headers.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, field(&text)?);
+            headers.try_insert(HeaderName::from_bytes(name.as_bytes()).ok()?, field(&text)?).ok()?;
         }
     }
     if let Some(cookies) = given("cookies") {
         for cookie in cookies.as_array()? {
-            headers.append(header::SET_COOKIE, field(cookie.as_str()?)?);
+            headers.try_append(header::SET_COOKIE, field(cookie.as_str()?)?).ok()?;
         }
     }
     // Whoever sends the bytes says how many they are.
@@ -437,6 +437,10 @@ mod tests {
         ] {
             assert!(response(&Bytes::from_static(bad.as_bytes())).is_none(), "{bad}");
         }
+        // More of them than a response can have.
+        let many: Map<String, Value> = (0..30_000).map(|n| (format!("x{n}"), Value::from("1"))).collect();
+        let many = serde_json::json!({"statusCode": 200, "headers": many}).to_string();
+        assert!(response(&Bytes::from(many)).is_none());
         let nothing = response(&Bytes::from_static(br#"{"statusCode":200,"headers":null,"cookies":null}"#));
         assert_eq!(nothing.unwrap().headers().len(), 1, "what is null is not there");
     }

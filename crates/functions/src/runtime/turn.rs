@@ -165,7 +165,7 @@ impl Sandbox {
             match self.step(late, id).await {
                 Some(Ending::Truncated) => return self.why_truncated().await,
                 Some(ending @ Ending::Exited(_)) if self.relaying.is_some() => {
-                    return self.last_pieces(id).await.unwrap_or(ending);
+                    return self.last_pieces(id, late).await.unwrap_or(ending);
                 }
                 Some(ending) => return ending,
                 None => {}
@@ -185,13 +185,13 @@ impl Sandbox {
         }
     }
 
-    /// What a process wrote before it ended is passed on, within limits. The response may even be whole.
-    async fn last_pieces(&mut self, id: Option<&str>) -> Option<Ending> {
-        let mut soon = self.house.world.clock.sleep(limits::LAST_WORD);
+    /// What a process wrote before it ended is passed on, at its pace, while the invocation may run. The response may even
+    /// be whole.
+    async fn last_pieces(&mut self, id: Option<&str>, late: &mut BoxFuture<'static, ()>) -> Option<Ending> {
         loop {
             let call = tokio::select! {
                 biased;
-                () = &mut soon => return None,
+                () = &mut *late => return None,
                 call = self.calls.recv() => call?,
             };
             match self.take(Event::Call(call), id) {
