@@ -368,6 +368,8 @@ def test_levels_of_a_log(server, logs, name):
     functions.invoke(FunctionName=name, Payload='{}')
     gone = functions.invoke(FunctionName=name, Payload='{"exit": 1}')['ResponseMetadata']['RequestId']
     told = lines(logs, group, gone)
+    # What a machine lacks for a sandbox is a warning, too.
+    told = [e for e in told if not e.get('type', '').startswith('headwater.')]
     assert types(told) == ['platform.runtimeDone', 'platform.report'], told
     ends = [e['record'] for e in told if 'type' in e]
     assert [(e['requestId'], e['status'], e['errorType']) for e in ends] == 2 * [(gone, 'error', 'Runtime.ExitError')]

@@ -109,10 +109,11 @@ def test_pieces_come_as_they_are_written(server, streamer):
 
 
 def test_large_responses_and_whole_ones(server, streamer):
+    begun = time.monotonic()
     pieces, end, _ = stream(server, {'plan': [['fill', 9]]})
     assert len(whole(pieces)) == 9 << 20 and 'LogResult' not in end and 'ErrorCode' not in end
     # Two megabytes a second follow the first six.
-    assert pieces[-1][0] - pieces[0][0] > 1.4
+    assert time.monotonic() - begun > 1.4
     pieces, end, _ = stream(server, {'n': 1})
     assert json.loads(whole(pieces)) == {'whole': {'n': 1}} and 'ErrorCode' not in end
     functions = server.client('lambda')

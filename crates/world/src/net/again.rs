@@ -43,7 +43,8 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, SeqCst);
+        // Exchanged, not stored: whoever polls has seen what was done before it rang.
+        self.rung.swap(true, SeqCst);
         if !self.heard.load(SeqCst) {
             let task = self.task.lock().expect("no panic holds this lock").clone();
             task.into_iter().for_each(Waker::wake);
@@ -65,12 +66,12 @@ impl<F: Future> Future for Again<F> {
         let Again { bell, waker, inner } = &mut *self;
         bell.hang(context);
         for _ in 0..TURNS {
-            bell.rung.store(false, SeqCst);
+            bell.rung.swap(false, SeqCst);
             bell.heard.store(true, SeqCst);
             let polled = inner.as_mut().poll(&mut Context::from_waker(waker));
             // Who rings from now on wakes the task; who rang before is seen.
             bell.heard.store(false, SeqCst);
-            if polled.is_ready() || !bell.rung.load(SeqCst) {
+            if polled.is_ready() || !bell.rung.swap(false, SeqCst) {
                 return polled;
             }
         }

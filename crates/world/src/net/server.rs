@@ -149,7 +149,8 @@ async fn serve_stream(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAccept
     }
 }
 
-/// Has the kernel end a connection whose other side has taken nothing of what waits for it for so long, alive or not.
+/// Has the kernel end a connection whose other side has taken nothing of what waits for it for so long, alive or not. A client
+/// of HTTP/2 that acknowledges bytes and opens no window is not seen here.
 fn cut_off(stream: &TcpStream, pause: Duration) {
     let millis = u32::try_from(pause.as_millis()).unwrap_or(u32::MAX);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, millis);

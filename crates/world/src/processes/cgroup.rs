@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const PREFIX: &str = "headwater-";
+/// Files in memory that are worth a process' end: each has a few small ones of the house's.
+const SOME_FILES: u64 = 1 << 20;
 /// Over this much time a share of the processor is reckoned.
 const PERIOD_US: u64 = 100_000;
 /// The kernel grants no less.
@@ -217,7 +219,7 @@ impl Group {
         if self.charged(house) <= most || self.held(house).is_none_or(|held| held.own + held.files <= most) {
             return false;
         }
-        let Some(mine) = self.held(&self.memory).map(|held| held.files).filter(|files| *files > 0) else {
+        let Some(mine) = self.held(&self.memory).map(|held| held.files).filter(|files| *files >= SOME_FILES) else {
             return false;
         };
         let others = fs::read_dir(house).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir());
