@@ -46,12 +46,16 @@ fn trusting(bundle: Option<&OsStr>) -> Result<World> {
 impl Client {
     pub fn new(args: &ClientArgs) -> Result<Client> {
         let parsed: Option<http::Uri> = args.endpoint.parse().ok();
-        let is_url =
-            parsed.is_some_and(|uri| uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https")));
-        ensure!(is_url, "the endpoint {:?} is not a URL such as http://127.0.0.1:4566", args.endpoint);
+        let scheme = parsed.as_ref().filter(|uri| uri.host().is_some()).and_then(http::Uri::scheme_str);
+        let secure = scheme == Some("https");
+        ensure!(
+            secure || scheme == Some("http"),
+            "the endpoint {:?} is not a URL such as http://127.0.0.1:4566",
+            args.endpoint
+        );
         let basic = STANDARD.encode(format!("{}:{}", args.access_key_id, args.secret_access_key));
         Ok(Client {
-            world: trusting(args.ca_bundle.as_deref())?,
+            world: trusting(args.ca_bundle.as_deref().filter(|_| secure))?,
             endpoint: args.endpoint.trim_end_matches('/').to_owned(),
             authorization: format!("Basic {basic}"),
             access_key_id: args.access_key_id.clone(),
