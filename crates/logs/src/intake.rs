@@ -152,8 +152,8 @@ impl Logs {
             return Ok(number);
         }
         match self.create_stream(group.to_owned(), name.to_owned()).await {
-            // Somebody else was first.
-            Err(_) => self.shown(group, name),
+            // Somebody else was first, or why not.
+            Err(error) => self.shown(group, name).map_err(|_| error),
             made => made,
         }
     }

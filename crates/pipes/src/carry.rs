@@ -283,8 +283,7 @@ fn is_internal(verdict: &Verdict) -> bool {
 pub(crate) fn is_throttled(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Busy { .. } => true,
-        // An endpoint's answer is told in EventBridge's own words.
-        Verdict::Again { code, .. } => common::is_throttle(code) || code == "THROTTLING",
+        Verdict::Again { code, .. } => common::is_throttle(code),
         _ => false,
     }
 }

@@ -77,7 +77,7 @@ impl Default for Levels {
 impl Levels {
     /// Whether a line of the function is written.
     pub(super) fn admit(&self, line: &str) -> bool {
-        // What holds for lines that say nothing holds without a look at them, up to that level.
+        // Where everything is wanted no line is looked into.
         self.application == Level::Trace || Level::of(line) >= self.application
     }
 }

@@ -87,7 +87,8 @@ impl DestinationTarget {
                     return Verdict::Accepted(answer.into_body());
                 }
                 Meaning::Again { after } => {
-                    let code = if status.as_u16() == 429 { "THROTTLING" } else { "ERROR_FROM_TARGET" };
+                    let throttles = status == http::StatusCode::TOO_MANY_REQUESTS;
+                    let code = if throttles { wire::common::THROTTLING.name } else { "ERROR_FROM_TARGET" };
                     return again(code, why, after);
                 }
                 // A new token is asked for once, and the request sent again with it.

@@ -4,19 +4,24 @@
 use rustix::process::{Pid, setpriority_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// What one nice level more makes of a thread's weight: the scheduler's table, sched(7).
 const STEP: f64 = 1.25;
 /// The lowest priority.
 const NICEST: i32 = 19;
 
+/// Where the processors of the next child begin.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
 /// Holds processes to so many thousandths of one processor, as well as can be. What they start later inherits it.
 pub(super) fn hold(members: &[u32], processor: u64) {
     let Ok(all) = sched_getaffinity(None) else { return };
+    let place = some(&all, NEXT.fetch_add(1, Relaxed), processor.div_ceil(1000));
     let threads = members.iter().flat_map(|pid| threads(*pid));
     for thread in threads.filter_map(|id| Pid::from_raw(id as i32)) {
         // Whoever is gone has no share.
-        let _ = sched_setaffinity(Some(thread), &some(&all, members[0], processor.div_ceil(1000)));
+        let _ = sched_setaffinity(Some(thread), &place);
         let _ = setpriority_process(Some(thread), nice(processor));
     }
 }
@@ -27,10 +32,10 @@ fn threads(pid: u32) -> Vec<u32> {
 }
 
 /// The first `count` of all processors from a place on that differs from child to child.
-fn some(all: &CpuSet, from: u32, count: u64) -> CpuSet {
+fn some(all: &CpuSet, from: usize, count: u64) -> CpuSet {
     let known: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu)).collect();
     let mut chosen = CpuSet::new();
-    let start = from as usize % known.len().max(1);
+    let start = from % known.len().max(1);
     known.iter().cycle().skip(start).take(known.len().min(count as usize)).for_each(|cpu| chosen.set(*cpu));
     chosen
 }
