@@ -20,7 +20,7 @@ pub struct Form {
     /// Actions of a statement.
     pub actions: usize,
     /// The names of the actions, without the vendor.
-    pub names: &'static [&'static str],
+    pub names: fn() -> Vec<&'static str>,
     /// Whether a statement may name several of them by a pattern.
     pub patterns: bool,
 }
@@ -90,10 +90,11 @@ impl Form {
 
     fn knows(&self, action: &str) -> bool {
         let name = action.split_once(':').map_or(action, |(_, name)| name).to_ascii_lowercase();
+        let mut known = (self.names)().into_iter();
         if !self.patterns {
-            return self.names.iter().any(|known| known.eq_ignore_ascii_case(&name));
+            return known.any(|known| known.eq_ignore_ascii_case(&name));
         }
-        self.names.iter().any(|known| names(&name, &known.to_ascii_lowercase()))
+        known.any(|known| names(&name, &known.to_ascii_lowercase()))
     }
 }
 
@@ -137,7 +138,7 @@ mod tests {
         bytes: 1_000,
         statements: 2,
         actions: 2,
-        names: &["SendMessage", "ReceiveMessage"],
+        names: || vec!["SendMessage", "ReceiveMessage"],
         patterns: true,
     };
 

@@ -24,20 +24,22 @@ pub(crate) const FORM: Form = Form {
     statements: STATEMENTS,
     // The page names no number.
     actions: usize::MAX,
-    names: &[
-        "AddPermission",
-        "DeleteTopic",
-        "GetDataProtectionPolicy",
-        "GetTopicAttributes",
-        "ListSubscriptionsByTopic",
-        "ListTagsForResource",
-        "Publish",
-        "PutDataProtectionPolicy",
-        "Receive",
-        "RemovePermission",
-        "SetTopicAttributes",
-        "Subscribe",
-    ],
+    names: || {
+        vec![
+            "AddPermission",
+            "DeleteTopic",
+            "GetDataProtectionPolicy",
+            "GetTopicAttributes",
+            "ListSubscriptionsByTopic",
+            "ListTagsForResource",
+            "Publish",
+            "PutDataProtectionPolicy",
+            "Receive",
+            "RemovePermission",
+            "SetTopicAttributes",
+            "Subscribe",
+        ]
+    },
     patterns: false,
 };
 
