@@ -5,6 +5,7 @@ mod body;
 mod client;
 mod connect;
 mod inflow;
+mod outgoing;
 mod server;
 mod simulated;
 
@@ -41,6 +42,10 @@ pub trait HttpService: Send + Sync + 'static {
     fn body_limit(&self, head: &http::request::Parts) -> usize;
     /// Bytes of bodies held at once, finished or not; past it requests are refused, and clients try again.
     fn bodies_limit(&self) -> usize {
+        512 << 20
+    }
+    /// Bytes of answers held at once, because their clients have not taken them yet; past it large answers are refused.
+    fn answers_limit(&self) -> usize {
         512 << 20
     }
     /// Whether a request's body is taken as it comes, by [`HttpService::call_with_inflow`], instead of whole.

@@ -1,10 +1,11 @@
 use super::again::Again;
+use super::outgoing::{Answers, Outgoing, Share, Streams};
 use super::{Asked, Body, HttpService, Inflow, Listen};
 use crate::{BoxFuture, Stop};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::io;
@@ -28,8 +29,8 @@ const BODY_PAUSE: Duration = Duration::from_secs(30);
 const BODY_TIMEOUT: Duration = Duration::from_secs(600);
 /// A client has this long to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// A client that takes nothing of its answer for so long is cut off: what waits for it would be held for as long as it likes.
-/// No subscription to a shard lasts longer.
+/// A client that takes nothing of its answer for so long is cut off, with HTTP/2 from that answer alone: what waits for it
+/// would be held for as long as it likes. No subscription to a shard lasts longer.
 const TAKE_PAUSE: Duration = Duration::from_secs(300);
 /// After `stop`, answers in flight have this long.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -82,6 +83,9 @@ struct House {
     service: Arc<dyn HttpService>,
     /// Room for bodies, in KiB.
     bodies: Arc<Semaphore>,
+    answers: Arc<Answers>,
+    /// [`TAKE_PAUSE`], except in tests.
+    pause: Duration,
 }
 
 /// Lets this process have as many file handles as it may give itself; how many that is. To be called before a journal is
@@ -105,7 +109,12 @@ fn connections(handles: u64) -> usize {
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<dyn HttpService>, mut stop: Stop) {
     let most = connections(raise_handles());
     let room = Arc::new(Semaphore::new(most));
-    let bodies = Arc::new(Semaphore::new(service.bodies_limit().div_ceil(1024)));
+    let house = House {
+        bodies: Arc::new(Semaphore::new(service.bodies_limit().div_ceil(1024))),
+        answers: Answers::new(service.answers_limit()),
+        pause: TAKE_PAUSE,
+        service,
+    };
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
@@ -123,8 +132,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<dy
                 continue;
             }
         };
-        let house = House { service: service.clone(), bodies: bodies.clone() };
-        let (tls, stop) = (tls.clone(), stop.clone());
+        let (tls, house, stop) = (tls.clone(), house.clone(), stop.clone());
         tokio::spawn(async move {
             let _permit = permit;
             Again::new(serve_stream(stream, peer, tls, house, stop)).await;
@@ -138,7 +146,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<dy
 async fn serve_stream(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, house: House, stop: Stop) {
     // Small answers in two writes would wait for the peer's delayed acknowledgement otherwise.
     let _ = stream.set_nodelay(true);
-    cut_off(&stream, TAKE_PAUSE);
+    cut_off(&stream, house.pause);
     match tls {
         None => serve_io(stream, peer, house, stop).await,
         Some(tls) => match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
@@ -150,7 +158,7 @@ async fn serve_stream(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAccept
 }
 
 /// Has the kernel end a connection whose other side has taken nothing of what waits for it for so long, alive or not. A client
-/// of HTTP/2 that acknowledges bytes and opens no window is not seen here.
+/// of HTTP/2 that acknowledges bytes and opens no window is not seen here, but by [`Streams`].
 fn cut_off(stream: &TcpStream, pause: Duration) {
     let millis = u32::try_from(pause.as_millis()).unwrap_or(u32::MAX);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, millis);
@@ -160,11 +168,18 @@ async fn serve_io<S>(stream: S, peer: SocketAddr, house: House, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let mut builder = auto::Builder::new(Streams { pause: house.pause });
+    let share = Share::new(&house.answers);
     let answer = service_fn(move |request: http::Request<Incoming>| {
-        let house = house.clone();
-        async move { Ok::<_, Infallible>(answer(request, peer, house).await) }
+        let (house, share) = (house.clone(), share.clone());
+        async move {
+            if request.version() == http::Version::HTTP_2 {
+                // What comes of its body meanwhile is bounded by the connection's window.
+                share.low().await;
+            }
+            Ok::<_, Infallible>(Outgoing::new(answer(request, peer, house).await, &share))
+        }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(1 << 20);
     builder
         .http2()
@@ -354,6 +369,56 @@ mod tests {
         let endless = async { while stream.write_all(&[0; 1 << 16]).await.is_ok() {} };
         tokio::time::timeout(Duration::from_secs(20), endless).await.expect("the connection ends");
         drop(client);
+    }
+
+    /// Answers with many bytes, and counts those who ask.
+    struct Generous(std::sync::atomic::AtomicUsize);
+
+    impl HttpService for Generous {
+        fn call(self: Arc<Self>, _: Asked) -> BoxFuture<'static, http::Response<Body>> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Box::pin(async { http::Response::new(Body::from(Bytes::from(vec![7; 1 << 20]))) })
+        }
+        fn body_limit(&self, _: &http::request::Parts) -> usize {
+            0
+        }
+        fn too_large(&self, _: &http::request::Parts) -> http::Response<Bytes> {
+            http::Response::new(Bytes::new())
+        }
+    }
+
+    /// With no window the answer waits in the stream's task, with a small one in the connection.
+    #[tokio::test]
+    async fn a_stream_of_which_nothing_is_taken_is_reset_and_its_answer_forgotten() {
+        for window in [0, 65_535] {
+            forgotten(window).await;
+        }
+    }
+
+    async fn forgotten(window: u32) {
+        use http_body_util::{BodyExt, Empty};
+        use hyper_util::rt::TokioExecutor;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, peer) = listener.accept().await.unwrap();
+        let service = Arc::new(Generous(Default::default()));
+        // There is room for one answer, whose stream is then all that the connection may wait with.
+        let answers = Answers::new(4 << 20);
+        let pause = Duration::from_millis(300);
+        let house = House { service: service.clone(), bodies: Arc::new(Semaphore::new(1)), answers, pause };
+        let tasks = crate::Tasks::default();
+        tokio::spawn(serve_stream(accepted, peer, None, house, tasks.stop(crate::Stage::Sockets)));
+        let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(window);
+        let (mut client, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = || http::Request::get("http://localhost/").body(Empty::<Bytes>::new()).unwrap();
+        let untaken = client.send_request(request()).await.unwrap();
+        let next = tokio::time::timeout(Duration::from_secs(20), client.send_request(request()));
+        let next = next.await.expect("the first one makes room").unwrap();
+        assert_eq!(service.0.load(std::sync::atomic::Ordering::SeqCst), 2);
+        assert!(untaken.into_body().collect().await.is_err());
+        drop(next);
     }
 
     #[tokio::test(start_paused = true)]
