@@ -424,3 +424,33 @@ async fn large_groups_are_read_while_new_when_old_and_after_a_restart() {
         check(&store, from, next);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_small_group_is_written_with_zeros_behind_it_and_a_large_one_is_not() {
+    const SEGMENT: u64 = 256 << 10;
+    let (world, disk) = World::simulated(1);
+    let store = open(&world, SEGMENT).await;
+    let log = store.log("a").await.unwrap();
+    let junk = |path: &Path| {
+        let mut bytes = vec![0; SEGMENT as usize];
+        disk.open(path, world::disk::Open::Read).unwrap().read_at(&mut bytes, 0).unwrap();
+        bytes.into_iter().filter(|byte| *byte == 0xaa).count()
+    };
+    for (large, left) in [(false, 100_000..150_000), (true, 200_000..240_000)] {
+        // Segments full of junk, and one of them begun again.
+        while store.usage().segments < 4 {
+            store.append(vec![batch(log, [vec![0xaa; 20_000]])]).await.unwrap();
+        }
+        store.trim(log, store.extent(log).next).unwrap();
+        put(&store, log, b"frees").await.unwrap();
+        assert!(store.usage().spares > 0);
+        let old = segments(&disk).pop().unwrap();
+        while segments(&disk).pop().unwrap() == old {
+            let record = vec![1; if large { 20_000 } else { 5_000 }];
+            store.append(vec![batch(log, [record])]).await.unwrap();
+        }
+        let seen = junk(&segments(&disk).pop().unwrap());
+        assert!(left.contains(&seen), "{seen} bytes of an earlier life, large groups: {large}");
+        store.trim(log, store.extent(log).next).unwrap();
+    }
+}

@@ -1,11 +1,13 @@
-//! What the journal does when the machine is short of something, or when it is wrong itself.
+//! What the journal does when the machine is short of something, or when it is wrong itself; and in whose thread.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 use store::{Batch, Durability, LogId, OpenError, ReadLimit, Store, StoreError, StoreOptions, Writer};
 use world::disk::{DiskFaults, Entry, Open, SimDisk};
 use world::{Disk, DiskFile, World};
@@ -17,10 +19,17 @@ const SEGMENT: u64 = 64 << 10;
 struct Odd {
     disk: Arc<SimDisk>,
     no_handles: AtomicBool,
-    panics: Arc<AtomicBool>,
+    writes: Arc<Writes>,
 }
 
-struct OddFile(Arc<dyn DiskFile>, Arc<AtomicBool>);
+#[derive(Default)]
+struct Writes {
+    panic: AtomicBool,
+    /// In which thread each was.
+    threads: Mutex<Vec<ThreadId>>,
+}
+
+struct OddFile(Arc<dyn DiskFile>, Arc<Writes>);
 
 impl Disk for Odd {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
@@ -28,7 +37,7 @@ impl Disk for Odd {
         if self.no_handles.load(SeqCst) {
             return Err(io::Error::from_raw_os_error(EMFILE));
         }
-        Ok(Arc::new(OddFile(self.disk.open(path, how)?, self.panics.clone())))
+        Ok(Arc::new(OddFile(self.disk.open(path, how)?, self.writes.clone())))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.disk.rename(from, to)
@@ -58,7 +67,8 @@ impl DiskFile for OddFile {
         self.0.read_at(buffer, offset)
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        assert!(!self.1.load(SeqCst), "a mistake in the disk's code, as this test wants it");
+        self.1.threads.lock().unwrap().push(thread::current().id());
+        assert!(!self.1.panic.load(SeqCst), "a mistake in the disk's code, as this test wants it");
         self.0.write_at(bytes, offset)
     }
     fn sync(&self) -> io::Result<()> {
@@ -77,7 +87,7 @@ impl DiskFile for OddFile {
 
 fn odd() -> (World, Arc<Odd>) {
     let (mut world, disk) = World::simulated(1);
-    let odd = Arc::new(Odd { disk, no_handles: AtomicBool::default(), panics: Arc::default() });
+    let odd = Arc::new(Odd { disk, no_handles: AtomicBool::default(), writes: Arc::default() });
     world.disk = odd.clone();
     (world, odd)
 }
@@ -109,22 +119,66 @@ async fn fill(store: &Store, log: LogId) -> (StoreError, u64) {
     }
 }
 
-#[tokio::test]
-async fn a_writer_that_panics_leaves_nobody_waiting() {
+async fn a_panic_leaves_nobody_waiting() {
     let (world, odd) = odd();
     let store = open(&world, Writer::Thread).await;
     let log = store.log("a").await.unwrap();
     put(&store, log, b"kept").await.unwrap();
-    odd.panics.store(true, SeqCst);
+    odd.writes.panic.store(true, SeqCst);
     assert!(matches!(put(&store, log, b"unknown").await, Err(StoreError::Failed { .. })));
     assert!(matches!(put(&store, log, b"refused").await, Err(StoreError::Failed { .. })));
     assert!(matches!(store.log("another").await, Err(StoreError::Failed { .. })));
     store.close().await;
     drop(store);
-    odd.panics.store(false, SeqCst);
+    odd.writes.panic.store(false, SeqCst);
     let store = open(&world, Writer::Thread).await;
     assert_eq!(store.read(log, 0, ALL).unwrap()[0].data, &b"kept"[..]);
     put(&store, log, b"more").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_leaves_nobody_waiting() {
+    a_panic_leaves_nobody_waiting().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_does_a_caller_that_writes_itself() {
+    a_panic_leaves_nobody_waiting().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods)] // callers in several threads, as nobody's background work
+async fn who_comes_alone_writes_itself_and_nothing_is_lost_between_many() {
+    let (world, odd) = odd();
+    let store = open(&world, Writer::Thread).await;
+    let log = store.log("a").await.unwrap();
+    let callers = |count: usize, pause: Duration| {
+        let callers = (0..count).map(|_| {
+            let (store, writes) = (store.clone(), odd.writes.clone());
+            tokio::spawn(async move {
+                let mut own = 0;
+                for _ in 0..100 {
+                    tokio::time::sleep(pause).await;
+                    writes.threads.lock().unwrap().clear();
+                    let caller = thread::current().id();
+                    put(&store, log, &[7; 100]).await.unwrap();
+                    own += usize::from(writes.threads.lock().unwrap().contains(&caller));
+                }
+                own
+            })
+        });
+        callers.collect::<Vec<_>>()
+    };
+    // In a pause the writer's thread goes to sleep.
+    for alone in callers(1, Duration::from_millis(1)) {
+        assert!(alone.await.unwrap() > 0, "the writer's thread was woken each time");
+    }
+    for caller in callers(16, Duration::ZERO) {
+        caller.await.unwrap();
+    }
+    let seen = store.read(log, 0, ALL).unwrap();
+    assert_eq!(seen.iter().map(|record| record.index).collect::<Vec<_>>(), (0..1700).collect::<Vec<_>>());
+    store.close().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -101,6 +101,14 @@ impl Tasks {
         std::thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has room for one more thread")
     }
 
+    /// Does work that blocks, in this thread, while the runtime's other tasks go on in another. `None` where the runtime
+    /// has no other: it was not done.
+    pub fn in_place<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        use tokio::runtime::{Handle, RuntimeFlavor};
+        let runtime = Handle::try_current().ok()?;
+        (runtime.runtime_flavor() == RuntimeFlavor::MultiThread).then(|| tokio::task::block_in_place(work))
+    }
+
     /// Names of the tasks that still run.
     pub fn running(&self) -> Vec<String> {
         let running = self.0.running.lock().expect("no panic holds this lock");

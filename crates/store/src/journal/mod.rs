@@ -1,4 +1,5 @@
-//! One journal for all logs: callers queue, one writer writes a group at a time and syncs it once.
+//! One journal for all logs: callers queue, one writer writes a group at a time and syncs it once. A thread of its own
+//! does that where callers meet; one that comes alone does it itself, which saves waking two threads.
 
 mod compact;
 mod frame;
@@ -22,9 +23,10 @@ use crate::{Appended, Batch, Extent, LogId, OpenError, StoreError, StoreOptions,
 use index::Index;
 use plan::{Request, Work};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 use world::{Stage, World};
@@ -50,8 +52,8 @@ pub(crate) struct Journal {
     ready: Condvar,
     /// Bytes that may still wait.
     room: Arc<Semaphore>,
-    /// The writer, where it has no thread of its own.
-    inline: Mutex<Option<Writer>>,
+    /// Whoever holds it writes: the writer's thread, or a caller. None once it has finished.
+    writer: Mutex<Option<Writer>>,
     flush_planned: AtomicBool,
     stopped: watch::Sender<bool>,
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
@@ -64,6 +66,8 @@ struct Inbox {
     nudged: bool,
     /// The writer's thread waits for `ready`: waking it costs a system call, so nobody does who need not.
     asleep: bool,
+    /// The calls of the last two groups: about as many as there are callers at a time.
+    lately: [usize; 2],
     closing: bool,
     failed: Option<Arc<str>>,
 }
@@ -94,18 +98,15 @@ impl Journal {
             inbox: Mutex::default(),
             ready: Condvar::new(),
             room: Arc::new(Semaphore::new(MAX_WAITING_BYTES)),
-            inline: Mutex::new(None),
+            writer: Mutex::new(None),
             flush_planned: AtomicBool::new(false),
             stopped: watch::Sender::new(false),
             lock: Mutex::new(Some(lock)),
         });
-        let writer = Writer::new(world, &journal, found.tail);
-        match options.writer {
-            Mode::Inline => *journal.inline.lock().expect("no panic holds this lock") = Some(writer),
-            Mode::Thread => {
-                let journal = journal.clone();
-                drop(world.tasks.thread("journal", move || journal.run(writer)));
-            }
+        *journal.writer() = Some(Writer::new(world, &journal, found.tail));
+        if options.writer == Mode::Thread {
+            let journal = journal.clone();
+            drop(world.tasks.thread("journal", move || journal.run()));
         }
         Ok(journal)
     }
@@ -122,28 +123,34 @@ impl Journal {
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().expect("no panic holds this lock")
     }
+    /// Where a panic held it the journal has failed, which the writer looks at first.
+    fn writer(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     pub(crate) async fn create(self: &Arc<Self>, name: &str) -> Result<LogId, StoreError> {
         if name.len() > MAX_NAME_BYTES {
             return Err(StoreError::TooLarge { bytes: name.len(), limit: MAX_NAME_BYTES });
         }
         let (done, result) = oneshot::channel();
-        self.submit(Work::Create { name: name.to_owned(), done }, name.len()).await?;
+        self.ask(Work::Create { name: name.to_owned(), done }, name.len()).await?;
         self.outcome(result).await
     }
 
     pub(crate) async fn drop_logs(self: &Arc<Self>, logs: Vec<LogId>) -> Result<(), StoreError> {
         let (done, result) = oneshot::channel();
         let bytes = logs.len() * 16;
-        self.submit(Work::Drop { logs, done }, bytes).await?;
+        self.ask(Work::Drop { logs, done }, bytes).await?;
         self.outcome(result).await
     }
 
-    pub(crate) async fn append(&self, batches: Vec<Batch>) -> Result<Vec<Appended>, StoreError> {
+    pub(crate) async fn append(&self, mut batches: Vec<Batch>) -> Result<Vec<Appended>, StoreError> {
         if batches.is_empty() {
             return Ok(Vec::new());
         }
-        let result = self.submit_append(batches).await?;
+        let (done, result) = oneshot::channel();
+        let bytes = self.complete(&mut batches)?;
+        self.ask(Work::Append { batches, done: Some(done) }, bytes).await?;
         self.outcome(result).await
     }
 
@@ -184,8 +191,24 @@ impl Journal {
         Ok(bytes)
     }
 
+    /// Queues work that the caller will wait for: where nobody else has any, it is done when this returns.
+    async fn ask(&self, work: Work, bytes: usize) -> Result<(), StoreError> {
+        if self.queue(work, bytes).await? && !self.lead_alone() {
+            self.ready.notify_one();
+        }
+        Ok(())
+    }
+
     /// Queues work for the writer, once there is room.
     async fn submit(&self, work: Work, bytes: usize) -> Result<(), StoreError> {
+        if self.queue(work, bytes).await? {
+            self.ready.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Puts work into the queue, once there is room; whether the writer's thread has to be woken for it.
+    async fn queue(&self, work: Work, bytes: usize) -> Result<bool, StoreError> {
         let bytes = bytes.max(1);
         let permits = u32::try_from(bytes).expect("a call is far smaller than 4 GiB");
         let permit = self.room.clone().acquire_many_owned(permits).await.map_err(|_| StoreError::Closed)?;
@@ -194,12 +217,7 @@ impl Journal {
             return Err(refusal);
         }
         inbox.queue.push_back(Request { work, bytes, permit });
-        let asleep = std::mem::take(&mut inbox.asleep);
-        drop(inbox);
-        if asleep {
-            self.ready.notify_one();
-        }
-        Ok(())
+        Ok(std::mem::take(&mut inbox.asleep))
     }
 
     /// Waits for the writer's answer, or without a thread becomes the writer.
@@ -221,7 +239,7 @@ impl Journal {
 
     /// Writes all that waits, in this thread.
     fn lead(&self) {
-        let mut writer = self.inline.lock().expect("no panic holds this lock");
+        let mut writer = self.writer();
         let Some(writer) = writer.as_mut() else { return };
         loop {
             let requests = self.take(writer.room());
@@ -230,6 +248,31 @@ impl Journal {
             }
             writer.commit(self, requests);
         }
+    }
+
+    /// Writes one group in the caller's thread, in place of the writer's thread, which sleeps: two threads less to wake on
+    /// the way of who comes alone. Whether that was so.
+    fn lead_alone(&self) -> bool {
+        let alone = |inbox: &Inbox| inbox.queue.len() == 1 && inbox.lately.iter().all(|calls| *calls <= 1);
+        if !alone(&self.inbox()) {
+            return false;
+        }
+        let commit = || {
+            let _death = Death(self);
+            let mut writer = self.writer.try_lock().ok()?;
+            let writer = writer.as_mut()?;
+            let requests = self.take(writer.room());
+            writer.commit(self, requests);
+            Some(writer.has_more())
+        };
+        // Like the writer's thread, who asks outlives a panic here, and is told of it.
+        let led = self.world.tasks.in_place(|| catch_unwind(AssertUnwindSafe(commit)).ok().flatten());
+        let Some(has_more) = led.flatten() else { return false };
+        let mut inbox = self.inbox();
+        let wake = has_more || inbox.nudged || inbox.closing || !inbox.queue.is_empty();
+        inbox.asleep = !wake;
+        // Who has come meanwhile is not alone.
+        !wake
     }
 
     /// The next group's calls. A group prefers to fit into the `room` that is left in the segment.
@@ -246,18 +289,18 @@ impl Journal {
             bytes <= budget
         });
         let n = n.count().max(1).min(inbox.queue.len());
+        inbox.lately = [inbox.lately[1], n];
         inbox.queue.drain(..n).collect()
     }
 
     /// The writer's thread.
-    fn run(self: Arc<Self>, mut writer: Writer) {
+    fn run(self: Arc<Self>) {
         let _death = Death(&self);
-        // The calls of the last two groups: about as many as there are callers at a time.
-        let mut lately = [0, 0];
         loop {
-            {
+            let has_more = self.writer().as_ref().is_some_and(Writer::has_more);
+            let enough = {
                 let mut inbox = self.inbox();
-                while inbox.queue.is_empty() && !inbox.nudged && !inbox.closing && !writer.has_more() {
+                while inbox.queue.is_empty() && !inbox.nudged && !inbox.closing && !has_more {
                     inbox.asleep = true;
                     inbox = self.ready.wait(inbox).expect("no panic holds this lock");
                 }
@@ -265,13 +308,15 @@ impl Journal {
                 if inbox.closing && inbox.queue.is_empty() {
                     break;
                 }
-            }
-            self.gather(lately.iter().sum::<usize>() / 2);
+                inbox.lately.iter().sum::<usize>() / 2
+            };
+            self.gather(enough);
+            let mut writer = self.writer();
+            let Some(writer) = writer.as_mut() else { break };
             let requests = self.take(writer.room());
-            lately = [lately[1], requests.len()];
             writer.commit(&self, requests);
         }
-        self.finish(&mut writer);
+        self.finish();
     }
 
     /// Where cores are short, appenders that are about to ask run first, as long as more and more do, and not for long: a
@@ -294,8 +339,10 @@ impl Journal {
         }
     }
 
-    fn finish(&self, writer: &mut Writer) {
-        writer.finish(self);
+    fn finish(&self) {
+        if let Some(mut writer) = self.writer().take() {
+            writer.finish(self);
+        }
         *self.lock.lock().expect("no panic holds this lock") = None;
         self.stopped.send_replace(true);
     }
@@ -310,10 +357,7 @@ impl Journal {
         self.stop();
         if self.options.writer == Mode::Inline {
             self.lead();
-            let writer = self.inline.lock().expect("no panic holds this lock").take();
-            if let Some(mut writer) = writer {
-                self.finish(&mut writer);
-            }
+            self.finish();
         }
         // The sender lives as long as the journal.
         let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
@@ -388,7 +432,7 @@ impl Journal {
     }
 }
 
-/// Held by the writer's thread. Where that panics, nothing is written any more, and whoever waits is told so: an appender
+/// Held by who writes. Where that panics, nothing is written any more, and whoever waits is told so: an appender
 /// must not hang, and the next one must not be taken.
 struct Death<'a>(&'a Journal);
 

@@ -40,6 +40,8 @@ pub(super) struct Writer {
     durability: Durability,
     /// The last group known to be synced.
     synced: u64,
+    /// To where the segment has been written before, if only with zeros.
+    paved: u64,
     /// Segments given up that somebody still reads.
     retired: Vec<Arc<Segment>>,
     pub(super) compaction: Option<Compaction>,
@@ -48,6 +50,21 @@ pub(super) struct Writer {
     /// What was written last.
     kept: Kept,
     head: Vec<u8>,
+}
+
+/// Groups of so many bytes at most are written with zeros behind them, for the next ones. A file system notes of preallocated
+/// room whether it was ever written, and syncing the first write to it writes that note, too; and where a segment is
+/// recycled, a part of a page that is not in memory is written by reading it first. Either is another trip to the disk, for
+/// which a small group waits longer than for itself.
+const PAVES: usize = 16 << 10;
+static PAVEMENT: [u8; (128 << 10) + 8] = [0; (128 << 10) + 8];
+
+/// How many zeros are written behind a group that ends at `end`.
+fn pave(paved: u64, end: u64, group: usize, segment: u64) -> usize {
+    match group <= PAVES && paved < end {
+        true => (PAVEMENT.len() as u64 - 8).min(segment.saturating_sub(end)) as usize,
+        false => 0,
+    }
 }
 
 /// A segment on a disk that has no room for a whole one is smaller, but not smaller than one part in so many.
@@ -89,6 +106,7 @@ impl Writer {
             segment_bytes: journal.options.segment_bytes,
             durability: journal.options.durability,
             synced: tail.group,
+            paved: 0,
             tail,
             retired: Vec::new(),
             compaction: None,
@@ -178,7 +196,9 @@ impl Writer {
         let mut parts: Vec<&[u8]> = vec![&self.head];
         parts.extend(blocks().flat_map(Block::parts).map(|part| &part[..]));
         let written: usize = parts.iter().map(|part| part.len()).sum();
-        parts.push(&[0; 8][..written.next_multiple_of(8) - written]);
+        let end = *offset + written.next_multiple_of(8) as u64;
+        let paved = pave(self.paved, end, written, segment.size);
+        parts.push(&PAVEMENT[..written.next_multiple_of(8) - written + paved]);
         segment.file.write_vectored_at(&parts, *offset).map_err(|e| Trouble::of("write a group", &e))?;
         if self.durability == Durability::Fsync {
             // After a failed sync nobody knows what the disk has: not even a full disk is harmless then.
@@ -186,7 +206,8 @@ impl Writer {
             self.synced = link.group;
         }
         let bodies = *offset + (self.head.len() + own.map_or(0, |block| block.first.len())) as u64;
-        *offset += written.next_multiple_of(8) as u64;
+        self.paved = self.paved.max(end + paved as u64);
+        *offset = end;
         (self.tail.group, self.tail.checksum) = (link.group, checksum);
         if len >= LARGE_GROUP {
             self.kept.add(segment, group.parts_at(bodies));
@@ -242,6 +263,7 @@ impl Writer {
         self.tail.next_segment += 1;
         journal.write_index().begin(next.clone());
         self.tail.active = Some((next, 0));
+        self.paved = 0;
         self.count_spares(journal);
         Ok(())
     }
