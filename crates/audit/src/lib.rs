@@ -1,7 +1,7 @@
 //! CloudTrail: every control-plane call leaves a record, and tells the default event bus.
 //!
 //! Invariants: a call's record is durable before the call's answer leaves, and the bus is told of each from the log, at
-//! least once, however long deliveries have no room for it; records hold no secret; data-plane calls leave none, as at AWS
+//! least once, however long deliveries have no room for it, and but for damaged ones, which are counted; records hold no secret; data-plane calls leave none, as at AWS
 //! by default; a record is kept for 90 days.
 //! What it is not: a trail to a bucket, or an event data store. It delivers nothing itself: `delivery` does.
 //! Entry points: [`Audit::open`], [`Audit::service`], [`Audit::start`]; `Audit` is the front's [`wire::Observer`].

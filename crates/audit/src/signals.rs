@@ -8,3 +8,6 @@ pub(crate) static RECORDED: Signal =
 /// Calls whose record could not be made durable.
 pub(crate) static LOST: Signal =
     Signal { namespace: "Headwater", name: "AuditRecordsLost", unit: Unit::Count, dimensions: &["Service"] };
+/// Calls that the default bus is never told of, because their records are damaged.
+pub(crate) static UNREADABLE: Signal =
+    Signal { namespace: "Headwater", name: "AuditRecordsUnreadable", unit: Unit::Count, dimensions: &[] };

@@ -10,8 +10,9 @@ impl Audit {
     /// Records from an index on, each with the time it was made durable, and the index after them. Damaged ones are
     /// passed over: LookupEvents names them.
     pub fn read(&self, from: u64, limit: usize) -> Result<(Vec<(Timestamp, String)>, u64), StoreError> {
-        let records = self.store.read(self.log, from, ReadLimit { records: limit, bytes: 4 << 20 })?;
-        let next = records.last().map_or(from, |r| r.index + 1);
+        let (limit, mut next) = (ReadLimit { records: limit, bytes: 4 << 20 }, from);
+        let records = self.store.read_over(self.log, from, limit, |lost, _| next = lost.end)?;
+        next = records.last().map_or(next, |r| r.index + 1);
         let texts = records.iter().filter_map(|r| Some((r.at, Entry::decode(&r.data).ok()?.event)));
         Ok((texts.collect(), next))
     }

@@ -5,6 +5,7 @@ use crate::Audit;
 use crate::entry::Entry;
 use crate::limits::{BLOCK_BYTES, NOTE_AFTER, NOTE_EVERY, PAUSE, TELL};
 use crate::record;
+use crate::signals::UNREADABLE;
 use bytes::Bytes;
 use delivery::{Envelope, RetryPolicy, Verdict, attribute, code};
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub(crate) struct Told {
     next: AtomicU64,
     /// What the log says, which may be less.
     noted: AtomicU64,
+    /// Calls since the start whose records are damaged, so that the bus never hears of them.
+    unreadable: AtomicU64,
 }
 
 /// What came of going on.
@@ -44,7 +47,7 @@ impl Told {
             // Records of older programs say of themselves that the bus is not to be told of them any more.
             _ => 0,
         };
-        Ok(Told { log, next: next.into(), noted: next.into() })
+        Ok(Told { log, next: next.into(), noted: next.into(), unreadable: AtomicU64::new(0) })
     }
 
     fn unnoted(&self) -> u64 {
@@ -83,6 +86,11 @@ impl Audit {
     /// About how many calls the default bus was not told of yet.
     pub fn untold(&self) -> u64 {
         self.store.extent(self.log).next.saturating_sub(self.told.next.load(Relaxed))
+    }
+
+    /// How many calls since the start the default bus will never be told of, because their records are damaged.
+    pub fn unreadable(&self) -> u64 {
+        self.told.unreadable.load(Relaxed)
     }
 
     /// Tells the bus of all there is, and goes on when there is more.
@@ -141,7 +149,11 @@ impl Audit {
 
     async fn tell_next(&self) -> Result<Step, StoreError> {
         let from = self.told.next.load(Relaxed).max(self.store.extent(self.log).first);
-        let records = self.store.read(self.log, from, ReadLimit { records: TELL, bytes: BLOCK_BYTES })?;
+        let limit = ReadLimit { records: TELL, bytes: BLOCK_BYTES };
+        let records = self.store.read_over(self.log, from, limit, |lost, error| {
+            self.never_told(lost.start, lost.end - lost.start, error);
+            self.told.next.store(lost.end, Relaxed);
+        })?;
         let Some(last) = records.last() else { return Ok(Step::Done) };
         let envelopes: Vec<Envelope> = records.iter().filter_map(|record| self.envelope(record)).collect();
         if !envelopes.is_empty() {
@@ -163,11 +175,15 @@ impl Audit {
         Ok(Step::Told)
     }
 
+    fn never_told(&self, index: u64, calls: u64, error: &dyn std::error::Error) {
+        tracing::warn!(index, calls, %error, "audit records are damaged: the default bus will not be told of these calls");
+        self.told.unreadable.fetch_add(calls, Relaxed);
+        self.world.meter.record(&UNREADABLE, &[], calls);
+    }
+
     /// The event that tells of a call; none where the bus is not to hear of it.
     fn envelope(&self, record: &Record) -> Option<Envelope> {
-        let entry = Entry::decode(&record.data)
-            .inspect_err(|error| tracing::error!(record.index, %error, "the default bus is not told of a call"))
-            .ok()?;
+        let entry = Entry::decode(&record.data).inspect_err(|error| self.never_told(record.index, 1, error)).ok()?;
         let tell = entry.summary.tell.clone()?;
         let mut attributes = BTreeMap::new();
         if tell.question {

@@ -74,11 +74,15 @@ impl Dead {
         let mut from = extent.next.saturating_sub(limit as u64).max(extent.first);
         let mut out = Vec::new();
         while from < extent.next {
-            let records = match self.store.read(self.log, from, ReadLimit { records: 1000, bytes: 1 << 20 }) {
+            let limit = ReadLimit { records: 1000, bytes: 1 << 20 };
+            let letters = self.store.read_over(self.log, from, limit, |lost, error| {
+                tracing::error!(?lost, %error, "kept dead letters cannot be read");
+            });
+            let records = match letters {
                 Ok(records) if records.is_empty() => break,
                 Ok(records) => records,
                 Err(error) => {
-                    tracing::error!(%error, "kept dead letters cannot be read");
+                    tracing::error!(%error, "kept dead letters cannot be read further");
                     break;
                 }
             };
@@ -112,6 +116,7 @@ mod tests {
     use crate::codec::tests::envelope;
     use std::path::Path;
     use store::{Durability, StoreOptions, Writer};
+    use world::Disk;
 
     #[tokio::test(start_paused = true)]
     async fn past_the_limit_the_oldest_are_dropped_and_counted() {
@@ -129,5 +134,21 @@ mod tests {
         let samples = world.meter.samples();
         let dropped = samples.iter().find(|(signal, _, _)| signal.name == "DeadLettersDropped").unwrap();
         assert_eq!(dropped.2.sum, 3);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_damaged_one_hides_no_other() {
+        let (world, disk) = World::simulated(1);
+        let options = StoreOptions { durability: Durability::Os, writer: Writer::Inline, ..Default::default() };
+        let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
+        let dead = Dead::open(&world, &store).await.unwrap();
+        for i in 0..5 {
+            let failure = Failure { code: format!("code{i}"), why: "w".into(), tries: 1, exhausted: None };
+            dead.keep(envelope(), failure).await.unwrap();
+        }
+        let path = Path::new("/data/journal/0000000000000001.log");
+        let at = disk.read(path).unwrap().windows(5).position(|bytes| bytes == b"code2").unwrap();
+        disk.corrupt(path, at as u64);
+        let codes: Vec<String> = dead.newest(9).into_iter().map(|letter| letter.code).collect();
+        assert_eq!(codes, ["code4", "code3", "code1", "code0"]);
     }
 }

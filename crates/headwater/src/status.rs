@@ -40,6 +40,9 @@ pub async fn run(args: StatusArgs) -> Result<()> {
     if backlog["untold_calls"] != 0 {
         say!("calls that the default bus is yet to be told of: {}", backlog["untold_calls"]);
     }
+    if backlog["unreadable_calls"] != 0 {
+        say!("calls that it is never told of, their records being damaged: {}", backlog["unreadable_calls"]);
+    }
     table("Waiting for delivery", &status["lanes"], &["lane", "waiting", "in_flight", "bytes", "last_error"]);
     table("Could not be delivered, kept", &status["dead"], &["to", "code", "why", "time"]);
     Ok(())

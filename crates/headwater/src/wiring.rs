@@ -171,6 +171,7 @@ impl House {
             "bytes": bytes,
             "limit_bytes": limit,
             "untold_calls": self.audit.untold(),
+            "unreadable_calls": self.audit.unreadable(),
         });
         let lanes: Vec<Value> = all
             .into_iter()

@@ -1,8 +1,9 @@
 //! What must survive: a log, a catalog, a queue and blobs, on one journal. The only crate that fsyncs.
 //!
 //! Invariants: what an awaited call has acknowledged is on disk; all batches of one [`Store::append`] are there after a
-//! crash or none is; a log's indexes are dense and its times never go back; a torn tail is cut off, any other damage
-//! refuses to start; every queue in here has a limit in bytes or entries.
+//! crash or none is; a log's indexes are dense and its times never go back; a torn tail is cut off, other damage in
+//! the newest segment refuses to start, and a damaged block is never given out; every queue in here has a limit in bytes or
+//! entries.
 //! What it is not: it knows no AWS word, interprets no payload and opens no socket.
 //! Entry points: [`Store::open`], [`Catalog::open`], [`Queue::open`], [`Store::blobs`]. Every byte on disk is described
 //! in `FORMATS.md`, the reasons in `docs/adr/0001-one-journal.md`

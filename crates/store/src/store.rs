@@ -4,6 +4,7 @@ use crate::{
     Appended, Batch, Blobs, Extent, KeyId, LogId, MasterKeys, OpenError, ReadLimit, Record, Shown, StoreError,
     Timestamp, Usage,
 };
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
@@ -181,13 +182,14 @@ impl Store {
         self.0.journal.append_lazy(batches).await
     }
 
-    /// The records from index `from` on. Blocks on the disk for what is not in the page cache.
+    /// The records from index `from` on; where one cannot be read, those before it. An error where that is the first.
+    /// Blocks on the disk for what is not in the page cache.
     pub fn read(&self, log: LogId, from: u64, limit: ReadLimit) -> Result<Vec<Record>, StoreError> {
         self.0.journal.read(log, from, limit)
     }
 
     /// The same, but shows the records one after another instead of keeping them: for those who make something else of each
-    /// at once. After an error some may have been shown.
+    /// at once. After an error none has been shown.
     pub fn read_each(
         &self,
         log: LogId,
@@ -196,6 +198,31 @@ impl Store {
         mut show: impl FnMut(Shown<'_>),
     ) -> Result<(), StoreError> {
         self.0.journal.show(log, from, limit, &mut show)
+    }
+
+    /// As [`Store::read`], but steps over what cannot be read, and tells of it: of its indexes, and why.
+    pub fn read_over(
+        &self,
+        log: LogId,
+        from: u64,
+        limit: ReadLimit,
+        lost: impl FnOnce(Range<u64>, &StoreError),
+    ) -> Result<Vec<Record>, StoreError> {
+        let error = match self.read(log, from, limit) {
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::Read { .. })) => error,
+            read => return read,
+        };
+        let next = self.next_readable(log, from)?;
+        if next > from {
+            lost(from..next, &error);
+        }
+        self.read(log, next, limit)
+    }
+
+    /// The index of the first record from `from` on that can be read; the log's next index where there is none. An error
+    /// where the disk gives nothing of what follows, for then it may do so later.
+    pub(crate) fn next_readable(&self, log: LogId, from: u64) -> Result<u64, StoreError> {
+        self.0.journal.next_readable(log, from)
     }
 
     /// What a log holds; all zero for one that does not exist.

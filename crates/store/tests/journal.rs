@@ -182,9 +182,96 @@ async fn damage_in_an_older_segment_shows_where_it_is_read() {
     let log = filled(&world).await;
     disk.corrupt(&segments(&disk)[0], 900);
     let store = open(&world, 8192).await;
-    let outcome = store.read(log, 0, ALL);
+    let before = store.read(log, 0, ALL).unwrap();
+    let damaged = before.len() as u64;
+    assert!((1..40).contains(&damaged), "{damaged}");
+    assert!(before.iter().enumerate().all(|(i, r)| r.index == i as u64 && *r.data == [i as u8; 500]));
+    let outcome = store.read(log, damaged, ALL);
     assert!(matches!(outcome, Err(StoreError::Corrupt { .. })), "{outcome:?}");
-    assert_eq!(store.read(log, 40, ALL).unwrap().len(), 20, "the rest is still there");
+    let rest = store.read(log, damaged + 1, ALL).unwrap();
+    assert_eq!(rest.len() as u64, 59 - damaged, "the rest is still there");
+    let mut lost = None;
+    assert_eq!(store.read_over(log, damaged, ALL, |indexes, why| lost = Some((indexes, why.clone()))), Ok(rest));
+    assert_eq!(lost, Some((damaged..damaged + 1, outcome.unwrap_err())));
+}
+
+/// What a reader gets that steps over what it cannot read: the bytes by index, and what it stepped over.
+fn stepping(store: &Store, log: LogId, limit: ReadLimit) -> (Vec<(u64, Vec<u8>)>, Vec<u64>) {
+    let (mut records, mut lost, mut from) = (Vec::new(), Vec::new(), 0);
+    while from < store.extent(log).next {
+        let mut shown = Vec::new();
+        let each = store.read_each(log, from, limit, |one| shown.push((one.index, one.data.to_vec())));
+        let plain = store.read(log, from, limit);
+        let mut skipped = from..from;
+        let read = store.read_over(log, from, limit, |indexes, _| skipped = indexes).unwrap();
+        match plain {
+            Ok(plain) => {
+                assert_eq!((each, &skipped), (Ok(()), &(from..from)));
+                assert_eq!(plain, read);
+                assert_eq!(plain.iter().map(|r| (r.index, r.data.to_vec())).collect::<Vec<_>>(), shown);
+            }
+            Err(error) => {
+                assert!(matches!(error, StoreError::Corrupt { .. } | StoreError::Read { .. }), "{error}");
+                assert_eq!((each, shown.len()), (Err(error), 0));
+                assert!(skipped.start == from && skipped.end > from, "{skipped:?}");
+            }
+        }
+        from = read.last().map_or(skipped.end, |last| last.index + 1);
+        lost.extend(skipped);
+        records.extend(read.iter().map(|r| (r.index, r.data.to_vec())));
+    }
+    (records, lost)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_before_damage_is_read_and_what_is_behind_it_found() {
+    let damage = [(vec![0], 1), (vec![3], 7), (vec![3, 4, 7], 100), (vec![9], 100), (vec![0, 9], 3)];
+    for ((damaged, records), bad_sector) in damage.iter().flat_map(|one| [(one, false), (one, true)]) {
+        let (world, disk) = World::simulated(1);
+        let store = open(&world, 1 << 20).await;
+        let log = store.log("a").await.unwrap();
+        for i in 0..10u8 {
+            store.append(vec![batch(log, [vec![b'a' + i; 100], vec![b'A' + i; 100]])]).await.unwrap();
+        }
+        let path = &segments(&disk)[0];
+        let content = disk.read(path).unwrap();
+        for i in damaged {
+            let at = content.windows(100).position(|bytes| bytes == [b'A' + i; 100]).unwrap();
+            if bad_sector { disk.spoil(path, at as u64) } else { disk.corrupt(path, at as u64) }
+        }
+        if bad_sector && damaged.contains(&9) {
+            let outcome = store.read_over(log, 18, ALL, |_, _| panic!("stepped over"));
+            assert!(matches!(outcome, Err(StoreError::Read { .. })), "the disk may be gone: {outcome:?}");
+            put(&store, log, b"behind").await.unwrap();
+        }
+        let (mut read, lost) = stepping(&store, log, ReadLimit { records: *records, bytes: usize::MAX });
+        read.retain(|(index, _)| *index < 20);
+        let pairs = damaged.iter().flat_map(|i| [2 * u64::from(*i), 2 * u64::from(*i) + 1]);
+        assert_eq!(lost, pairs.collect::<Vec<_>>(), "a block goes as a whole");
+        let kept = (0..20u8).filter(|i| !damaged.contains(&(i / 2)));
+        let letter = |i: u8| (u64::from(i), vec![[b'a', b'A'][usize::from(i % 2)] + i / 2; 100]);
+        assert_eq!(read, kept.map(letter).collect::<Vec<_>>());
+        put(&store, log, b"next").await.unwrap();
+        assert_eq!(stepping(&store, log, ALL).0.last().unwrap().1, b"next");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_that_hides_the_rest_of_a_segment_is_stepped_over_too() {
+    let (world, disk) = World::simulated(1);
+    let log = filled(&world).await;
+    let path = &segments(&disk)[1];
+    // The list of blocks and, at the first frame behind the checkpoint's, the frames that it is made of anew.
+    let index = path.with_extension("idx");
+    disk.corrupt(&index, disk.read(&index).unwrap().len() as u64 - 30);
+    let content = disk.read(path).unwrap();
+    let body = (2..60u8).find_map(|i| content.windows(500).position(|bytes| bytes == [i; 500])).unwrap();
+    disk.corrupt(path, body as u64 + 500 + 100);
+    let store = open(&world, 8192).await;
+    let (read, lost) = stepping(&store, log, ALL);
+    assert!(lost.len() > 5 && lost.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{lost:?}");
+    let kept = (0..60u8).filter(|i| !lost.contains(&u64::from(*i))).map(|i| (u64::from(i), vec![i; 500]));
+    assert_eq!(read, kept.collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use crate::limits::{OUTBOX_BODY_BYTES, OUTBOX_KEPT};
 use names::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use store::{Batch, LogId, ReadLimit, Store, StoreError};
+use store::{Batch, LogId, ReadLimit, Record, Store, StoreError};
 
 /// One notification to somebody outside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,8 +76,7 @@ impl Outbox {
         let oldest = extent.first.max(extent.next.saturating_sub(OUTBOX_KEPT));
         while to > oldest && latest.len() < limit {
             let from = to.saturating_sub(256).max(oldest);
-            let read = self.store.read(self.log, from, ReadLimit { records: (to - from) as usize, bytes: 64 << 20 })?;
-            for record in read.into_iter().filter(|record| record.index < to).rev() {
+            for record in self.between(from, to)?.into_iter().rev() {
                 match serde_json::from_slice::<Notification>(&record.data) {
                     Ok(one) => drop(latest.entry(one.id.clone()).or_insert((record.index, one))),
                     Err(error) => tracing::error!(%error, index = record.index, "a kept notification is unreadable"),
@@ -88,5 +87,55 @@ impl Outbox {
         let mut all: Vec<_> = latest.into_values().collect();
         all.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
         Ok(all.into_iter().take(limit).map(|(_, notification)| notification).collect())
+    }
+
+    /// The records from one index to below another, but for those that a damaged disk does not give.
+    fn between(&self, mut from: u64, to: u64) -> Result<Vec<Record>, StoreError> {
+        let mut out = Vec::new();
+        while from < to {
+            let limit = ReadLimit { records: (to - from) as usize, bytes: 64 << 20 };
+            let read = self.store.read_over(self.log, from, limit, |lost, error| {
+                tracing::error!(?lost, %error, "kept notifications are unreadable");
+            })?;
+            let Some(last) = read.last() else { break };
+            from = last.index + 1;
+            out.extend(read.into_iter().filter(|record| record.index < to));
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use store::{StoreOptions, Writer};
+    use world::{Disk, World};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_damaged_one_hides_no_other() {
+        let (world, disk) = World::simulated(1);
+        let options = StoreOptions { writer: Writer::Inline, ..StoreOptions::default() };
+        let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
+        let outbox = Outbox::open(&store).await.unwrap();
+        for i in 0..5 {
+            let notification = Notification {
+                id: format!("id{i}"),
+                channel: "sms".into(),
+                to: "+1".into(),
+                subject: None,
+                body: "b".into(),
+                time: Timestamp(i),
+                status: Status::Sent,
+                message_id: "m".into(),
+                receipt: None,
+            };
+            outbox.keep(notification).await.unwrap();
+        }
+        let path = Path::new("/data/journal/0000000000000001.log");
+        let at = disk.read(path).unwrap().windows(3).position(|bytes| bytes == b"id2").unwrap();
+        disk.corrupt(path, at as u64);
+        let ids: Vec<String> = outbox.latest(9).unwrap().into_iter().map(|one| one.id).collect();
+        assert_eq!(ids, ["id4", "id3", "id1", "id0"]);
     }
 }

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use delivery::{Claim, Envelope, Options, RetryPolicy, Target, Verdict};
 use shapes::iam;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use world::disk::SimDisk;
-use world::{BoxFuture, World};
+use world::{BoxFuture, Disk, World};
 
 /// A target that takes what it gets once its switch is on.
 struct Sluice(Arc<AtomicBool>);
@@ -154,4 +155,48 @@ fn calls_that_never_pause_are_noted_all_the_same() {
         let (names, events) = told(&house).await;
         assert!(events <= 4, "no more than of the last second or two: {names:?}");
     });
+}
+
+/// Where in the journal's only segment a user's call is.
+fn place(disk: &SimDisk, user: &str) -> (&'static Path, u64) {
+    let path = Path::new("/data/journal/0000000000000001.log");
+    let content = disk.read(path).unwrap();
+    let at = content.windows(user.len()).position(|bytes| bytes == user.as_bytes()).unwrap();
+    (path, at as u64)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_record_keeps_the_bus_from_no_other() {
+    for bad_sector in [false, true] {
+        let house = House::new(Settings::default()).await;
+        make_users(&house, 0..5).await;
+        let (path, at) = place(&house.disk, "u002");
+        if bad_sector {
+            house.disk.spoil(path, at)
+        } else {
+            house.disk.corrupt(path, at)
+        }
+        assert_eq!(told(&house).await, ([users(0..2), users(3..5)].concat(), 4));
+        assert_eq!((house.audit.untold(), house.audit.unreadable()), (0, 1));
+        let first = house.audit.read(0, 100).unwrap();
+        let second = house.audit.read(first.1, 100).unwrap();
+        assert_eq!((first.0.len(), second.0.len(), second.1), (2, 2, 5), "who follows the trail goes on as well");
+        make_users(&house, 5..6).await;
+        assert_eq!(told(&house).await.1, 5, "and what comes then at once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_at_the_end_is_not_waited_for_and_told_of_once() {
+    let house = House::new(Settings::default()).await;
+    make_users(&house, 0..2).await;
+    let (path, at) = place(&house.disk, "u001");
+    house.disk.corrupt(path, at);
+    assert_eq!(told(&house).await, (users(0..1), 1));
+    make_users(&house, 2..3).await;
+    assert_eq!(told(&house).await, ([users(0..1), users(2..3)].concat(), 2));
+    assert_eq!(house.audit.unreadable(), 1);
+    let samples = house.world.meter.samples().into_iter();
+    let counted = samples.filter(|(signal, ..)| signal.name == "AuditRecordsUnreadable").map(|(.., sample)| sample.sum);
+    assert_eq!(counted.sum::<u64>(), 1);
 }

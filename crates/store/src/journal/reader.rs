@@ -1,14 +1,19 @@
 use super::Journal;
 use super::index::Entry;
 use super::segment::{Portion, Reading, Segment, Showing};
+use crate::vault::Vault;
 use crate::{LogId, ReadLimit, Record, Shown, StoreError, Timestamp};
 use std::sync::Arc;
 
 /// Blocks looked up at once.
 const LOOK_AHEAD: usize = 64;
 
-/// Blocks of a segment that hold what is looked for.
-type Located = (Arc<Segment>, Vec<Entry>);
+/// Blocks of a segment that hold what is looked for, and the index past all that the segment has there.
+struct Located {
+    segment: Arc<Segment>,
+    entries: Vec<Entry>,
+    end: u64,
+}
 
 /// Blocks that bring a reader no further lack the record it stands at.
 fn advanced(segment: &Segment, log: LogId, before: u64, portion: &Portion) -> Result<(), StoreError> {
@@ -21,12 +26,7 @@ fn advanced(segment: &Segment, log: LogId, before: u64, portion: &Portion) -> Re
 impl Journal {
     pub(crate) fn read(&self, log: LogId, from: u64, limit: ReadLimit) -> Result<Vec<Record>, StoreError> {
         let mut out = Reading::new(from, limit);
-        while !out.portion.full {
-            let Some((segment, entries)) = self.locate(log, &mut out.portion.from)? else { break };
-            let before = out.portion.from;
-            segment.read(&self.vault, &entries, &mut out)?;
-            advanced(&segment, log, before, &out.portion)?;
-        }
+        self.walk(log, &mut out, |out| &mut out.portion, Segment::read)?;
         Ok(out.records)
     }
 
@@ -37,14 +37,55 @@ impl Journal {
         limit: ReadLimit,
         show: &mut dyn FnMut(Shown<'_>),
     ) -> Result<(), StoreError> {
-        let mut out = Showing::new(from, limit, show);
-        while !out.portion.full {
-            let Some((segment, entries)) = self.locate(log, &mut out.portion.from)? else { break };
-            let before = out.portion.from;
-            segment.show(&self.vault, &entries, &mut out)?;
-            advanced(&segment, log, before, &out.portion)?;
+        self.walk(log, &mut Showing::new(from, limit, show), |out| &mut out.portion, Segment::show)
+    }
+
+    /// Reads on until `out` is full. What is before a record that cannot be read is an answer; only who begins with that
+    /// record is told why.
+    fn walk<T>(
+        &self,
+        log: LogId,
+        out: &mut T,
+        portion: fn(&mut T) -> &mut Portion,
+        read: fn(&Segment, &Vault, &[Entry], &mut T) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        while !portion(out).full {
+            let located = self.locate(log, &mut portion(out).from);
+            let step = located.and_then(|located| {
+                let Some(Located { segment, entries, .. }) = located else { return Ok(false) };
+                let before = portion(out).from;
+                read(&segment, &self.vault, &entries, out)?;
+                advanced(&segment, log, before, portion(out)).map(|()| true)
+            });
+            match step {
+                Ok(true) => {}
+                Err(error) if portion(out).is_empty() => return Err(error),
+                Ok(false) | Err(_) => break,
+            }
         }
         Ok(())
+    }
+
+    /// The index of the first record from `from` on that can be read; the log's end where there is none.
+    pub(crate) fn next_readable(&self, log: LogId, mut from: u64) -> Result<u64, StoreError> {
+        let mut refused = None;
+        while let Some(Located { segment, entries, end }) = self.locate(log, &mut from)? {
+            let before = from;
+            for entry in entries.iter().filter(|entry| entry.next() > before) {
+                match segment.check(&self.vault, entry) {
+                    Ok(()) => return Ok(from.max(entry.first)),
+                    Err(error @ StoreError::Read { .. }) => refused = Some(error),
+                    Err(_) => {}
+                }
+                from = entry.next();
+            }
+            if from == before {
+                // Nothing is known of what else the segment has of the log.
+                from = end;
+            }
+        }
+        // A disk that gives nothing of all that follows may do so later; what is damaged stays damaged.
+        refused.map_or(Ok(from), Err)
     }
 
     /// The blocks from the one that holds `from` on (or the log's first record, where that is later), as far as they
@@ -67,7 +108,7 @@ impl Journal {
         };
         // What is behind the span has been moved to a newer segment, or is another run.
         entries.retain(|entry| entry.first < span.run.next);
-        Ok(Some((segment, entries)))
+        Ok(Some(Located { segment, entries, end: span.run.next }))
     }
 
     /// Where the look-up fails on a damaged disk, the log's first index: whoever reads from there learns why.

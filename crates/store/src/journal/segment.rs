@@ -10,6 +10,7 @@ use crate::vault::Vault;
 use crate::{ReadLimit, Record, Shown, StoreError};
 use bytes::{Bytes, BytesMut};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use world::DiskFile;
@@ -55,7 +56,7 @@ impl Segment {
     /// `before` must be true for some front of the list, which is sorted by log and index, and false for the rest.
     fn find(&self, before: impl Fn(&Entry) -> bool, step_back: bool, max: usize) -> Result<Vec<Entry>, StoreError> {
         let blocks = self.blocks.get().ok_or_else(|| self.damaged("it has no index"))?;
-        if let Some(entries) = blocks.checked.get_or_init(|| self.check(blocks)) {
+        if let Some(entries) = blocks.checked.get_or_init(|| self.check_list(blocks)) {
             let at = entries.partition_point(before).saturating_sub(usize::from(step_back));
             return Ok(entries[at..].iter().take(max).copied().collect());
         }
@@ -80,7 +81,7 @@ impl Segment {
     }
 
     /// Verifies the list; one made from the segment itself where it is damaged.
-    fn check(&self, blocks: &Blocks) -> Option<Vec<Entry>> {
+    fn check_list(&self, blocks: &Blocks) -> Option<Vec<Entry>> {
         let mut bytes = vec![0; blocks.header.entries as usize * ENTRY];
         let read = blocks.file.read_exact_at(&mut bytes, blocks.header.entries_at());
         if read.is_ok() && crc32c::crc32c(&bytes) == blocks.header.entries_checksum {
@@ -149,19 +150,34 @@ impl Segment {
         Err(self.damaged(&format!("the block of {} bytes at byte {} has another checksum", entry.bytes, entry.offset)))
     }
 
-    /// Reads records from these blocks, which follow one another in index and offset, until `out` is full.
+    /// Whether a block can be read. An error says why not.
+    pub(crate) fn check(&self, vault: &Vault, entry: &Entry) -> Result<(), StoreError> {
+        let mut block = self.block(entry)?;
+        if entry.sealed {
+            block = vault.open(entry.log, &block)?;
+        }
+        let adds_up = (0..entry.count).all(|_| take_record(&mut block).is_some()) && block.is_empty();
+        if adds_up { Ok(()) } else { Err(self.no_records()) }
+    }
+
+    fn no_records(&self) -> StoreError {
+        self.damaged("a block's records do not add up")
+    }
+
+    /// Reads records from these blocks, which follow one another in index and offset, until `out` is full. After an error
+    /// it has those before.
     pub(crate) fn read(&self, vault: &Vault, mut entries: &[Entry], out: &mut Reading) -> Result<(), StoreError> {
         while !entries.is_empty() && !out.portion.full {
             let (stretch, rest) = out.portion.stretch(entries, READ_BYTES);
             let mut bytes = BytesMut::zeroed(length(stretch));
-            self.fill(stretch, &mut bytes)?;
+            let (sound, outcome) = self.fill(stretch, &mut bytes);
             let bytes = bytes.freeze();
-            for entry in stretch {
-                let at = (entry.offset - stretch[0].offset) as usize;
-                let block = bytes.slice(at..at + entry.bytes as usize);
+            for entry in sound {
+                let block = bytes.slice(place(stretch, entry));
                 let block = if entry.sealed { vault.open(entry.log, &block)? } else { block };
-                out.take(entry, block).ok_or_else(|| self.damaged("a block's records do not add up"))?;
+                out.take(entry, block).ok_or_else(|| self.no_records())?;
             }
+            outcome?;
             entries = rest;
         }
         Ok(())
@@ -177,29 +193,40 @@ impl Segment {
             if buffer.len() < len {
                 buffer.resize(len, 0);
             }
-            self.fill(stretch, &mut buffer[..len])?;
-            for entry in stretch {
-                let at = (entry.offset - stretch[0].offset) as usize;
-                let block = &buffer[at..at + entry.bytes as usize];
+            let (sound, outcome) = self.fill(stretch, &mut buffer[..len]);
+            for entry in sound {
+                let block = &buffer[place(stretch, entry)];
                 let opened = if entry.sealed { Some(vault.open(entry.log, block)?) } else { None };
                 let block = opened.as_deref().unwrap_or(block);
-                out.take(entry, block).ok_or_else(|| self.damaged("a block's records do not add up"))?;
+                out.take(entry, block).ok_or_else(|| self.no_records())?;
             }
+            outcome?;
             (out.buffer, entries) = (buffer, rest);
         }
         Ok(())
     }
 
-    /// Reads a stretch of blocks and verifies each.
-    fn fill(&self, stretch: &[Entry], bytes: &mut [u8]) -> Result<(), StoreError> {
-        if !self.recent.copy(stretch, bytes) {
-            self.file.read_exact_at(bytes, u64::from(stretch[0].offset)).map_err(|e| StoreError::read(&e))?;
+    /// Reads a stretch of blocks and verifies each: those that are as they were written, up to the first that is not, and
+    /// what is wrong with that one.
+    fn fill<'a>(&self, stretch: &'a [Entry], bytes: &mut [u8]) -> (&'a [Entry], Result<(), StoreError>) {
+        let whole =
+            self.recent.copy(stretch, bytes) || self.file.read_exact_at(bytes, u64::from(stretch[0].offset)).is_ok();
+        for (n, entry) in stretch.iter().enumerate() {
+            let block = &mut bytes[place(stretch, entry)];
+            let read = if whole { Ok(()) } else { self.file.read_exact_at(block, u64::from(entry.offset)) };
+            let sound = read.map_err(|error| StoreError::read(&error)).and_then(|()| self.verify(entry, block));
+            if sound.is_err() {
+                return (&stretch[..n], sound);
+            }
         }
-        stretch.iter().try_for_each(|entry| {
-            let at = (entry.offset - stretch[0].offset) as usize;
-            self.verify(entry, &bytes[at..at + entry.bytes as usize])
-        })
+        (stretch, Ok(()))
     }
+}
+
+/// Where one block of a stretch is in its bytes.
+fn place(stretch: &[Entry], entry: &Entry) -> Range<usize> {
+    let at = (entry.offset - stretch[0].offset) as usize;
+    at..at + entry.bytes as usize
 }
 
 /// Bytes from the start of the first block to the end of the last.
@@ -221,6 +248,11 @@ pub(crate) struct Portion {
 impl Portion {
     fn new(from: u64, limit: ReadLimit) -> Portion {
         Portion { from, full: limit.records == 0, bytes: 0, records: 0, limit }
+    }
+
+    /// Whether nothing was read yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records == 0
     }
 
     /// As many of the blocks as are near one another, are likely to be wanted, and fit into about `most` bytes; at least
@@ -267,8 +299,12 @@ impl Reading {
         Reading { records: Vec::new(), portion: Portion::new(from, limit) }
     }
 
-    /// Takes a block's records from where the portion stands. `None` where the block is not what its entry says.
+    /// Takes a block's records from where the portion stands. `None` where the block is not what its entry says, or does
+    /// not reach back so far.
     fn take(&mut self, entry: &Entry, mut block: Bytes) -> Option<()> {
+        if entry.first > self.portion.from {
+            return None;
+        }
         for index in entry.first..entry.next() {
             let data = take_record(&mut block)?;
             if index < self.portion.from {
@@ -297,6 +333,9 @@ impl<'a> Showing<'a> {
 
     /// As [`Reading::take`].
     fn take(&mut self, entry: &Entry, mut block: &[u8]) -> Option<()> {
+        if entry.first > self.portion.from {
+            return None;
+        }
         for index in entry.first..entry.next() {
             let data = split_record(&mut block)?;
             if index < self.portion.from {

@@ -58,6 +58,8 @@ enum NameChange {
 #[derive(Default)]
 struct Inode {
     bytes: Vec<u8>,
+    /// Offsets that cannot be read.
+    spoilt: BTreeSet<usize>,
     /// Since the last sync, oldest first.
     unsynced: Vec<Undo>,
 }
@@ -125,6 +127,13 @@ impl SimDisk {
         let state = self.state();
         let inode = &state.names[path];
         inode.lock().expect("no panic holds this lock").bytes[offset as usize] ^= 1;
+    }
+
+    /// From now on every read of this byte fails with an I/O error, as of a bad sector.
+    pub fn spoil(&self, path: &Path, offset: u64) {
+        let state = self.state();
+        let inode = &state.names[path];
+        inode.lock().expect("no panic holds this lock").spoilt.insert(offset as usize);
     }
 
     /// A hash over everything done so far.
@@ -276,6 +285,9 @@ impl DiskFile for SimFile {
         let inode = self.inode.lock().expect("no panic holds this lock");
         let start = (offset as usize).min(inode.bytes.len());
         let n = buffer.len().min(inode.bytes.len() - start);
+        if inode.spoilt.range(start..start + n).next().is_some() {
+            return Err(io::Error::other("simulated I/O error on read"));
+        }
         buffer[..n].copy_from_slice(&inode.bytes[start..start + n]);
         Ok(n)
     }
