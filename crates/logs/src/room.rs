@@ -102,7 +102,13 @@ impl Room {
         let mut from = 0;
         self.write_chunks().next = first;
         loop {
-            let page = store.read(self.summaries, from, ReadLimit { records: 1000, bytes: 4 << 20 })?;
+            let page = match store.read(self.summaries, from, ReadLimit { records: 1000, bytes: 4 << 20 }) {
+                Err(error @ (StoreError::Corrupt { .. } | StoreError::Read { .. })) => {
+                    tracing::warn!(group = self.name, %error, "summaries of a log group are made anew from its events");
+                    return Ok(());
+                }
+                page => page?,
+            };
             let Some(last) = page.last() else { return Ok(()) };
             from = last.index + 1;
             for record in &page {
@@ -197,17 +203,17 @@ impl Room {
         open >= CHUNK_EVENTS as u64 || self.open_bytes.load(Ordering::Relaxed) >= CHUNK_BYTES as u64
     }
 
-    /// What the next events that are in no chunk would be summarised as.
+    /// What the next events that are in no chunk would be summarised as. A chunk may begin with events that cannot be
+    /// read: who looks into it is told.
     fn summarise(&self, store: &Store, records: usize, bytes: usize) -> Result<Summary, ReadError> {
         let mut summary = Summary::begin(self.chunks().next);
-        let mut damaged = None;
-        store.read_each(self.events, summary.first, ReadLimit { records, bytes }, |shown| {
-            match Event::read(shown.index, shown.data) {
-                Ok(event) => summary.add(shown.index, event, shown.at.millis()),
-                Err(error) => damaged = Some(error),
-            }
+        let read = store.read_over(self.events, summary.first, ReadLimit { records, bytes }, |lost, error| {
+            tracing::error!(group = self.name, ?lost, %error, "events of a log group cannot be read");
         })?;
-        damaged.map_or(Ok(summary), |error| Err(error.into()))
+        for record in read {
+            summary.add(record.index, Event::read(record.index, &record.data)?, record.at.millis());
+        }
+        Ok(summary)
     }
 
     /// Makes chunks of the events that are in none, where there are enough of them.
@@ -247,7 +253,8 @@ impl Room {
         self.write_chunks().closed.drain(..count);
         let (mut from, mut keep) = (0, None);
         while keep.is_none() {
-            let page = store.read(self.summaries, from, ReadLimit { records: 1000, bytes: 1 << 20 })?;
+            // Those that cannot be read are of no use.
+            let page = store.read_over(self.summaries, from, ReadLimit { records: 1000, bytes: 1 << 20 }, |_, _| {})?;
             let Some(last) = page.last() else { break };
             from = last.index + 1;
             let kept = |record: &&store::Record| Summary::read(&record.data).is_none_or(|known| known.next > before);

@@ -7,6 +7,7 @@ mod support;
 use serde_json::json;
 use std::time::Duration;
 use support::{DAY_MS, House, messages};
+use world::Disk;
 
 #[tokio::test(start_paused = true)]
 async fn events_are_read_forward_and_backward() {
@@ -236,4 +237,63 @@ async fn a_page_holds_a_mebibyte_and_always_an_event() {
     let too_large = json!({"logGroupName": "g", "logStreamName": "s",
         "logEvents": [{"timestamp": now, "message": "z".repeat((1 << 20) - 25)}]});
     assert_eq!(house.refused("PutLogEvents", too_large).await.0, "InvalidParameterException");
+}
+
+/// Flips a bit where this text is in the first segment.
+fn damage(house: &House, text: &[u8]) {
+    let path = std::path::Path::new("/data/journal/0000000000000001.log");
+    let content = house.disk.read(path).unwrap();
+    let at = content.windows(text.len()).position(|bytes| bytes == text).unwrap();
+    house.disk.corrupt(path, at as u64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_event_is_an_error_to_its_reader_and_to_nobody_else() {
+    let house = House::new().await;
+    house.create("quiet", &["s"]).await;
+    house.create("loud", &["s"]).await;
+    let start = house.now();
+    for i in 0..5 {
+        house.put("quiet", "s", &[(start + i, &format!("event {i}"))]).await;
+    }
+    // Damage in the newest segment would refuse to start.
+    let long = "x".repeat(100_000);
+    for _ in 0..20 {
+        house.put("loud", "s", &[(start, &long)]).await;
+    }
+    damage(&house, b"event 2");
+    let house = house.restart().await;
+    assert_eq!(house.filter("loud", json!({})).await.0.len(), 20);
+    let (error, _) = house.refused("FilterLogEvents", json!({"logGroupName": "quiet"})).await;
+    assert_eq!(error, "InternalFailure");
+    for _ in 0..3 {
+        house.put("quiet", "s", &[(start + DAY_MS / 2, &long)]).await;
+    }
+    let house = house.restart().await;
+    let (error, _) = house.refused("FilterLogEvents", json!({"logGroupName": "quiet"})).await;
+    assert_eq!(error, "InternalFailure", "in a chunk as well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn damaged_summaries_are_made_anew() {
+    let house = House::new().await;
+    house.create("g", &["a stream"]).await;
+    let start = house.now();
+    let long = "x".repeat(100_000);
+    for i in 0..40 {
+        house.put("g", "a stream", &[(start + i, &format!("{i:02}{long}"))]).await;
+    }
+    house.wait(Duration::from_secs(60)).await;
+    let before = house.filter("g", json!({})).await.0;
+    let summaries: Vec<_> = house.store.logs("").into_iter().filter(|(name, _)| name.contains("chunks")).collect();
+    let [(_, log)] = &summaries[..] else { panic!("{:?}", house.store.logs("")) };
+    let all = store::ReadLimit { records: 100, bytes: 1 << 20 };
+    let kept = house.store.read(*log, 0, all).unwrap();
+    assert!(kept.len() > 5, "{}", kept.len());
+    damage(&house, &kept[1].data);
+    let house = house.restart().await;
+    assert!(house.store.read(*log, 1, all).is_err());
+    assert_eq!(house.filter("g", json!({})).await.0, before);
+    let late = json!({"startTime": start + 8, "endTime": start + 9});
+    assert_eq!(house.filter("g", late).await.0.len(), 2);
 }

@@ -4,14 +4,18 @@
 
 use std::path::Path;
 use std::time::Duration;
-use store::{Message, Queue, QueueCounts, ReadLimit, Store, StoreOptions, Timestamp, Writer};
+use store::{Message, Order, Queue, QueueCounts, ReadLimit, Store, StoreOptions, Timestamp, Writer};
+use world::disk::SimDisk;
 use world::{Disk, World};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+fn options() -> StoreOptions {
+    StoreOptions { segment_bytes: 64 << 10, writer: Writer::Inline, ..StoreOptions::default() }
+}
+
 async fn open(world: &World) -> (Store, Queue) {
-    let options = StoreOptions { segment_bytes: 64 << 10, writer: Writer::Inline, ..StoreOptions::default() };
-    let store = Store::open(world, Path::new("/data"), options).await.unwrap();
+    let store = Store::open(world, Path::new("/data"), options()).await.unwrap();
     let queue = Queue::open(&store, world, "q").await.unwrap();
     (store, queue)
 }
@@ -142,6 +146,18 @@ async fn purge_and_delete_last() {
     assert!(store.read(log, 0, ReadLimit { records: 1, bytes: 1 }).unwrap().is_empty());
 }
 
+/// Flips a bit of the first record that holds this text.
+fn damage(disk: &SimDisk, text: &str) {
+    let dir = Path::new("/data/journal");
+    let damaged = disk.list(dir).unwrap().iter().any(|entry| {
+        let path = dir.join(&entry.name);
+        let content = disk.read(&path).unwrap();
+        let at = content.windows(text.len()).position(|bytes| bytes == text.as_bytes());
+        at.inspect(|at| disk.corrupt(&path, *at as u64)).is_some()
+    });
+    assert!(damaged);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_read_holds_up_no_other() {
     let (world, disk) = World::simulated(1);
@@ -150,16 +166,66 @@ async fn a_message_that_cannot_be_read_holds_up_no_other() {
         queue.send(vec![message(text)]).await.unwrap();
     }
     assert_eq!(bodies(&queue, 9).await.len(), 2);
-    let dir = Path::new("/data/journal");
-    let damaged = disk.list(dir).unwrap().iter().any(|entry| {
-        let path = dir.join(&entry.name);
-        let content = disk.read(&path).unwrap();
-        let at = content.windows(13).position(|bytes| bytes == b"first message");
-        at.inspect(|at| disk.corrupt(&path, *at as u64)).is_some()
-    });
-    assert!(damaged);
+    damage(&disk, "first message");
     world.clock.sleep(2 * MINUTE).await;
-    assert!(queue.receive(9, MINUTE).await.is_err());
     assert_eq!(bodies(&queue, 9).await, ["second message"]);
-    assert_eq!(queue.counts().in_flight, 2, "the damaged one is still there");
+    world.clock.sleep(MINUTE / 2).await;
+    assert_eq!(bodies(&queue, 9).await, [""; 0], "it is looked at again after a while");
+    world.clock.sleep(MINUTE / 2).await;
+    queue.ack(1).await.unwrap();
+    assert!(queue.receive(9, MINUTE).await.is_err(), "and then is all there is");
+    assert_eq!(queue.counts().in_flight, 1, "the damaged one is still there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_in_what_nobody_received_yet_holds_up_no_other_message() {
+    for order in [Order::Loose, Order::Groups] {
+        let (world, disk) = World::simulated(1);
+        let store = Store::open(&world, Path::new("/data"), options()).await.unwrap();
+        let queue = Queue::open_as(&store, &world, "q", order).await.unwrap();
+        for i in 0..5 {
+            let pair = [0, 1].map(|j| Message { group: Some(i), ..message(&format!("message {i} {j}")) });
+            queue.send(pair.to_vec()).await.unwrap();
+        }
+        damage(&disk, "message 0 1");
+        damage(&disk, "message 2 0");
+        let (mut all, mut errors) = (Vec::new(), 0);
+        for _ in 0..12 {
+            match queue.receive(1, MINUTE / 2).await {
+                Ok(received) => {
+                    queue.ack_all(&received.iter().map(|one| one.id).collect::<Vec<_>>()).await.unwrap();
+                    all.extend(received.into_iter().map(|one| String::from_utf8(one.body.to_vec()).unwrap()));
+                }
+                Err(_) => errors += 1,
+            }
+        }
+        assert_eq!(all, [1, 3, 4].iter().flat_map(|i| [0, 1].map(|j| format!("message {i} {j}"))).collect::<Vec<_>>());
+        assert_eq!(errors, 0, "others came instead");
+        assert_eq!(queue.counts(), counts(0, 0, 4), "what is damaged is there, a block as a whole");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_message_does_not_keep_the_journal() {
+    let (world, disk) = World::simulated(1);
+    let (store, queue) = open(&world).await;
+    for text in ["damaged", "stuck"] {
+        queue.send(vec![message(text)]).await.unwrap();
+    }
+    damage(&disk, "damaged");
+    assert_eq!(bodies(&queue, 1).await, ["stuck"]);
+    assert_eq!(queue.oldest().unwrap(), Some(world.now()));
+    for round in 0..400 {
+        queue.send(vec![message(&format!("{round:0500}"))]).await.unwrap();
+        let received = queue.receive(1, MINUTE).await.unwrap().remove(0);
+        queue.ack(received.id).await.unwrap();
+    }
+    // Upkeep is a task: let it end.
+    world.clock.sleep(Duration::from_secs(1)).await;
+    queue.send(vec![message("last")]).await.unwrap();
+    let last = queue.receive(1, MINUTE).await.unwrap().remove(0);
+    queue.ack(last.id).await.unwrap();
+    let extent = store.extent(store.find_log("q/messages").unwrap());
+    assert!(extent.first > 200, "{extent:?}");
+    assert_eq!(queue.counts(), counts(0, 1, 0), "what can be read is kept");
 }

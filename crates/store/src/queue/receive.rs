@@ -23,6 +23,8 @@ impl Entry {
 
 /// Until a held message whose record could not be read is tried again.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
+/// So many that cannot be read are passed over by one receive: each costs a look at the disk.
+const UNREADABLE_AT_ONCE: usize = 32;
 /// Records of the untouched rest that one receive looks at, at most.
 const LOOK_AT: usize = 10_000;
 /// Records read at once where the first ones were not to be received.
@@ -38,11 +40,21 @@ struct Round<'a> {
     now: Timestamp,
     until: Timestamp,
     held: &'a mut Held,
+    /// Messages that could not be read, and why the first could not.
+    unreadable: usize,
+    why: Option<StoreError>,
 }
 
 impl Round<'_> {
     fn is_full(&self) -> bool {
-        self.out.len() >= self.limit.records || !self.held.may_receive()
+        self.out.len() >= self.limit.records || !self.held.may_receive() || self.unreadable >= UNREADABLE_AT_ONCE
+    }
+
+    /// Puts a message aside whose record cannot be read.
+    fn put_aside(&mut self, id: u64, entry: Entry) {
+        let due = self.now.plus(UNREADABLE_PAUSE);
+        let phase = if entry.receives > 0 { Phase::InFlight } else { Phase::Delayed };
+        self.held.put(id, Entry { due, phase, ..entry });
     }
 
     /// Takes a message, where the limit of bytes allows it.
@@ -75,10 +87,12 @@ impl Queue {
         let mut held = self.held();
         held.advance(now);
         let (out, groups) = (Vec::new(), BTreeSet::new());
-        let mut round = Round { out, groups, bytes: 0, limit, now, until, held: &mut held };
-        match self.fill(&mut round) {
+        let (unreadable, why) = (0, None);
+        let mut round = Round { out, groups, bytes: 0, limit, now, until, held: &mut held, unreadable, why };
+        let outcome = self.fill(&mut round);
+        match round.why.take().map_or(outcome, Err) {
             // What was received by then is in flight and must not be forgotten.
-            Err(error) if !round.out.is_empty() => tracing::error!(%error, "a queue cannot be read further"),
+            Err(error) if !round.out.is_empty() => tracing::error!(%error, "messages of a queue cannot be read"),
             result => result?,
         }
         Ok(round.out)
@@ -112,14 +126,14 @@ impl Queue {
     fn fill(&self, round: &mut Round<'_>) -> Result<(), StoreError> {
         match round.held.order() {
             Order::Loose => {
-                let more = self.fill_held(round, false)? && self.fill_rest(round)?;
+                let more = self.fill_held(round, false) && self.fill_rest(round)?;
                 // Loud groups come where there is nothing else.
                 if more {
-                    self.fill_held(round, true)?;
+                    self.fill_held(round, true);
                 }
             }
             Order::Groups => {
-                if self.fill_groups(round)? {
+                if self.fill_groups(round) {
                     self.fill_rest(round)?;
                 }
             }
@@ -128,44 +142,44 @@ impl Queue {
     }
 
     /// Takes what waits; whether there is room for more.
-    fn fill_held(&self, round: &mut Round<'_>, if_loud: bool) -> Result<bool, StoreError> {
+    fn fill_held(&self, round: &mut Round<'_>, if_loud: bool) -> bool {
         let mut from = 0;
         while !round.is_full() {
-            let Some(id) = round.held.next(from, if_loud) else { return Ok(true) };
-            if !self.take_held(round, id)? {
-                return Ok(false);
+            let Some(id) = round.held.next(from, if_loud) else { return true };
+            if !self.take_held(round, id) {
+                return false;
             }
             from = id + 1;
         }
-        Ok(false)
+        false
     }
 
     /// Takes what waits in groups that have an order, group by group.
-    fn fill_groups(&self, round: &mut Round<'_>) -> Result<bool, StoreError> {
+    fn fill_groups(&self, round: &mut Round<'_>) -> bool {
         while !round.is_full() {
-            let Some(id) = round.held.next(0, true) else { return Ok(true) };
+            let Some(id) = round.held.next(0, true) else { return true };
             let group = round.held.get(id).and_then(|entry| entry.group);
-            if !self.take_held(round, id)? {
-                return Ok(false);
+            if !self.take_held(round, id) {
+                return false;
             }
             while let Some(id) = group.and_then(|group| round.held.next_of(group)).filter(|_| !round.is_full()) {
-                if !self.take_held(round, id)? {
-                    return Ok(false);
+                if !self.take_held(round, id) {
+                    return false;
                 }
             }
         }
-        Ok(false)
+        false
     }
 
-    fn take_held(&self, round: &mut Round<'_>, id: u64) -> Result<bool, StoreError> {
+    fn take_held(&self, round: &mut Round<'_>, id: u64) -> bool {
         let entry = round.held.get(id).cloned().expect("what waits is held");
         match self.body(entry.position) {
-            Ok(body) => Ok(round.take(id, entry, body)),
+            Ok(body) => round.take(id, entry, body),
             Err(error) => {
-                let due = round.now.plus(UNREADABLE_PAUSE);
-                let phase = if entry.receives > 0 { Phase::InFlight } else { Phase::Delayed };
-                round.held.put(id, Entry { due, phase, ..entry });
-                Err(error)
+                round.put_aside(id, entry);
+                round.unreadable += 1;
+                round.why.get_or_insert(error);
+                true
             }
         }
     }
@@ -179,7 +193,17 @@ impl Queue {
             }
             let wanted = (round.limit.records - round.out.len()).min(READ_AHEAD);
             let limit = ReadLimit { records: if looked == 0 { wanted } else { READ_AHEAD }, bytes: 1 << 20 };
-            let records = self.0.store.read(self.0.messages, round.held.cursor(), limit)?;
+            let mut lost = None;
+            let from = round.held.cursor();
+            let records = self.0.store.read_over(self.0.messages, from, limit, |indexes, error| {
+                lost = Some((indexes.end, error.clone()));
+            });
+            if let Some((end, error)) = lost {
+                round.why.get_or_insert(error);
+                looked += hold_unreadable(round, end);
+                continue;
+            }
+            let records = records?;
             if records.is_empty() {
                 return Ok(true);
             }
@@ -253,6 +277,20 @@ impl Queue {
     fn damaged(&self, index: u64) -> StoreError {
         StoreError::corrupt(format!("{:?}, message {index} is not readable", self.0.messages))
     }
+}
+
+/// Holds what cannot be read of the untouched rest below `end`, as far as there is room; how many records that is. What
+/// messages they carry is not known: each is taken for one of its own, of no group.
+fn hold_unreadable(round: &mut Round<'_>, end: u64) -> usize {
+    let first = round.held.cursor();
+    while round.held.cursor() < end && round.held.has_room() {
+        let index = round.held.cursor();
+        round.held.pass(index);
+        if !round.held.acked.contains(index) && round.held.get(index).is_none() {
+            round.put_aside(index, Entry::untouched(index, round.now, round.now, None));
+        }
+    }
+    (round.held.cursor() - first) as usize
 }
 
 fn received(id: u64, entry: &Entry, body: Bytes) -> Received {

@@ -52,13 +52,26 @@ impl Queue {
     }
 
     /// Appends copies of the messages that keep the log's start from being forgotten. A copy keeps its message's id,
-    /// and acknowledgements name ids, so it does not matter when a crash or an acknowledgement comes between.
+    /// and acknowledgements name ids, so it does not matter when a crash or an acknowledgement comes between. Of a damaged
+    /// message nothing can be carried: here it ends.
     async fn carry_forward(&self) -> Result<(), StoreError> {
         let stuck = self.held().stuck();
         let mut batch = Batch::new(self.0.messages);
-        let mut carried = Vec::new();
+        let (mut carried, mut lost) = (Vec::new(), Vec::new());
         for id in stuck {
             let Some(entry) = self.held().get(id).cloned() else { continue };
+            let body = match self.body(entry.position) {
+                Ok(body) => body,
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    tracing::error!(id, %error, "a damaged message of a queue is given up");
+                    lost.push(id);
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(id, %error, "a message of a queue cannot be carried forward now");
+                    continue;
+                }
+            };
             let copy = Sent::Copy(Copy {
                 id,
                 not_before: entry.due,
@@ -66,13 +79,16 @@ impl Queue {
                 first_received_at: entry.first_received_at,
                 receives: entry.receives,
                 group: entry.group,
-                body: self.body(entry.position)?,
+                body,
             });
             batch.push_with(OVERHEAD, |out| copy.encode(out));
             carried.push((id, entry.position));
             if batch.bytes() > 1 << 20 {
                 break;
             }
+        }
+        if let Some(acks) = self.take_acks(&lost).1 {
+            self.0.store.append(vec![acks]).await?;
         }
         if carried.is_empty() {
             return Ok(());
