@@ -18,3 +18,10 @@ pub fn lets_in(service: &str) -> String {
     });
     serde_json::json!({"Version": "2012-10-17", "Statement": sends}).to_string()
 }
+
+/// Plays a scenario to its end. The same seed does the same, so nothing else may run meanwhile and no time may pass that
+/// nobody waits for.
+pub fn play<T>(scenario: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.expect("the system has room for one more runtime").block_on(scenario)
+}

@@ -170,8 +170,7 @@ async fn scenario(seed: u64) -> (u64, [usize; 2], u32) {
 }
 
 fn block_on<T>(scenario: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(scenario)
+    sim::play(scenario)
 }
 
 #[test]

@@ -290,8 +290,7 @@ async fn scenario(seed: u64, code: &Path) -> (u64, Vec<String>) {
 
 fn run(seed: u64) -> (u64, Vec<String>) {
     let code = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(scenario(seed, code.path()))
+    sim::play(scenario(seed, code.path()))
 }
 
 #[test]

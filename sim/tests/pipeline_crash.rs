@@ -132,8 +132,7 @@ async fn scenario(seed: u64) -> u64 {
 }
 
 fn run(seed: u64) -> u64 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(scenario(seed))
+    sim::play(scenario(seed))
 }
 
 #[test]

@@ -288,8 +288,7 @@ async fn is_empty(house: &House, queue: &str) -> bool {
 }
 
 fn run(seed: u64) -> (u64, usize) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(scenario(seed))
+    sim::play(scenario(seed))
 }
 
 #[test]

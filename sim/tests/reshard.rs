@@ -237,8 +237,7 @@ async fn retire(seed: u64, disk: Arc<SimDisk>, random: &SeededEntropy) {
 }
 
 fn run(seed: u64) -> (u64, u32) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(scenario(seed))
+    sim::play(scenario(seed))
 }
 
 #[test]

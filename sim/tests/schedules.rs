@@ -141,8 +141,7 @@ fn check(seed: u64, sent: &Sent, up: &[(i64, i64)], once: &BTreeSet<i64>, (start
 }
 
 fn run(seed: u64) -> u64 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(scenario(seed))
+    sim::play(scenario(seed))
 }
 
 #[test]

@@ -306,8 +306,7 @@ fn faults(disk: &SimDisk, random: &SeededEntropy) {
 }
 
 fn simulate(seed: u64) -> (u64, u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(run(seed))
+    sim::play(run(seed))
 }
 
 fn seeds(from: u64, count: u64) {
