@@ -2,6 +2,7 @@
 
 import pytest
 from botocore.exceptions import ClientError
+from test_protocols import ask
 
 
 @pytest.fixture
@@ -98,11 +99,11 @@ def test_validation_speaks_as_aws(server):
             'Member must have value greater than or equal to 1') in error['Message']
 
 
-def test_what_is_not_served_says_so_by_name(server, stream):
-    kinesis = server.client('kinesis')
-    with pytest.raises(ClientError) as refused:
-        kinesis.split_shard(StreamName=stream, ShardToSplit='shardId-000000000000', NewStartingHashKey='1')
-    assert 'SplitShard' in refused.value.response['Error']['Message']
+@pytest.mark.parametrize('operation', ['CreateQueue', 'ReceiveQueueRecords', 'CreateChannel'])
+def test_what_is_not_served_says_so_by_name(server, operation):
+    headers = {'X-Amz-Target': 'Kinesis_20131202.' + operation, 'Content-Type': 'application/x-amz-json-1.1'}
+    answer = ask(server, 'kinesis', headers, b'{}')
+    assert answer.status_code == 501 and operation in answer.json()['message'], answer.text
 
 
 def test_a_shard_takes_a_megabyte_a_second(server, name, until):

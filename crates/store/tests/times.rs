@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::path::Path;
 use std::sync::Arc;
 use store::{Batch, Durability, LogId, ReadLimit, Store, StoreOptions, Timestamp, Writer};
-use world::{SimClock, World};
+use world::{Disk, SimClock, World};
 
 const ALL: ReadLimit = ReadLimit { records: usize::MAX, bytes: usize::MAX };
 
@@ -94,5 +94,32 @@ proptest! {
     fn a_look_up_finds_what_a_walk_finds(steps in proptest::collection::vec(step(), 1..120)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(run(steps));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_is_looked_up_without_reading_a_record() {
+    let (world, disk) = World::simulated(1);
+    let store = open(&world).await;
+    let log = store.log("a").await.unwrap();
+    for i in 0..200u8 {
+        put(&store, log, 1, 300).await;
+        world.clock.sleep(std::time::Duration::from_secs(u64::from(i % 3))).await;
+    }
+    store.close().await;
+    let store = open(&world).await;
+    let records = store.read(log, 0, ALL).unwrap();
+    let newest = store.usage().segments;
+    assert!(newest > 5);
+    for entry in disk.list(Path::new("/data/journal")).unwrap() {
+        let path = Path::new("/data/journal").join(&entry.name);
+        if entry.name.ends_with(".log") {
+            (0..disk.read(&path).unwrap().len() as u64).for_each(|at| disk.spoil(&path, at));
+        }
+    }
+    assert!(store.read(log, 0, ALL).is_err());
+    for record in &records {
+        let found = records.iter().find(|other| other.at == record.at).unwrap().index;
+        assert_eq!(store.find_time(log, record.at), found);
     }
 }

@@ -268,4 +268,16 @@ async fn shards_have_metrics_of_their_own_where_they_are_switched_on() {
     house.get(&iterator).await.unwrap();
     let shard = |sum| Some(("shardId-000000000000".to_owned(), sum));
     assert_eq!(metrics(), [shard(2), shard(1_000_005), shard(3), shard(1_000_007), shard(1)]);
+    house.wait(Duration::from_secs(2)).await;
+    let one = json!({"ShardIterator": iterator, "Limit": 1});
+    for _ in 0..5 {
+        house.ask("GetRecords", one.clone()).await.unwrap();
+    }
+    house.ask("GetRecords", one).await.unwrap_err();
+    let reading = ["ReadProvisionedThroughputExceeded", "IteratorAgeMilliseconds"].map(|name| {
+        let samples = house.world.meter.samples();
+        let found = samples.iter().find(|(signal, of, _)| signal.name == name && of.len() == 2 && of[0] == "s");
+        found.map(|(.., sample)| sample.sum)
+    });
+    assert_eq!(reading, [Some(1), Some(5 * 2100)], "the oldest record is there since before the switch");
 }

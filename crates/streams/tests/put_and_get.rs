@@ -7,7 +7,8 @@ mod support;
 use serde_json::{Value, json};
 use std::time::Duration;
 use streams::Limits;
-use support::{base64, house};
+use support::{base64, from_base64, house};
+use world::Disk;
 
 const ACCOUNT: &str = "000000000000";
 
@@ -310,6 +311,17 @@ async fn bad_input_gets_awss_words() {
         let text = input.to_string();
         assert_eq!(house.refused(operation, input).await, (name, message), "{operation} {:.200}", text);
     }
+    let record = |bytes: usize| json!({"PartitionKey": "k", "Data": base64(&vec![0; bytes])});
+    let many = json!({"StreamName": "s", "Records": vec![record(1); 501]});
+    let (name, message) = house.refused("PutRecords", many).await;
+    assert_eq!(name, "ValidationException");
+    assert!(message.ends_with("Member must have length less than or equal to 500"), "{message}");
+    let mut records = vec![record((1 << 20) - 1); 10];
+    let most = house.ask("PutRecords", json!({"StreamName": "s", "Records": records})).await.unwrap();
+    assert_eq!(most["FailedRecordCount"], 9, "the call is not too large, though the shard takes one");
+    records.push(record(0));
+    let (name, message) = house.refused("PutRecords", json!({"StreamName": "s", "Records": records})).await;
+    assert_eq!((name, message.as_str()), ("InvalidArgumentException", "Records size exceeds 10 MB limit"));
     let future =
         house.refused("GetShardIterator", shard(json!({"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": 9e9}))).await;
     assert!(future.1.starts_with("The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. timestampInMillis: 9000000000000, "));
@@ -381,6 +393,26 @@ async fn cloudwatch_sees_what_happened() {
     assert_eq!(sum("IncomingBytes"), 6 + 999 * 4);
     assert_eq!(sum("GetRecords.Bytes"), 6 + 999 * 4);
     assert_eq!(sum("GetRecords.Success"), 1);
+    assert_eq!(sum("PutRecords.Bytes"), 1000 * 4);
+    assert_eq!(sum("PutRecords.Success"), 2);
+    assert_eq!(sum("PutRecords.ThrottledRecords"), 1);
+    assert_eq!(sum("GetRecords.Records"), 1000);
+    assert_eq!(sum("GetRecords.IteratorAgeMilliseconds"), 0, "it read to the tip");
+    let count = |name: &str| {
+        let samples = house.world.meter.samples();
+        samples.into_iter().find(|(signal, of, _)| signal.name == name && *of == ["s"]).map(|(.., sample)| sample.count)
+    };
+    let latencies = ["PutRecord.Latency", "PutRecords.Latency", "GetRecords.Latency"].map(count);
+    assert_eq!(latencies, [Some(1), Some(2), Some(1)]);
+    house.wait(Duration::from_secs(3)).await;
+    let one = json!({"ShardIterator": iterator, "Limit": 1});
+    for _ in 0..5 {
+        house.ask("GetRecords", one.clone()).await.unwrap();
+    }
+    assert_eq!(house.refused("GetRecords", one).await.0, "ProvisionedThroughputExceededException");
+    assert_eq!(sum("ReadProvisionedThroughputExceeded"), 1);
+    assert_eq!((sum("GetRecords.Success"), count("GetRecords.Success")), (6, Some(7)));
+    assert_eq!(sum("GetRecords.IteratorAgeMilliseconds"), 5 * 3000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -392,4 +424,38 @@ async fn records_travel_in_cbor_too() {
     house.ask_by(wire::Protocol::AwsCbor, "PutRecord", bytes::Bytes::from_static(body)).await.unwrap();
     let iterator = house.iterator("s", 0, "TRIM_HORIZON", json!({})).await;
     assert_eq!(house.payloads(&iterator).await, [b"\x00\xff"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_record_is_an_error_to_each_kind_of_reader_and_never_skipped() {
+    let house = house(Limits::Aws).await;
+    house.create("s", 1).await;
+    for i in 0..5 {
+        house.put("s", "k", format!("record {i}").as_bytes()).await.unwrap();
+    }
+    let path = std::path::Path::new("/data/journal/0000000000000001.log");
+    let content = house.disk.read(path).unwrap();
+    let at = content.windows(8).position(|bytes| bytes == b"record 2").unwrap();
+    house.disk.corrupt(path, at as u64);
+    let both = [b"record 0".to_vec(), b"record 1".to_vec()];
+
+    let iterator = house.iterator("s", 0, "TRIM_HORIZON", json!({})).await;
+    let page = house.get(&iterator).await.unwrap();
+    let read: Vec<_> = page["Records"].as_array().unwrap().iter().map(|one| from_base64(&one["Data"])).collect();
+    assert_eq!(read, both);
+    assert_ne!(page["MillisBehindLatest"], Value::Null);
+    let next = page["NextShardIterator"].as_str().unwrap();
+    for _ in 0..2 {
+        assert_eq!(house.get(next).await.unwrap_err().model.name, "InternalFailure");
+    }
+
+    let source =
+        house.streams.source(&format!("arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/s").parse().unwrap()).unwrap();
+    let limit = consume::ReadLimit { records: 100, bytes: 1 << 20 };
+    let chunk = source.read("shardId-000000000000", 0, limit).unwrap();
+    assert_eq!(chunk.records.iter().map(|one| one.data.to_vec()).collect::<Vec<_>>(), both);
+    assert_eq!((chunk.next, chunk.ended), (2, false));
+    let outcome = source.read("shardId-000000000000", 2, limit);
+    assert!(matches!(outcome, Err(consume::SourceError::Fault(_))), "{outcome:?}");
+    assert_eq!(source.read("shardId-000000000000", 3, limit).unwrap().records.len(), 2);
 }
