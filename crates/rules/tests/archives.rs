@@ -6,9 +6,11 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use support::{House, QUEUE, TOPIC, house, life, text};
+use world::Disk;
 use world::disk::SimDisk;
 
 const BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/default";
@@ -173,4 +175,33 @@ fn a_replay_goes_on_after_a_crash() {
     let mut replayed = numbers(&taken.into_iter().filter(|e| text(e).contains("replay-name")).collect::<Vec<_>>());
     replayed.dedup();
     assert_eq!(replayed, (0..50).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_replay_sends_what_is_not_damaged_and_says_that_there_is_more() {
+    let disk = Arc::new(SimDisk::new(5));
+    life(&disk, 1, |house| async {
+        let house = house;
+        house.start();
+        archive(&house, json!({})).await;
+        for n in 0..5 {
+            put_at(&house, n, f64::from(n) * 30.0).await;
+        }
+        house.wait(Duration::from_secs(5)).await;
+        let path = Path::new("/data/journal/0000000000000001.log");
+        let content = disk.read(path).unwrap();
+        let text = br#"{"n":2}"#;
+        let places =
+            content.windows(text.len()).enumerate().filter(|(_, bytes)| bytes == text).map(|(at, _)| at as u64);
+        // In the archive, and where the event was on its way there.
+        places.for_each(|at| disk.corrupt(path, at));
+        house.rule("r", "shop", json!([{"Id": "1", "Arn": QUEUE}])).await;
+        replay(&house, "r", 0.0, 1500.0, json!({})).await;
+        house.wait(Duration::from_secs(10)).await;
+        assert_eq!(numbers(&house.taken().await), [0, 1, 3, 4]);
+        let shown = state(&house, "r").await;
+        assert_eq!(shown["State"], "FAILED");
+        let why = shown["StateReason"].as_str().unwrap();
+        assert!(why.starts_with("1 record of the archive"), "{why}");
+    });
 }

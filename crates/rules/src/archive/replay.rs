@@ -37,7 +37,8 @@ pub(crate) fn resume(rules: &Arc<Rules>, name: String) {
 async fn run(rules: Arc<Rules>, name: String, mut stop: Stop) {
     loop {
         let (status, reason) = match replay(&rules, &name, &stop).await {
-            Ok(()) => (ReplayStatus::Completed, None),
+            Ok(0) => (ReplayStatus::Completed, None),
+            Ok(unreadable) => (ReplayStatus::Failed, Some(partial(unreadable))),
             Err(Halt::Stopped) => return,
             Err(Halt::Cancelled) => (ReplayStatus::Cancelled, None),
             Err(Halt::Failed(why)) => (ReplayStatus::Failed, Some(why)),
@@ -64,8 +65,13 @@ async fn run(rules: Arc<Rules>, name: String, mut stop: Stop) {
     }
 }
 
-/// Sends what is left of a replay.
-async fn replay(rules: &Rules, name: &str, stop: &Stop) -> Result<(), Halt> {
+fn partial(unreadable: u64) -> String {
+    let records = if unreadable == 1 { "record" } else { "records" };
+    format!("{unreadable} {records} of the archive cannot be read, of whatever time. All other events were replayed.")
+}
+
+/// Sends what is left of a replay; how many records of the archive cannot be read.
+async fn replay(rules: &Rules, name: &str, stop: &Stop) -> Result<u64, Halt> {
     loop {
         let known = current(rules, name, stop)?;
         let same = |id: &String| *id == known.archive_id;
@@ -74,13 +80,13 @@ async fn replay(rules: &Rules, name: &str, stop: &Stop) -> Result<(), Halt> {
             return Err(Halt::Failed(format!("Archive {} does not exist.", known.archive)));
         }
         // An archive that nothing came to yet has no log.
-        let Some(log) = rules.store.find_log(&log_name(&known.archive_id)) else { return Ok(()) };
-        let (runs, more) = plan(rules, name, stop, &known, log).await?;
+        let Some(log) = rules.store.find_log(&log_name(&known.archive_id)) else { return Ok(0) };
+        let (runs, more, unreadable) = plan(rules, name, stop, &known, log).await?;
         for run in runs {
             send_run(rules, name, stop, log, run).await?;
         }
         if !more {
-            return Ok(());
+            return Ok(unreadable);
         }
     }
 }
@@ -98,13 +104,23 @@ fn current(rules: &Rules, name: &str, stop: &Stop) -> Result<Replay, Halt> {
     }
 }
 
-/// Looks through the whole log for what is left.
-async fn plan(rules: &Rules, name: &str, stop: &Stop, known: &Replay, log: LogId) -> Result<(Vec<Run>, bool), Halt> {
-    let mut plan = Plan::new(known.place, REPLAY_RUNS);
+/// Looks through the whole log for what is left: runs, whether there are more, and how many records cannot be read.
+async fn plan(
+    rules: &Rules,
+    name: &str,
+    stop: &Stop,
+    known: &Replay,
+    log: LogId,
+) -> Result<(Vec<Run>, bool, u64), Halt> {
+    let (mut plan, mut unreadable) = (Plan::new(known.place, REPLAY_RUNS), 0);
     let mut next = rules.store.extent(log).first;
     while next < known.until {
         current(rules, name, stop)?;
-        let records = rules.store.read(log, next, ReadLimit { records: 10_000, bytes: 4 << 20 })?;
+        let limit = ReadLimit { records: 10_000, bytes: 4 << 20 };
+        let records = rules.store.read_over(log, next, limit, |lost, error| {
+            unreadable += lost.end.min(known.until).saturating_sub(lost.start);
+            tracing::error!(replay = name, ?lost, %error, "archived events cannot be read");
+        })?;
         let Some(last) = records.last() else { break };
         next = last.index + 1;
         for record in records.into_iter().filter(|record| record.index < known.until) {
@@ -116,7 +132,8 @@ async fn plan(rules: &Rules, name: &str, stop: &Stop, known: &Replay, log: LogId
         }
         tokio::task::yield_now().await;
     }
-    Ok(plan.finish())
+    let (runs, more) = plan.finish();
+    Ok((runs, more, unreadable))
 }
 
 /// Sends the events of one run, in batches; what was sent is noted after each.
@@ -126,7 +143,8 @@ async fn send_run(rules: &Rules, name: &str, stop: &Stop, log: LogId, run: Run) 
         let known = current(rules, name, stop)?;
         wait_for_room(rules, stop).await?;
         let limit = ReadLimit { records: REPLAY_BATCH, bytes: REPLAY_BATCH_BYTES };
-        let records = rules.store.read(log, next, limit)?;
+        // What cannot be read was counted when the run was planned.
+        let records = rules.store.read_over(log, next, limit, |_, _| {})?;
         let Some(last) = records.last() else { return Ok(()) };
         next = last.index + 1;
         let (mut envelopes, mut sent) = (Vec::new(), known.place.last);
