@@ -47,7 +47,7 @@ fn limits_hold_from_the_first_instruction() {
         let mut output = child.output();
         let mut lines = Vec::new();
         while let Some(line) = output.line().await {
-            lines.push(line);
+            lines.push(line.text);
         }
         assert_eq!(child.wait().await.unwrap(), Exit::Code(5), "{lines:?}");
         assert_eq!(lines[..4], ["33", "NoNewPrivs:\t1", "/tmp", "an argument with \"quotes\""]);
@@ -63,7 +63,7 @@ fn die_with_a_child() -> ExitCode {
     runtime.block_on(async {
         let processes = processes();
         let mut child = processes.spawn(shell("echo $$; exec sleep 1000")).unwrap();
-        println!("{}", child.output().line().await.unwrap());
+        println!("{}", child.output().line().await.unwrap().text);
         // No destructor runs: as if killed.
         std::process::abort()
     })

@@ -70,7 +70,7 @@ impl House {
         let mut output = child.output();
         let mut lines = Vec::new();
         while let Some(line) = output.line().await {
-            lines.push(line);
+            lines.push(line.text);
         }
         (child.wait().await.unwrap(), lines)
     }
@@ -197,7 +197,7 @@ impl House {
         });
         let mut output = child.output();
         assert_eq!(output.line().await.as_deref(), Some("4566 hello"));
-        let refused = output.line().await.unwrap();
+        let refused = output.line().await.unwrap().text;
         assert!(refused.contains("refused"), "{refused}");
         assert!(!self.processes.is_child(served.await.unwrap()), "it is in another network");
         child.wait().await.unwrap();

@@ -123,7 +123,7 @@ pub(super) async fn run(
     let mut lines = Vec::new();
     while let Some(line) = output.line().await {
         tell(&line);
-        lines.push(line);
+        lines.push(line.text);
         if lines.len() > 4 * TOLD {
             lines.drain(..2 * TOLD);
         }

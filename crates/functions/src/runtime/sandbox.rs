@@ -6,6 +6,7 @@ use super::executor::Door;
 use super::extensions::Extensions;
 use super::interpreter::{Interpreter, Silent};
 use super::isolation::{self, Isolation};
+use super::levels::Sieve;
 use super::managed::Managed;
 use super::outlet::Chunk;
 use super::pool::Pool;
@@ -18,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use world::processes::{Child, Exit, Output};
+use world::processes::{Child, Exit, Line, Output};
 use world::{BoxFuture, Stop, World};
 
 /// What all processes of an executor share.
@@ -99,6 +100,7 @@ pub(super) struct Sandbox {
     /// Nobody but the process itself can call its Runtime API.
     pub(super) apart: bool,
     log_stream: String,
+    sieve: Sieve,
     /// It is provisioned.
     pub(super) kept: bool,
     /// When it was started, by the monotonic clock.
@@ -124,7 +126,7 @@ pub(super) enum Event {
     Late,
     Call(Call),
     Exited(Exit),
-    Line(String),
+    Line(Line),
 }
 
 /// What became of a start.
@@ -181,6 +183,7 @@ impl Sandbox {
             api: isolation.api,
             apart: isolation.apart,
             log_stream,
+            sieve: Sieve::default(),
             kept,
             started,
             init_ms: None,
@@ -384,9 +387,10 @@ impl Sandbox {
     }
 
     /// Writes what the function has written, where that is detail that is wanted.
-    pub(super) fn heard(&mut self, line: String) {
-        if self.spec.levels.is_none_or(|levels| levels.admit(&line)) {
-            self.log(line);
+    pub(super) fn heard(&mut self, line: Line) {
+        match self.spec.levels {
+            None => self.log(line.text),
+            Some(levels) => self.sieve.pass(levels, line).into_iter().for_each(|line| self.log(line)),
         }
     }
 

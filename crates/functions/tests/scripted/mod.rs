@@ -20,7 +20,7 @@ use store::{Store, StoreOptions, Writer};
 use tokio::sync::watch;
 use wire::{ApiError, Call, Place, Protocol, Request};
 use world::net::{Asked, Connection, HttpService, Listen, Net, SendError};
-use world::processes::{Child, Exit, Output, Processes, Spawn};
+use world::processes::{Child, Exit, Line, Output, Processes, Spawn};
 use world::{BoxFuture, Stage, Stop, World};
 
 /// What a function does with an event.
@@ -143,10 +143,10 @@ impl Child for Process {
 struct Silence;
 
 impl Output for Silence {
-    fn line(&mut self) -> BoxFuture<'_, Option<String>> {
+    fn line(&mut self) -> BoxFuture<'_, Option<Line>> {
         Box::pin(std::future::pending())
     }
-    fn written(&mut self) -> Vec<String> {
+    fn written(&mut self) -> Vec<Line> {
         Vec::new()
     }
 }

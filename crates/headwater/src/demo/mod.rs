@@ -123,7 +123,7 @@ async fn play(world: &World, python: &Path, room: &Path, endpoint: &str, quiet: 
     let mut outcome = None;
     while let Some(line) = lines.line().await {
         let Ok(said) = serde_json::from_str::<Value>(&line) else {
-            rest.push(line);
+            rest.push(line.text);
             continue;
         };
         if let Some(step) = said["step"].as_str() {

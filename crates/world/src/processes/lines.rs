@@ -1,4 +1,4 @@
-use super::{MAX_LINE, Output};
+use super::{Line, MAX_LINE, Output};
 use crate::BoxFuture;
 use std::collections::VecDeque;
 use std::io;
@@ -13,7 +13,7 @@ const PIECE: usize = 16 << 10;
 pub(super) struct PipeLines {
     pipe: Receiver,
     unfinished: Vec<u8>,
-    ready: VecDeque<String>,
+    ready: VecDeque<Line>,
     ended: bool,
 }
 
@@ -42,8 +42,7 @@ impl PipeLines {
     fn take(&mut self, mut bytes: &[u8]) {
         while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
             self.extend(&bytes[..end]);
-            let line = std::mem::take(&mut self.unfinished);
-            self.ready.push_back(String::from_utf8_lossy(&line).into_owned());
+            self.hand_out(false);
             bytes = &bytes[end + 1..];
         }
         self.extend(bytes);
@@ -53,19 +52,23 @@ impl PipeLines {
         self.unfinished.extend_from_slice(bytes);
         while self.unfinished.len() > MAX_LINE {
             let rest = self.unfinished.split_off(MAX_LINE);
-            let piece = std::mem::replace(&mut self.unfinished, rest);
-            self.ready.push_back(String::from_utf8_lossy(&piece).into_owned());
+            self.hand_out(true);
+            self.unfinished = rest;
         }
+    }
+
+    fn hand_out(&mut self, cut: bool) {
+        let line = std::mem::take(&mut self.unfinished);
+        self.ready.push_back(Line { text: String::from_utf8_lossy(&line).into_owned(), cut });
     }
 
     fn finish_line(&mut self) {
         if !self.unfinished.is_empty() {
-            let line = std::mem::take(&mut self.unfinished);
-            self.ready.push_back(String::from_utf8_lossy(&line).into_owned());
+            self.hand_out(false);
         }
     }
 
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<Line> {
         loop {
             if let Some(line) = self.ready.pop_front() {
                 return Some(line);
@@ -94,11 +97,11 @@ impl PipeLines {
 }
 
 impl Output for PipeLines {
-    fn line(&mut self) -> BoxFuture<'_, Option<String>> {
+    fn line(&mut self) -> BoxFuture<'_, Option<Line>> {
         Box::pin(self.next())
     }
 
-    fn written(&mut self) -> Vec<String> {
+    fn written(&mut self) -> Vec<Line> {
         // A writer that never stops must not hold the reader: take what the pipe holds now and no more.
         let mut left = rustix::io::ioctl_fionread(&self.pipe).unwrap_or(0) as usize;
         while left > 0 {
@@ -139,7 +142,8 @@ mod tests {
     async fn what_was_written_before_is_taken_without_waiting() {
         let (mut lines, mut writer) = pipe();
         writer.write_all(b"a\nb\nno end").unwrap();
-        assert_eq!(lines.written(), ["a", "b", "no end"]);
+        let written: Vec<_> = lines.written().into_iter().map(|line| line.text).collect();
+        assert_eq!(written, ["a", "b", "no end"]);
         assert!(lines.written().is_empty());
     }
 
@@ -147,10 +151,10 @@ mod tests {
     async fn endless_lines_are_split() {
         let (mut lines, mut writer) = pipe();
         let thread = std::thread::Builder::new()
-            .spawn(move || writer.write_all(&vec![b'x'; 2 * MAX_LINE + 7]).unwrap())
+            .spawn(move || writer.write_all(&[vec![b'x'; 2 * MAX_LINE + 7], vec![b'\n'; 2]].concat()).unwrap())
             .unwrap();
-        for expected in [MAX_LINE, MAX_LINE, 7] {
-            assert_eq!(lines.line().await.map(|l| l.len()), Some(expected));
+        for expected in [(MAX_LINE, true), (MAX_LINE, true), (7, false), (0, false)] {
+            assert_eq!(lines.line().await.map(|line| (line.len(), line.cut)), Some(expected));
         }
         thread.join().unwrap();
     }

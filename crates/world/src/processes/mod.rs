@@ -161,12 +161,29 @@ pub trait Child: Send + Sync {
     fn owns_connection(&self, peer: SocketAddr, local: SocketAddr) -> bool;
 }
 
-/// What a child writes, as lines without their ends, in the order written.
+/// A line without its end, or a piece of a long one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What was written.
+    pub text: String,
+    /// The line was cut here, and goes on in the next piece.
+    pub cut: bool,
+}
+
+impl std::ops::Deref for Line {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What a child writes, as lines, in the order written.
 pub trait Output: Send {
     /// The next line; `None` once nobody can write any more. May be dropped while waiting without losing anything.
-    fn line(&mut self) -> BoxFuture<'_, Option<String>>;
+    fn line(&mut self) -> BoxFuture<'_, Option<Line>>;
     /// All that was written before this call and not yet taken, the last line even where it has no end yet.
-    fn written(&mut self) -> Vec<String>;
+    fn written(&mut self) -> Vec<Line>;
 }
 
 /// A world without children.

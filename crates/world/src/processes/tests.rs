@@ -20,7 +20,7 @@ async fn run(processes: &RealProcesses, spawn: Spawn) -> (Exit, Vec<String>) {
     let mut output = child.output();
     let mut lines = Vec::new();
     while let Some(line) = output.line().await {
-        lines.push(line);
+        lines.push(line.text);
     }
     (child.wait().await.unwrap(), lines)
 }
@@ -137,7 +137,7 @@ async fn a_share_of_the_processor_without_groups_is_a_level_and_a_place() {
     assert_eq!(output.line().await.as_deref(), Some("begun"));
     child.throttle();
     assert_eq!(output.line().await.as_deref(), Some("3"));
-    let place = output.line().await.unwrap();
+    let place = output.line().await.unwrap().text;
     assert!(place.trim_start_matches("Cpus_allowed_list:").trim().parse::<u32>().is_ok(), "{place}");
 }
 
