@@ -222,7 +222,9 @@ async fn records_are_pushed_from_every_starting_position() {
     assert_eq!(event["Records"], json!([]), "it is told at once where it stands");
     let continuation = event["ContinuationSequenceNumber"].clone();
     house.put("s", "k", b"three").await.unwrap();
+    let put_at = house.world.clock.monotonic();
     assert_eq!(latest.records().await.0, [b"three"]);
+    assert_eq!(house.world.clock.monotonic(), put_at, "the put itself wakes it: nobody looks from time to time");
     drop(latest);
     house.wait(Duration::from_secs(6)).await;
     let after = json!({"Type": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": continuation});
