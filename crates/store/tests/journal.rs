@@ -472,6 +472,14 @@ proptest! {
                 }
             }
             store.find_time(log, Timestamp(0));
+            for records in [1, 7, usize::MAX] {
+                let (read, lost) = stepping(&store, log, ReadLimit { records, bytes: usize::MAX });
+                assert!(read.iter().all(|(index, data)| *data == [*index as u8; 500]));
+                let mut all: Vec<u64> = read.iter().map(|(index, _)| *index).chain(lost).collect();
+                all.sort_unstable();
+                // What looks like a torn tail is cut off.
+                assert_eq!(all, (0..store.extent(log).next).collect::<Vec<_>>(), "each is read or known to be lost");
+            }
         });
     }
 }
