@@ -145,6 +145,14 @@ def lets_in(*services, action='sqs:SendMessage'):
     return json.dumps({'Version': '2012-10-17', 'Statement': statement})
 
 
+def make_role(server, name, *services):
+    """A role that services may take on."""
+    principal = {'Service': ['{}.amazonaws.com'.format(service) for service in services]}
+    statement = {'Effect': 'Allow', 'Principal': principal, 'Action': 'sts:AssumeRole'}
+    document = json.dumps({'Version': '2012-10-17', 'Statement': statement})
+    return server.client('iam').create_role(RoleName=name, AssumeRolePolicyDocument=document)['Role']['Arn']
+
+
 def until(look, patience=20):
     """Looks again and again until there is something to see."""
     end = time.monotonic() + patience

@@ -16,7 +16,7 @@ import urllib.request
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import BINARY, lets_in
+from conftest import BINARY, lets_in, make_role
 
 
 def refused(call, **arguments):
@@ -143,7 +143,7 @@ def test_https_destination_with_its_own_certificate(fresh, tmp_path, until, name
         made = events.create_api_destination(
             Name=name, ConnectionArn=connection['ConnectionArn'], HttpMethod='PUT',
             InvocationEndpoint=url + '/items/*', InvocationRateLimitPerSecond=50)
-        rule(events, name, {'Arn': made['ApiDestinationArn'], 'RoleArn': 'arn:aws:iam::000000000000:role/r', 'InputPath': '$.detail',
+        rule(events, name, {'Arn': made['ApiDestinationArn'], 'RoleArn': make_role(server, name, 'events'), 'InputPath': '$.detail',
                             'HttpParameters': {'PathParameterValues': ['$.detail.id'], 'QueryStringParameters': {'v': '1'}}})
         put(events, name, {'id': 'a b'})
         until(lambda: len(seen) == 3)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import lets_in
+from conftest import lets_in, make_role
 from test_pipeline import make_function
 
 TELL = '''
@@ -173,3 +173,82 @@ def test_a_role_is_assumed_under_conditions(server, name):
             make(name + '-bad', **changes)
         assert error.value.response['Error']['Code'] == 'MalformedPolicyDocument'
         assert error.value.response['Error']['Message'] == why
+
+
+def test_policies_name_principals_that_there_are(server, name):
+    iam, sqs, sns, events = (server.client(service) for service in ('iam', 'sqs', 'sns', 'events'))
+    kinesis, logs = server.client('kinesis'), server.client('logs')
+    url = sqs.create_queue(QueueName=name)['QueueUrl']
+    topic = sns.create_topic(Name=name)['TopicArn']
+    bus = events.create_event_bus(Name=name)['EventBusArn']
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    kinesis.get_waiter('stream_exists').wait(StreamName=name)
+    stream = kinesis.describe_stream_summary(StreamName=name)['StreamDescriptionSummary']['StreamARN']
+    functions = make_function(server, name + '-f', 'def handler(event, context): pass')
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
+    role = 'arn:aws:iam::000000000000:role/' + name
+
+    def document(principal, action, resource):
+        statement = {'Effect': 'Allow', 'Principal': {'AWS': principal}, 'Action': action, 'Resource': resource}
+        return json.dumps({'Version': '2012-10-17', 'Statement': statement})
+
+    def to_queue(who):
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={'Policy': document(who, 'sqs:SendMessage', queue)})
+
+    def to_topic(who):
+        sns.set_topic_attributes(TopicArn=topic, AttributeName='Policy', AttributeValue=document(who, 'sns:Publish', topic))
+
+    def to_bus(who):
+        events.put_permission(EventBusName=name, Policy=document(who, 'events:PutEvents', bus))
+
+    def to_stream(who):
+        kinesis.put_resource_policy(ResourceARN=stream, Policy=document(who, 'kinesis:PutRecord', stream))
+
+    def to_function(who):
+        sid = 's{}'.format(abs(hash(who)))
+        functions.add_permission(FunctionName=name + '-f', StatementId=sid, Action='lambda:InvokeFunction', Principal=who)
+
+    def to_logs(who):
+        logs.put_resource_policy(policyName=name, policyDocument=document(who, 'logs:PutLogEvents', '*'))
+
+    def to_role(who):
+        trust = {'Effect': 'Allow', 'Principal': {'AWS': who}, 'Action': 'sts:AssumeRole'}
+        iam.create_role(RoleName=name + '-of', AssumeRolePolicyDocument=json.dumps({'Version': '2012-10-17', 'Statement': trust}))
+        iam.delete_role(RoleName=name + '-of')
+
+    def refused(put, who):
+        with pytest.raises(ClientError) as error:
+            put(who)
+        return error.value.response['Error']['Code'], error.value.response['Error']['Message']
+
+    invalid = 'Invalid principal in policy: "AWS":"{}"'.format(role)
+    puts = {
+        to_queue: ('InvalidAttributeValue', 'Invalid value for the parameter Policy.'),
+        to_topic: ('InvalidParameter', 'Invalid parameter: Policy Error: PrincipalNotFound'),
+        to_bus: ('ValidationException', 'Parameter Policy is not valid. Reason: ' + invalid),
+        to_stream: ('InvalidArgumentException', 'Invalid policy: ' + invalid),
+        to_function: ('InvalidParameterValueException', 'The provided principal was invalid. Please check the principal and try again.'),
+        to_role: ('MalformedPolicyDocument', invalid),
+    }
+    for put, (code, message) in puts.items():
+        got = refused(put, role)
+        assert got[0] == code and got[1].startswith(message), got
+    make_role(server, name, 'lambda')
+    user = iam.create_user(UserName=name, Path='/team/')['User']
+    # Other accounts hold whom they hold.
+    for who in (role, user['Arn'], user['UserId'], '111122223333', 'arn:aws:iam::111122223333:role/deploy', '*'):
+        for put in puts:
+            if not (put is to_function and who == user['UserId']):
+                put(who)
+    for wrong in (user['Arn'].replace('/team', ''), 'arn:aws:iam::000000000000:group/g', 'AIDABBBBBBBBBBBBBBBBB'):
+        assert refused(to_queue, wrong)[0] == 'InvalidAttributeValue', wrong
+    assert refused(to_logs, role) == ('InvalidParameterException', 'Principal section of policy contains ARN instead of account ID')
+    to_logs('111122223333')
+    # Who is gone stays in the policies that name him, and may not be named anew.
+    to_queue(role)
+    iam.delete_role(RoleName=name)
+    assert role in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=['Policy'])['Attributes']['Policy']
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={'VisibilityTimeout': '7'})
+    assert refused(to_queue, role)[0] == 'InvalidAttributeValue'
+    # Lambda looks at the whole policy.
+    assert refused(to_function, '444455556666')[0] == 'InvalidParameterValueException'

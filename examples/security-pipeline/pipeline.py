@@ -88,8 +88,9 @@ def set_up():
     say(step='an IAM user with keys of their own')
     iam.create_user(UserName=USER)
     keys = iam.create_access_key(UserName=USER)['AccessKey']
+    services = ['lambda.amazonaws.com', 'events.amazonaws.com']
     trust = {'Version': '2012-10-17', 'Statement': [
-        {'Effect': 'Allow', 'Principal': {'Service': 'lambda.amazonaws.com'}, 'Action': 'sts:AssumeRole'}]}
+        {'Effect': 'Allow', 'Principal': {'Service': services}, 'Action': 'sts:AssumeRole'}]}
     role = iam.create_role(RoleName='notifier', AssumeRolePolicyDocument=json.dumps(trust))['Role']['Arn']
     say(step='a stream, a topic and a queue that listens to it')
     kinesis.create_stream(StreamName=STREAM, ShardCount=1)

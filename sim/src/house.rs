@@ -5,6 +5,7 @@ use consume::{Checkpoints, Inbox, Source};
 use delivery::{Delivery, Target};
 use functions::runtime::SessionCredentials;
 use names::{Arn, Caller, Home, Timestamp};
+use policies::{AllBut, Identities};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,15 +68,19 @@ impl House {
         let masters = MasterKeys { current: MasterKey::new(&[5; 32]), previous: None };
         let store = Store::open_with_keys(&world, Path::new("/data"), options, Some(masters)).await?;
         let delivery = Delivery::open(&world, &store).await?;
+        let everybody: Arc<dyn Identities> = Arc::new(EVERYBODY);
         let options = streams::Options { limits: streams::Limits::Off, ..streams::Options::default() };
-        let streams = streams::Streams::open(world.clone(), home.clone(), store.clone(), options).await?;
-        let queues = queues::Queues::open(world.clone(), home.clone(), store.clone()).await?;
+        let streams =
+            streams::Streams::open(world.clone(), home.clone(), store.clone(), everybody.clone(), options).await?;
+        let queues = queues::Queues::open(world.clone(), home.clone(), store.clone(), everybody.clone()).await?;
         let dir = Path::new("/data");
         let options = topics::TopicsOptions { data_dir: dir.to_owned(), ..topics::TopicsOptions::default() };
-        let topics =
-            topics::Topics::open(world.clone(), home.clone(), store.clone(), delivery.clone(), options).await?;
-        let rules = rules::Rules::open(world.clone(), home.clone(), store.clone(), delivery.clone(), dir).await?;
-        let scheduler = rules::Scheduler::open(world.clone(), home.clone(), &store, delivery.clone()).await?;
+        let all = (world.clone(), home.clone(), store.clone(), delivery.clone());
+        let topics = topics::Topics::open(all.0, all.1, all.2, all.3, everybody.clone(), options).await?;
+        let all = (world.clone(), home.clone(), store.clone(), delivery.clone());
+        let rules = rules::Rules::open(all.0, all.1, all.2, all.3, everybody.clone(), dir).await?;
+        let scheduler =
+            rules::Scheduler::open(world.clone(), home.clone(), &store, delivery.clone(), everybody).await?;
         let rooms = Arc::new(Rooms { streams: streams.clone(), queues: queues.clone() });
         let checkpoints = Checkpoints::open(&store).await?;
         let pipes = pipes::Pipes::open(
@@ -162,10 +167,22 @@ impl House {
     }
 }
 
+/// The simulated house has no registry of users and roles.
+const EVERYBODY: AllBut = AllBut(&[]);
+
 /// What pipes and functions need of other rooms.
 struct Rooms {
     streams: Arc<streams::Streams>,
     queues: Arc<queues::Queues>,
+}
+
+impl Identities for Rooms {
+    fn exists(&self, principal: &str) -> bool {
+        EVERYBODY.exists(principal)
+    }
+    fn trusts(&self, role: &Arn, service: &str, whose: Option<&Arn>) -> bool {
+        EVERYBODY.trusts(role, service, whose)
+    }
 }
 
 impl pipes::Neighbours for Rooms {
@@ -175,9 +192,6 @@ impl pipes::Neighbours for Rooms {
     fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>> {
         Some(Arc::new(QueueInbox(self.queues.source(arn)?)))
     }
-    fn trusts(&self, _: &Arn, _: &str) -> bool {
-        true
-    }
 }
 
 impl functions::Neighbours for Rooms {
@@ -186,9 +200,6 @@ impl functions::Neighbours for Rooms {
     }
     fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>> {
         pipes::Neighbours::inbox(self, arn)
-    }
-    fn trusts(&self, _: &Arn, _: &str) -> bool {
-        true
     }
     fn credentials(&self, _: &Arn, _: &str) -> Result<SessionCredentials, String> {
         Err("no function runs here".to_owned())

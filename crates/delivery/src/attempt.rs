@@ -14,24 +14,31 @@ pub(crate) async fn attempt(world: &World, targets: &Targets, envelope: &Envelop
 }
 
 /// One try of each of several envelopes for one ARN; the verdicts are in their order. The target is not asked about those
-/// that are said to be unfit for it.
+/// that are said to be unfit for it, nor about those whose sender cannot take on the role it would come with.
 pub(crate) async fn attempt_all(
     world: &World,
     targets: &Targets,
     envelopes: &[Envelope],
     in_order: bool,
 ) -> Vec<Verdict> {
-    let unfit = |envelope: &Envelope| {
-        let why = envelope.attributes.get(attribute::UNFIT)?.clone();
-        Some(Verdict::Refused { code: code::UNFIT.to_owned(), why })
-    };
-    if !envelopes.iter().any(|envelope| envelope.attributes.contains_key(attribute::UNFIT)) {
+    let stopped: Vec<Option<Verdict>> = envelopes.iter().map(|envelope| stopped(targets, envelope)).collect();
+    if stopped.iter().all(Option::is_none) {
         return attempt_fit(world, targets, envelopes, in_order).await;
     }
-    let fit: Vec<Envelope> = envelopes.iter().filter(|envelope| unfit(envelope).is_none()).cloned().collect();
+    let fit = envelopes.iter().zip(&stopped).filter(|(_, stopped)| stopped.is_none());
+    let fit: Vec<Envelope> = fit.map(|(envelope, _)| envelope.clone()).collect();
     let mut verdicts = attempt_fit(world, targets, &fit, in_order).await.into_iter();
-    let all = envelopes.iter().map(|envelope| unfit(envelope).or_else(|| verdicts.next()));
+    let all = stopped.into_iter().map(|stopped| stopped.or_else(|| verdicts.next()));
     all.map(|verdict| verdict.expect("there are as many verdicts as envelopes")).collect()
+}
+
+/// Why an envelope does not get as far as its target.
+fn stopped(targets: &Targets, envelope: &Envelope) -> Option<Verdict> {
+    if let Some(why) = envelope.attributes.get(attribute::UNFIT) {
+        return Some(Verdict::refused(code::UNFIT, why));
+    }
+    let why = targets.assume(envelope).err()?;
+    Some(Verdict::refused(code::ACCESS_DENIED, why))
 }
 
 async fn attempt_fit(world: &World, targets: &Targets, envelopes: &[Envelope], in_order: bool) -> Vec<Verdict> {

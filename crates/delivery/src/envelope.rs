@@ -136,6 +136,8 @@ pub mod code {
     pub const TIMEOUT: &str = "TIMEOUT";
     /// Its sender said so, by [`attribute::UNFIT`](super::attribute::UNFIT).
     pub const UNFIT: &str = "Unfit";
+    /// Its sender cannot take on the role that it comes with.
+    pub const ACCESS_DENIED: &str = "AccessDenied";
     /// It waits for what comes before it.
     pub const NOT_TRIED: &str = "NotTried";
     /// The backlog has no room for what the target would make of it.

@@ -97,7 +97,7 @@ fn code_of<'a>(envelope: &Envelope, failure: &'a Failure) -> &'a str {
     match code {
         code::NO_TARGET | "ResourceNotFoundException" | "NotFound" | "NotFoundException" => "NO_RESOURCE",
         "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" => "NO_RESOURCE",
-        "AccessDenied" | "AccessDeniedException" | "AuthorizationError" => "NO_PERMISSIONS",
+        code::ACCESS_DENIED | "AccessDeniedException" | "AuthorizationError" => "NO_PERMISSIONS",
         "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestThrottled" => "THROTTLING",
         "ProvisionedThroughputExceededException" | "LimitExceededException" => "THROTTLING",
         "MalformedDetail" => "INVALID_JSON",

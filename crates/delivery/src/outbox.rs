@@ -7,6 +7,7 @@ use crate::settled::{Listener, Listeners, Settled, Starter, Starters};
 use crate::target::Targets;
 use crate::{BacklogFull, Claim, DeadLetter, Envelope, LaneStatus, Options, Target, Verdict, codec, signals};
 use names::Arn;
+use policies::Identities;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -85,6 +86,11 @@ impl Delivery {
     /// `("kinesis", "stream/")`. The longest prefix wins; a second registration of the same replaces the first.
     pub fn register(&self, service: &'static str, resource_prefix: &'static str, target: Arc<dyn Target>) {
         self.targets.register(service, resource_prefix, target);
+    }
+
+    /// Who is asked, at each try, whether the sender of an envelope with a role may take it on. Without anybody all may.
+    pub fn ask(&self, roles: Arc<dyn Identities>) {
+        self.targets.ask(roles);
     }
 
     /// Registers who is told what became of envelopes, dead letters included, that are sent in the name of a principal,

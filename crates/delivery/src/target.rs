@@ -1,7 +1,8 @@
 use crate::{Backoff, Envelope, Failure};
 use bytes::Bytes;
 use names::{Arn, Timestamp};
-use std::sync::{Arc, RwLock};
+use policies::Identities;
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 use wire::{ApiError, Fault, common};
 use world::BoxFuture;
@@ -119,21 +120,34 @@ struct Entry {
     target: Arc<dyn Target>,
 }
 
-/// Who takes what.
+/// Who takes what, and who knows the roles that senders come with.
 #[derive(Default)]
-pub(crate) struct Targets(RwLock<Vec<Entry>>);
+pub(crate) struct Targets {
+    entries: RwLock<Vec<Entry>>,
+    roles: OnceLock<Arc<dyn Identities>>,
+}
 
 impl Targets {
     pub(crate) fn register(&self, service: &'static str, prefix: &'static str, target: Arc<dyn Target>) {
-        let mut entries = self.0.write().expect("no panic holds this lock");
+        let mut entries = self.entries.write().expect("no panic holds this lock");
         entries.retain(|e| (e.service, e.prefix) != (service, prefix));
         entries.push(Entry { service, prefix, target });
         // The longest prefix is found first.
         entries.sort_by_key(|e| std::cmp::Reverse(e.prefix.len()));
     }
 
+    pub(crate) fn ask(&self, roles: Arc<dyn Identities>) {
+        let _ = self.roles.set(roles);
+    }
+
+    /// Takes on the role of an envelope, where it has one and there is somebody to ask; or says why not.
+    pub(crate) fn assume(&self, envelope: &Envelope) -> Result<(), String> {
+        let (Some(role), Some(roles)) = (&envelope.role, self.roles.get()) else { return Ok(()) };
+        roles.assume(role, &envelope.principal, envelope.from.as_ref())
+    }
+
     pub(crate) fn find(&self, to: &Arn) -> Option<Arc<dyn Target>> {
-        let entries = self.0.read().expect("no panic holds this lock");
+        let entries = self.entries.read().expect("no panic holds this lock");
         let fits = |e: &&Entry| e.service == to.service() && to.resource().starts_with(e.prefix);
         entries.iter().find(fits).map(|e| e.target.clone())
     }

@@ -6,12 +6,16 @@
 use bytes::Bytes;
 use delivery::{Delivery, Envelope, RetryPolicy, Target, Verdict, attribute};
 use names::{Arn, Timestamp};
+use policies::AllBut;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Durability, Store, StoreOptions, Writer};
 use world::{BoxFuture, World};
+
+/// A role that is not there.
+const GHOST: &str = "arn:aws:iam::000000000000:role/ghost";
 
 /// Takes eight at once; refuses what says so, fails the first time where that is said, panics once if asked.
 #[derive(Default)]
@@ -123,6 +127,26 @@ async fn what_is_unfit_is_given_up_and_its_target_not_asked() {
     let mut wanted: Vec<String> = ids(true).collect();
     wanted.sort();
     assert_eq!(dead.into_iter().map(|letter| letter.envelope.id).collect::<Vec<_>>(), wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_role_cannot_be_taken_on_is_given_up_and_its_target_not_asked() {
+    let (world, delivery, target) = house().await;
+    let role = |number: usize| ["arn:aws:iam::000000000000:role/r", GHOST][number % 2];
+    let all = (0..4).map(|number| Envelope { role: role(number).parse().ok(), ..envelope(number, "yes") });
+    let roleless = envelope(4, "yes");
+    assert_eq!(roleless.role, None);
+    delivery.ask(Arc::new(AllBut(&[GHOST])));
+    delivery.send(all.chain([roleless]).collect()).await.unwrap();
+    delivery.start();
+    world.clock.sleep(Duration::from_secs(600)).await;
+    assert_eq!(*target.tries.lock().unwrap(), ["e0", "e2", "e4"].map(|id| (id.to_owned(), 1)).into());
+    let dead = delivery.dead(20);
+    let why = format!("The role {GHOST} cannot be assumed by {}.", envelope(0, "yes").principal);
+    assert!(
+        dead.len() == 2 && dead.iter().all(|letter| letter.code == "AccessDenied" && letter.why == why),
+        "{dead:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ use crate::state::{Function, State};
 use consume::{Checkpoints, Inbox, Source};
 use delivery::Delivery;
 use names::{Arn, Home, Timestamp};
+use policies::Identities;
 use shapes::lambda as shape;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -26,13 +27,11 @@ use world::{BoxFuture, Stage, World};
 pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
 
 /// What the room needs of other rooms; the binary wires it.
-pub trait Neighbours: Send + Sync + 'static {
+pub trait Neighbours: Identities {
     /// The stream behind an ARN.
     fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>>;
     /// The queue behind an ARN.
     fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>>;
-    /// Whether a role is there and lets a service take it on.
-    fn trusts(&self, role: &Arn, service: &str) -> bool;
     /// Temporary credentials of an execution role, for a function's session.
     fn credentials(&self, role: &Arn, session: &str) -> Result<SessionCredentials, String>;
     /// Takes a line that a function wrote, for a log group and a log stream, without waiting.

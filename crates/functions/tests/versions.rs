@@ -3,7 +3,7 @@
 
 mod scripted;
 
-use scripted::{Act, House, Seen, zip};
+use scripted::{Act, GHOST, House, Seen, zip};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -150,6 +150,11 @@ async fn policies_belong_to_what_they_name() {
     for (qualifier, resource) in
         [(None, ARN.to_owned()), (Some("live"), format!("{ARN}:live")), (Some("1"), format!("{ARN}:1"))]
     {
+        let mut ghost = add(qualifier);
+        ghost["Principal"] = json!(GHOST);
+        let refused = house.refused("AddPermission", ghost).await;
+        let why = "The provided principal was invalid. Please check the principal and try again.";
+        assert_eq!(refused, ("InvalidParameterValueException", why.to_owned()));
         let added = house.ask("AddPermission", add(qualifier)).await;
         let statement: Value = serde_json::from_str(added["Statement"].as_str().unwrap()).unwrap();
         assert_eq!(statement["Resource"], resource);

@@ -12,6 +12,7 @@ use functions::runtime::SessionCredentials;
 use functions::{Functions, Neighbours};
 use names::{Arn, Home, Timestamp};
 use pipes::Pipes;
+use policies::Identities;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,22 +51,24 @@ impl House {
         let masters = settings.encryption.as_ref().map(|keys| keys.read(&*world.disk)).transpose()?;
         let store = Store::open_with_keys(&world, &settings.data_dir, options, masters).await?;
         let delivery = Delivery::open_with(&world, &store, settings.delivery.clone()).await?;
-        let streams = open_streams(&world, settings, &store).await?;
-        let options = queues::Options { throttle: settings.limits == LimitsMode::Aws };
-        let queues = queues::Queues::open_with(world.clone(), home.clone(), store.clone(), options).await?;
-        let logs = logs::Logs::open(world.clone(), home.clone(), store.clone()).await?;
-        let topics = open_topics(&world, settings, &store, &delivery).await?;
-        let (rules, scheduler) = open_rules(&world, settings, &store, &delivery).await?;
-        // Rules in the state `ENABLED` do not see them; those that ask for all management events do.
-        let told = audit::Settings { read_only_events: true };
-        let audit = audit::Audit::open(world.clone(), home.clone(), store.clone(), delivery.clone(), told).await?;
-        let inventory =
-            inventory::Inventory::open(world.clone(), home.clone(), &store, inventory::Settings::default()).await?;
         let root = identity::RootKey {
             access_key_id: settings.credentials.access_key_id.clone(),
             secret_access_key: settings.credentials.secret_access_key.clone(),
         };
         let identity = identity::Identity::open(world.clone(), home.clone(), &store, &settings.data_dir, root).await?;
+        delivery.ask(identity.clone());
+        let streams = open_streams(&world, settings, &store, identity.clone()).await?;
+        let options = queues::Options { throttle: settings.limits == LimitsMode::Aws };
+        let queues =
+            queues::Queues::open_with(world.clone(), home.clone(), store.clone(), identity.clone(), options).await?;
+        let logs = logs::Logs::open(world.clone(), home.clone(), store.clone()).await?;
+        let topics = open_topics(&world, settings, &store, &delivery, identity.clone()).await?;
+        let (rules, scheduler) = open_rules(&world, settings, &store, &delivery, identity.clone()).await?;
+        // Rules in the state `ENABLED` do not see them; those that ask for all management events do.
+        let told = audit::Settings { read_only_events: true };
+        let audit = audit::Audit::open(world.clone(), home.clone(), store.clone(), delivery.clone(), told).await?;
+        let inventory =
+            inventory::Inventory::open(world.clone(), home.clone(), &store, inventory::Settings::default()).await?;
         let rooms =
             Rooms { streams: streams.clone(), queues: queues.clone(), identity: identity.clone(), logs: logs.clone() };
         let (rooms, checkpoints) = (Arc::new(rooms), Checkpoints::open(&store).await?);
@@ -256,14 +259,19 @@ fn store_options(settings: &Settings) -> StoreOptions {
     StoreOptions { durability, ..StoreOptions::default() }
 }
 
-async fn open_streams(world: &World, settings: &Settings, store: &Store) -> Result<Arc<streams::Streams>> {
+async fn open_streams(
+    world: &World,
+    settings: &Settings,
+    store: &Store,
+    identities: Arc<dyn Identities>,
+) -> Result<Arc<streams::Streams>> {
     let limits = match settings.limits {
         LimitsMode::Aws => streams::Limits::Aws,
         LimitsMode::Off => streams::Limits::Off,
     };
     let settle = settings.streams_settle.unwrap_or(streams::Options::default().settle);
     let options = streams::Options { limits, settle };
-    Ok(streams::Streams::open(world.clone(), settings.home.clone(), store.clone(), options).await?)
+    Ok(streams::Streams::open(world.clone(), settings.home.clone(), store.clone(), identities, options).await?)
 }
 
 async fn open_rules(
@@ -271,12 +279,14 @@ async fn open_rules(
     settings: &Settings,
     store: &Store,
     delivery: &Arc<Delivery>,
+    identities: Arc<dyn Identities>,
 ) -> Result<(Arc<rules::Rules>, Arc<rules::Scheduler>)> {
     let (home, dir) = (settings.home.clone(), &settings.data_dir);
     let options = rules::Options { throttle: settings.limits == LimitsMode::Aws };
-    let rules =
-        rules::Rules::open_with(world.clone(), home.clone(), store.clone(), delivery.clone(), dir, options).await?;
-    Ok((rules, rules::Scheduler::open(world.clone(), home, store, delivery.clone()).await?))
+    let (all, deliveries) = (world.clone(), delivery.clone());
+    let rules = rules::Rules::open_with(all, home.clone(), store.clone(), deliveries, identities.clone(), dir, options);
+    let rules = rules.await?;
+    Ok((rules, rules::Scheduler::open(world.clone(), home, store, delivery.clone(), identities).await?))
 }
 
 async fn open_topics(
@@ -284,10 +294,12 @@ async fn open_topics(
     settings: &Settings,
     store: &Store,
     delivery: &Arc<Delivery>,
+    identities: Arc<dyn Identities>,
 ) -> Result<Arc<topics::Topics>> {
     let throttle = settings.limits == LimitsMode::Aws;
     let options = topics::TopicsOptions { data_dir: settings.data_dir.clone(), throttle, ..settings.topics.clone() };
-    Ok(topics::Topics::open(world.clone(), settings.home.clone(), store.clone(), delivery.clone(), options).await?)
+    let (world, home, store) = (world.clone(), settings.home.clone(), store.clone());
+    Ok(topics::Topics::open(world, home, store, delivery.clone(), identities, options).await?)
 }
 
 /// What topics say of their deliveries goes where functions' lines go.
@@ -333,15 +345,21 @@ struct Rooms {
     logs: Arc<logs::Logs>,
 }
 
+impl Identities for Rooms {
+    fn exists(&self, principal: &str) -> bool {
+        self.identity.exists(principal)
+    }
+    fn trusts(&self, role: &Arn, service: &str, whose: Option<&Arn>) -> bool {
+        self.identity.trusts(role, service, whose)
+    }
+}
+
 impl Neighbours for Rooms {
     fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>> {
         self.streams.source(arn)
     }
     fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>> {
         Some(Arc::new(inbox::QueueInbox(self.queues.source(arn)?)))
-    }
-    fn trusts(&self, role: &Arn, service: &str) -> bool {
-        self.identity.trusts(role, service)
     }
     fn credentials(&self, role: &Arn, session: &str) -> Result<SessionCredentials, String> {
         let found = self.identity.role_session(role, session, SESSION).map_err(|error| error.to_string())?;
@@ -363,8 +381,5 @@ impl pipes::Neighbours for Rooms {
     }
     fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>> {
         Neighbours::inbox(self, arn)
-    }
-    fn trusts(&self, role: &Arn, service: &str) -> bool {
-        Neighbours::trusts(self, role, service)
     }
 }

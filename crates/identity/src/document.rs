@@ -27,7 +27,7 @@ pub(crate) fn check_trust(text: &str) -> Result<Policy, Complaint> {
 }
 
 /// The words are those that IAM is seen to answer with. What it says of JSON with a member twice is not known.
-fn complaint(error: &PolicyError) -> Complaint {
+pub(crate) fn complaint(error: &PolicyError) -> Complaint {
     let fixed = match error {
         PolicyError::NotJson(_) => "This policy contains invalid Json",
         PolicyError::Version => "Policy document must be version 2012-10-17 or greater.",
@@ -42,7 +42,9 @@ fn complaint(error: &PolicyError) -> Complaint {
         PolicyError::NoVendor(_) => "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
         PolicyError::Colons(_) => "Actions/Condition can contain only one colon.",
         PolicyError::Prohibited(name) => return format!("Has prohibited field {name}"),
-        PolicyError::Principal(name) => return invalid_principal(name),
+        PolicyError::Principal(name) | PolicyError::NoSuchPrincipal(name) => {
+            return format!("Invalid principal in policy: {name}");
+        }
         PolicyError::NoArn(resource) => return format!("Resource {resource} must be in ARN format or \"*\"."),
         PolicyError::NotObject
         | PolicyError::NoStatement
@@ -57,11 +59,6 @@ fn complaint(error: &PolicyError) -> Complaint {
         | PolicyError::Variable(_) => SYNTAX,
     };
     fixed.to_owned()
-}
-
-/// `name` is a kind and a name, such as `"AWS":"alice"`.
-pub(crate) fn invalid_principal(name: &str) -> Complaint {
-    format!("Invalid principal in policy: {name}")
 }
 
 /// A document's length as IAM counts it: white space aside.

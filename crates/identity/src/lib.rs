@@ -6,7 +6,7 @@
 //! What it is not: an evaluator of identity policies, nor of the language: that is `policies`. Only trust policies are evaluated,
 //! when somebody assumes a role and when a service is given one.
 //! Entry points: [`Identity::open`], [`Identity::services`], [`Identity::role_session`]; `Identity` is the front's
-//! [`wire::auth::Authenticator`].
+//! [`wire::auth::Authenticator`] and everybody's [`policies::Identities`].
 
 mod api;
 mod auth;
@@ -15,6 +15,7 @@ mod error;
 mod limits;
 mod managed;
 mod page;
+mod principals;
 mod session;
 mod state;
 mod trust;
@@ -23,6 +24,7 @@ pub use error::{OpenError, SessionError};
 pub use session::SessionCredentials;
 
 use names::{Arn, Caller, Home};
+use policies::Identities;
 use state::{Change, State};
 use std::fmt;
 use std::path::Path;
@@ -90,9 +92,14 @@ impl Identity {
     pub fn services(self: &Arc<Self>) -> Vec<wire::Service> {
         vec![api::iam(self), api::sts(self)]
     }
+}
 
-    /// Whether a service such as `lambda.amazonaws.com` may assume a role, by the role's trust policy.
-    pub fn trusts(&self, role: &Arn, principal: &str) -> bool {
-        trust::service_may_assume(self, role, principal)
+/// What other rooms ask of it.
+impl Identities for Identity {
+    fn exists(&self, principal: &str) -> bool {
+        self.catalog.read(|state| principals::exists(state, &self.home, principal))
+    }
+    fn trusts(&self, role: &Arn, service: &str, whose: Option<&Arn>) -> bool {
+        trust::service_may_assume(self, role, service, whose)
     }
 }

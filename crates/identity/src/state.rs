@@ -4,6 +4,7 @@ use crate::managed;
 use names::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 pub(crate) type Tags = Vec<(String, String)>;
 
@@ -44,6 +45,39 @@ pub(crate) struct Role {
     pub(crate) max_session_secs: i32,
     pub(crate) tags: Tags,
     pub(crate) grants: Grants,
+    /// The trust policy as it decides, once somebody asked; nothing where it no longer reads.
+    #[serde(skip)]
+    pub(crate) ready: OnceLock<Option<Arc<policies::Policy>>>,
+}
+
+impl Role {
+    /// A role at the root, whose sessions may take an hour.
+    pub(crate) fn new(name: String, trust: String, created: Timestamp, tags: Tags) -> Role {
+        Role {
+            name,
+            path: "/".to_owned(),
+            id: String::new(),
+            created,
+            trust,
+            description: None,
+            max_session_secs: 3600,
+            tags,
+            grants: Grants::default(),
+            ready: OnceLock::new(),
+        }
+    }
+
+    /// The trust policy, ready to decide.
+    pub(crate) fn trusts(&self) -> Option<&policies::Policy> {
+        let read = || match policies::Policy::parse_trust(&self.trust) {
+            Ok(policy) => Some(Arc::new(policy)),
+            Err(why) => {
+                tracing::error!(role = %self.name, %why, "a trust policy no longer reads and lets nobody in");
+                None
+            }
+        };
+        self.ready.get_or_init(read).as_deref()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use crate::Identity;
 use crate::session::last_part;
 use crate::state::{Role, State, Tags};
 use names::{Arn, Caller, CallerKind};
-use policies::{Decision, Policy, Request, Who};
+use policies::{Decision, Request, Who};
 use shapes::sts::AssumeRoleRequest;
 use wire::Call;
 
@@ -44,26 +44,31 @@ fn tags_of(state: &State, caller: &Caller) -> Tags {
 }
 
 /// Whether the role exists and its trust policy lets the service in.
-pub(crate) fn service_may_assume(identity: &Identity, role: &Arn, principal: &str) -> bool {
+pub(crate) fn service_may_assume(identity: &Identity, role: &Arn, principal: &str, whose: Option<&Arn>) -> bool {
     let account = &identity.home.account;
+    let source = whose.map(source);
     let request = Request::new(Who::Service(principal), ASSUME, role.as_str(), account)
-        .sent(None, identity.world.now())
-        .with("aws:SourceAccount", account.as_str());
+        .sent(source.as_ref(), identity.world.now());
+    let request = if source.is_none() { request.with("aws:SourceAccount", account.as_str()) } else { request };
     identity.catalog.read(|state| {
         let found = role.resource_after("role/").and_then(|path| state.roles.get(last_part(path)));
         found.is_some_and(|found| identity.role_arn(found) == *role && lets_in(found, &request))
     })
 }
 
+/// What a service names as its reason to take a role on: the scheduler names a schedule's group.
+/// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html>
+fn source(whose: &Arn) -> Arn {
+    let group = whose.resource_after("schedule/").and_then(|key| key.split_once('/'));
+    match group.filter(|_| whose.service() == "scheduler") {
+        Some((group, _)) => Arn::new("scheduler", whose.region(), whose.account(), &format!("schedule-group/{group}")),
+        None => whose.clone(),
+    }
+}
+
 /// At a role's door those of the account need a statement, too.
 fn lets_in(role: &Role, request: &Request<'_>) -> bool {
-    match Policy::parse_trust(&role.trust) {
-        Ok(policy) => policy.decide(request) == Decision::Allowed,
-        Err(why) => {
-            tracing::error!(role = %role.name, %why, "a trust policy no longer reads and lets nobody in");
-            false
-        }
-    }
+    role.trusts().is_some_and(|policy| policy.decide(request) == Decision::Allowed)
 }
 
 #[cfg(test)]
@@ -71,6 +76,7 @@ mod tests {
     use super::*;
     use crate::document::check_trust;
     use names::Account;
+    use policies::Policy;
 
     enum Asker<'a> {
         Service(&'a str),

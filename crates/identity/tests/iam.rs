@@ -4,6 +4,7 @@
 
 mod support;
 
+use policies::Identities;
 use shapes::iam::{
     AttachRolePolicyOp, AttachUserPolicyOp, CreateAccessKeyOp, CreatePolicyOp, CreateRoleOp, CreateUserOp,
     DeleteAccessKeyOp, DeletePolicyOp, DeleteRoleOp, DeleteUserOp, DeleteUserPolicyOp, DetachRolePolicyOp, GetPolicyOp,
@@ -110,8 +111,38 @@ async fn roles_are_checked_and_shown_encoded() {
     let document = got.assume_role_policy_document.unwrap();
     assert!(document.starts_with("%7B%22Version%22%3A%222012-10-17%22"), "{document}");
     let arn = made.arn.parse().unwrap();
-    assert!(house.identity.trusts(&arn, "lambda.amazonaws.com"));
-    assert!(!house.identity.trusts(&arn, "events.amazonaws.com"));
+    assert!(house.identity.trusts(&arn, "lambda.amazonaws.com", None));
+    assert!(!house.identity.trusts(&arn, "events.amazonaws.com", None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_takes_a_role_on_for_what_its_trust_policy_names() {
+    let house = House::new().await;
+    let trust = |service: &str, source: &str| {
+        format!(
+            r#"{{"Statement":{{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{{"Service":"{service}"}},"Condition":{{
+            "StringEquals":{{"aws:SourceAccount":"000000000000"}},"ArnLike":{{"aws:SourceArn":"{source}"}}}}}}}}"#
+        )
+    };
+    let group = "arn:aws:scheduler:us-east-1:000000000000:schedule-group/nightly";
+    let rule = "arn:aws:events:us-east-1:000000000000:rule/r";
+    for (name, document) in
+        [("of-group", trust("scheduler.amazonaws.com", group)), ("of-rule", trust("events.amazonaws.com", rule))]
+    {
+        let role = [("RoleName", name), ("AssumeRolePolicyDocument", document.as_str())];
+        house.ask::<CreateRoleOp>(&role).await.unwrap();
+    }
+    let trusts = |role: &str, service: &str, whose: Option<&str>| {
+        let role = format!("arn:aws:iam::000000000000:role/{role}").parse().unwrap();
+        house.identity.trusts(&role, service, whose.map(|arn| arn.parse().unwrap()).as_ref())
+    };
+    let schedule = |group: &str| format!("arn:aws:scheduler:us-east-1:000000000000:schedule/{group}/s");
+    assert!(trusts("of-group", "scheduler.amazonaws.com", Some(&schedule("nightly"))));
+    assert!(!trusts("of-group", "scheduler.amazonaws.com", Some(&schedule("default"))));
+    assert!(!trusts("of-group", "scheduler.amazonaws.com", None));
+    assert!(trusts("of-rule", "events.amazonaws.com", Some(rule)));
+    assert!(!trusts("of-rule", "events.amazonaws.com", Some("arn:aws:events:us-east-1:000000000000:rule/other")));
+    assert!(!trusts("gone", "events.amazonaws.com", Some(rule)));
 }
 
 #[tokio::test(start_paused = true)]

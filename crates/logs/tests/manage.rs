@@ -191,5 +191,13 @@ async fn protected_groups_stay_and_policies_are_kept() {
     let (code, why) = house.refused("PutResourcePolicy", bad).await;
     assert_eq!(code, "InvalidParameterException");
     assert!(why.starts_with("Invalid policy document: "), "{why}");
+    let of = |account: &str| document.replace(r#""Service":"events.amazonaws.com""#, &format!(r#""AWS":"{account}""#));
+    house.fine("PutResourcePolicy", json!({"policyName": "p", "policyDocument": of("111122223333")})).await;
+    for arn in ["arn:aws:iam::111122223333:root", "arn:aws:iam::000000000000:role/r"] {
+        let (code, why) =
+            house.refused("PutResourcePolicy", json!({"policyName": "p", "policyDocument": of(arn)})).await;
+        assert_eq!(code, "InvalidParameterException");
+        assert_eq!(why, "Principal section of policy contains ARN instead of account ID");
+    }
     assert_eq!(house.refused("DeleteResourcePolicy", json!({"policyName": "q"})).await.0, "ResourceNotFoundException");
 }

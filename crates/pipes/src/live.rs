@@ -70,7 +70,7 @@ impl Live {
 
     /// Ends the reading where the role is gone: a batch that nobody may carry is no execution, and costs its source no try.
     pub(crate) fn dismissed(&self) -> Option<Verdict> {
-        let why = self.pipes.assume(&self.pipe.role).err()?;
+        let why = self.pipes.assume(&self.pipe.name, &self.pipe.role).err()?;
         self.running.nudge();
         Some(Verdict::again("AccessDenied", why))
     }

@@ -7,6 +7,7 @@ use crate::state::State;
 use consume::{Checkpoints, Inbox, Source, Walker};
 use delivery::Delivery;
 use names::{Arn, Home};
+use policies::Identities;
 use serde::Serialize;
 use shapes::pipes::PipeState;
 use std::sync::Arc;
@@ -16,13 +17,11 @@ use wire::Service;
 use world::{Series, World};
 
 /// What the room needs of other rooms; the binary wires it.
-pub trait Neighbours: Send + Sync + 'static {
+pub trait Neighbours: Identities {
     /// The stream behind an ARN.
     fn source(&self, arn: &Arn) -> Option<Arc<dyn Source>>;
     /// The queue behind an ARN.
     fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>>;
-    /// Whether a role is there and lets a service take it on.
-    fn trusts(&self, role: &Arn, service: &str) -> bool;
 }
 
 /// All pipes of a house.
@@ -125,11 +124,8 @@ impl Pipes {
     }
 
     /// Takes on the role of a pipe; or why not.
-    pub(crate) fn assume(&self, role: &Arn) -> Result<(), String> {
-        match self.neighbours.trusts(role, PRINCIPAL) {
-            true => Ok(()),
-            false => Err(format!("The role {role} cannot be assumed by {PRINCIPAL}.")),
-        }
+    pub(crate) fn assume(&self, name: &str, role: &Arn) -> Result<(), String> {
+        self.neighbours.assume(role, PRINCIPAL, Some(&self.arn(name)))
     }
 
     pub(crate) fn arn(&self, name: &str) -> Arn {

@@ -121,7 +121,7 @@ async fn supervise(pipes: Arc<Pipes>, name: String, running: Arc<Running>, stop:
             continue;
         }
         running.rest(&watch, |seen| seen.state = PipeState::Running);
-        let assumed = pipes.assume(&pipe.role);
+        let assumed = pipes.assume(&pipe.name, &pipe.role);
         running.seen().failing = assumed.as_ref().err().cloned();
         if let Err(why) = assumed {
             tracing::warn!(pipe = name, why, "a pipe does not read until its role is back");

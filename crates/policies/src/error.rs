@@ -40,6 +40,9 @@ pub enum PolicyError {
     /// A principal that cannot be.
     #[error("Invalid principal in policy: {0}.")]
     Principal(String),
+    /// A principal that is not there: a kind and a name, such as `"AWS":"arn:aws:iam::000000000000:role/gone"`.
+    #[error("Invalid principal in policy: {0}.")]
+    NoSuchPrincipal(String),
     /// No action.
     #[error("A statement must have an Action.")]
     NoAction,

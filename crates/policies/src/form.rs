@@ -1,6 +1,7 @@
 //! What services take as the policy of a resource, beyond what the language says.
 
 use crate::PolicyError;
+use crate::identities::Identities;
 use crate::policy::{Policy, listed};
 use crate::request::Context;
 use crate::statement::texts;
@@ -66,10 +67,11 @@ impl Form {
         if policy.len() > self.statements { Err(Unfit::Statements(self.statements)) } else { Ok(policy) }
     }
 
-    /// Whether a document may be set for a resource: each statement names actions that there are, and this one resource.
-    /// One that was set before this was asked still acts.
-    pub fn check(&self, text: &str, resource: &str) -> Result<Policy, Unfit> {
+    /// Whether a document may be set for a resource: each statement names principals and actions that there are, and this
+    /// one resource. One that was set before this was asked still acts.
+    pub fn check(&self, text: &str, resource: &str, identities: &dyn Identities) -> Result<Policy, Unfit> {
         let policy = self.parse(text)?;
+        policy.check_principals(|name| identities.exists(name))?;
         for statement in listed(policy.members()) {
             let named = |these: &str, others: &str| statement.get(these).or_else(|| statement.get(others));
             let actions = texts(named("Action", "NotAction").unwrap_or(&Value::Null), "Action")?;
@@ -131,8 +133,11 @@ fn one_or_many(mut all: Vec<String>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AllBut;
 
     const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
+    const GHOST: &str = "arn:aws:iam::000000000000:role/ghost";
+    const ALL: AllBut = AllBut(&[GHOST]);
     const FORM: Form = Form {
         vendor: "sqs",
         bytes: 1_000,
@@ -153,7 +158,7 @@ mod tests {
     #[test]
     fn documents_are_small_and_of_their_service() {
         let fine = one(json!("sqs:SendMessage"), json!(QUEUE));
-        assert_eq!(FORM.check(&fine, QUEUE).map(|policy| policy.len()), Ok(1));
+        assert_eq!(FORM.check(&fine, QUEUE, &ALL).map(|policy| policy.len()), Ok(1));
         assert_eq!(FORM.parse(&" ".repeat(1_001)), Err(Unfit::TooLong(1_000)));
         let allow = r#"{"Effect":"Allow","Principal":"*","Action":"sqs:*"}"#;
         let three = format!(r#"{{"Statement":[{allow},{allow},{allow}]}}"#);
@@ -164,7 +169,7 @@ mod tests {
 
     #[test]
     fn statements_name_actions_that_there_are() {
-        let check = |form: Form, action: Value| form.check(&one(action, json!(QUEUE)), QUEUE).map(|_| ());
+        let check = |form: Form, action: Value| form.check(&one(action, json!(QUEUE)), QUEUE, &ALL).map(|_| ());
         let unknown = |action: &str| Err(Unfit::UnknownAction(action.to_owned()));
         for (action, patterns) in [
             ("SQS:sendmessage", Ok(())),
@@ -185,7 +190,7 @@ mod tests {
 
     #[test]
     fn statements_name_the_resource_and_no_other() {
-        let check = |resource: Value| FORM.check(&one(json!("sqs:*"), resource), QUEUE).map(|_| ());
+        let check = |resource: Value| FORM.check(&one(json!("sqs:*"), resource), QUEUE, &ALL).map(|_| ());
         for fine in [json!(QUEUE), json!([QUEUE]), json!("*"), json!("arn:aws:sqs:*:*:*"), json!("${aws:SourceArn}")] {
             assert_eq!(check(fine.clone()), Ok(()), "{fine}");
         }
@@ -193,6 +198,16 @@ mod tests {
         assert_eq!(check(json!(other)), Err(Unfit::Foreign(other)));
         assert_eq!(check(Value::Null), Err(Unfit::OneResource));
         assert_eq!(check(json!([QUEUE, QUEUE])), Err(Unfit::OneResource));
+    }
+
+    #[test]
+    fn statements_name_principals_that_there_are() {
+        let of = |role: &str| one(json!("sqs:*"), json!(QUEUE)).replace("\"*\"", &json!({ "AWS": role }).to_string());
+        let gone = PolicyError::NoSuchPrincipal(format!("\"AWS\":\"{GHOST}\""));
+        assert_eq!(FORM.check(&of(GHOST), QUEUE, &ALL), Err(Unfit::Malformed(gone)));
+        assert!(FORM.check(&of("arn:aws:iam::000000000000:role/r"), QUEUE, &ALL).is_ok());
+        // What was set while the role was there is read as before.
+        assert!(FORM.parse(&of(GHOST)).is_ok());
     }
 
     #[test]

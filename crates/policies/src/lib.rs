@@ -5,13 +5,15 @@
 //! refused by name when a document is read, and none is skipped when it is decided. A denial wins, nothing said is no.
 //! What it is not: the evaluation of several policies together, permission boundaries or service control policies (identity
 //! policies are read, and nobody asks them yet); a judge of which condition keys a service knows; its actions, a [`Form`] lists. A key that a request does not have is absent, as at AWS.
-//! Entry points: [`Policy::parse`], [`Policy::parse_trust`], [`Policy::parse_identity`], [`Request`], [`admit`].
+//! Entry points: [`Policy::parse`], [`Policy::parse_trust`], [`Policy::parse_identity`], [`Request`], [`admit`]; [`Identities`] is
+//! the port to whoever knows which principals there are.
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html> and
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
 mod condition;
 mod error;
 mod form;
+mod identities;
 mod kind;
 mod operator;
 mod policy;
@@ -24,5 +26,6 @@ mod value;
 
 pub use error::PolicyError;
 pub use form::{Form, Unfit, share};
+pub use identities::{AllBut, Identities};
 pub use policy::{Decision, Policy};
 pub use request::{Refusal, Request, Who, admit};

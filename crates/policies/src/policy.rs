@@ -125,9 +125,22 @@ impl Policy {
         self.statements.iter().any(|statement| statement.sid.as_deref() == Some(sid))
     }
 
-    /// The users, roles and sessions that its statements name, by ARN.
-    pub fn identities(&self) -> impl Iterator<Item = &str> {
-        self.statements.iter().flat_map(Statement::identities)
+    /// The principals of AWS that its statements name, as they are written.
+    pub fn principals(&self) -> impl Iterator<Item = &str> {
+        let statements = listed(&self.document).into_iter();
+        let named = statements.flat_map(|it| [it.get("Principal"), it.get("NotPrincipal")]).flatten();
+        named.filter_map(|principal| principal.get("AWS")).flat_map(|names| match names {
+            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+            one => one.as_str().into_iter().collect::<Vec<_>>(),
+        })
+    }
+
+    /// Refuses a document that names somebody who is not there. One that was set while he was still acts.
+    pub fn check_principals(&self, exists: impl Fn(&str) -> bool) -> Result<(), PolicyError> {
+        match self.principals().find(|name| !exists(name)) {
+            Some(name) => Err(PolicyError::NoSuchPrincipal(format!("\"AWS\":\"{name}\""))),
+            None => Ok(()),
+        }
     }
 
     /// The policy with one more statement; one of the same id makes room for it.

@@ -61,18 +61,6 @@ impl Principals {
         })
     }
 
-    /// The ARNs of users, roles and sessions.
-    pub(crate) fn identities(&self) -> impl Iterator<Item = &str> {
-        let names = match self {
-            Principals::Everybody => &[][..],
-            Principals::Named(names) => names,
-        };
-        names.iter().filter_map(|name| match name {
-            Name::Identity(arn) => Some(arn.as_str()),
-            _ => None,
-        })
-    }
-
     pub(crate) fn name(&self, who: &Who<'_>) -> bool {
         match self {
             Principals::Everybody => true,

@@ -69,11 +69,6 @@ impl Statement {
         })
     }
 
-    /// The users, roles and sessions that it names.
-    pub(crate) fn identities(&self) -> impl Iterator<Item = &str> {
-        self.principals.those.identities()
-    }
-
     /// Whether it applies to a request. What hangs on a variable without a value does not allow, and does deny.
     pub(crate) fn applies(&self, request: &Request<'_>) -> bool {
         let context = request.context();

@@ -223,7 +223,22 @@ fn trust_policies_name_who_assumes_and_nothing_else() {
     assert_eq!(read("Condition", keyless), Err(PolicyError::NoVendor("ExternalId".into())));
     let alice = "arn:aws:iam::000000000000:user/alice";
     let named = read("Principal", json!({"AWS": [alice, "000000000000"], "Service": "a.b"})).unwrap();
-    assert_eq!(named.identities().collect::<Vec<_>>(), [alice]);
+    assert_eq!(named.principals().collect::<Vec<_>>(), [alice, "000000000000"]);
+}
+
+#[test]
+fn principals_that_are_not_there_are_found() {
+    let (alice, bob) = ("arn:aws:iam::000000000000:user/alice", "arn:aws:iam::000000000000:user/bob");
+    let check = |statement: Value| Policy::parse(&one(statement), "sns").unwrap().check_principals(|name| name != bob);
+    let gone = Err(PolicyError::NoSuchPrincipal(format!("\"AWS\":\"{bob}\"")));
+    for fine in [json!("*"), json!({"AWS": "*"}), json!({"AWS": [alice, "000000000000"], "Service": "a.b"})] {
+        assert_eq!(check(with("Principal", fine.clone())), Ok(()), "{fine}");
+    }
+    assert_eq!(check(with("Principal", json!({"AWS": bob}))), gone);
+    assert_eq!(check(json!([with("Sid", json!("s")), with("Principal", json!({"AWS": [alice, bob]}))])), gone);
+    let mut others = with("Principal", Value::Null);
+    (others["NotPrincipal"], others["Effect"]) = (json!({"AWS": [bob]}), json!("Deny"));
+    assert_eq!(check(others), gone);
 }
 
 #[test]

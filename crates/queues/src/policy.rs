@@ -7,7 +7,7 @@ use crate::limits::{ACTIONS, POLICY_BYTES, STATEMENTS};
 use crate::room::Room;
 use crate::settings::{SettingError, Settings};
 use names::{Arn, CallerKind, Home};
-use policies::{Form, Policy, PolicyError, Request, Unfit, Who};
+use policies::{Form, Identities, Policy, PolicyError, Request, Unfit, Who};
 use std::sync::Arc;
 use wire::{ApiError, Call};
 
@@ -44,9 +44,9 @@ pub(crate) fn parse(text: &str) -> Result<Policy, Unfit> {
 }
 
 /// Whether the policy that is to be set is one for this queue.
-pub(crate) fn check(queue: &Arn, settings: &Settings) -> Result<(), ApiError> {
+pub(crate) fn check(identities: &dyn Identities, queue: &Arn, settings: &Settings) -> Result<(), ApiError> {
     let Some(text) = &settings.policy else { return Ok(()) };
-    FORM.check(text, queue.as_str()).map(|_| ()).map_err(|why| match &why {
+    FORM.check(text, queue.as_str(), identities).map(|_| ()).map_err(|why| match &why {
         Unfit::Actions { .. } => OVER_LIMIT.because(why.to_string()),
         Unfit::UnknownAction(action) => {
             bad_value("ActionName", action, "Please refer to the appropriate WSDL for a list of valid actions.")

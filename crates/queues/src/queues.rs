@@ -7,6 +7,7 @@ use crate::state::{Change, State};
 use crate::throttle::Action;
 use crate::{address, api, moves, policy, target, tasks};
 use names::{Arn, Home};
+use policies::Identities;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 use store::{Catalog, Store, StoreError};
@@ -19,6 +20,7 @@ pub struct Queues {
     pub(crate) home: Home,
     pub(crate) store: Store,
     pub(crate) catalog: Arc<Catalog<State>>,
+    pub(crate) identities: Arc<dyn Identities>,
     pub(crate) key: ReceiptKey,
     pub(crate) options: Options,
     rooms: RwLock<BTreeMap<String, Arc<Room>>>,
@@ -41,8 +43,13 @@ impl Default for Options {
 
 impl Queues {
     /// Opens all queues and whatever lies in them, with AWS's limits.
-    pub async fn open(world: World, home: Home, store: Store) -> Result<Arc<Queues>, StoreError> {
-        Queues::open_with(world, home, store, Options::default()).await
+    pub async fn open(
+        world: World,
+        home: Home,
+        store: Store,
+        identities: Arc<dyn Identities>,
+    ) -> Result<Arc<Queues>, StoreError> {
+        Queues::open_with(world, home, store, identities, Options::default()).await
     }
 
     /// Opens all queues and whatever lies in them.
@@ -50,6 +57,7 @@ impl Queues {
         world: World,
         home: Home,
         store: Store,
+        identities: Arc<dyn Identities>,
         options: Options,
     ) -> Result<Arc<Queues>, StoreError> {
         let catalog: Arc<Catalog<State>> = Catalog::open(&store, "queues").await?;
@@ -62,6 +70,7 @@ impl Queues {
             })
             .await?;
         let queues = Arc::new(Queues {
+            identities,
             world,
             home,
             store,

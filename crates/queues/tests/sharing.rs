@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::House;
+use support::{GHOST, House};
 
 #[tokio::test(start_paused = true)]
 async fn permissions_are_statements_of_the_policy() {
@@ -73,6 +73,10 @@ async fn a_policy_is_of_its_queue_and_of_what_the_service_does() {
             assert!(name == code && message.contains(word), "{name} {message}");
         }
     }
+    let ghost = json!({ "Effect": "Deny", "NotPrincipal": { "AWS": ["000000000000", GHOST] }, "Action": "sqs:*", "Resource": arn });
+    let policy = json!({ "Policy": json!({ "Statement": [ghost] }).to_string() });
+    let (name, message) = house.refused("SetQueueAttributes", json!({ "QueueUrl": url, "Attributes": policy })).await;
+    assert!(name == "InvalidAttributeValue" && message.contains(GHOST), "{name} {message}");
     let fine = json!({ "QueueUrl": url, "Attributes": with(json!(["sqs:Send*", "SQS:receivemessage"]), json!([arn])) });
     house.ask("SetQueueAttributes", fine).await.unwrap();
 }

@@ -7,6 +7,7 @@ use crate::throttle::Throttle;
 use crate::{api, archive, error, target, tasks};
 use delivery::{Delivery, Envelope, Settled};
 use names::{Arn, Home, Timestamp};
+use policies::Identities;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::{Catalog, Store, StoreError};
@@ -21,6 +22,7 @@ pub struct Rules {
     pub(crate) store: Store,
     pub(crate) catalog: Arc<Catalog<State>>,
     pub(crate) delivery: Arc<Delivery>,
+    pub(crate) identities: Arc<dyn Identities>,
     pub(crate) destinations: Arc<Destinations>,
     pub(crate) puts: PutSeries,
     pub(crate) throttle: Option<Throttle>,
@@ -50,9 +52,10 @@ impl Rules {
         home: Home,
         store: Store,
         delivery: Arc<Delivery>,
+        identities: Arc<dyn Identities>,
         dir: &Path,
     ) -> Result<Arc<Rules>, OpenError> {
-        Rules::open_with(world, home, store, delivery, dir, Options::default()).await
+        Rules::open_with(world, home, store, delivery, identities, dir, Options::default()).await
     }
 
     /// Opens what the store holds.
@@ -61,6 +64,7 @@ impl Rules {
         home: Home,
         store: Store,
         delivery: Arc<Delivery>,
+        identities: Arc<dyn Identities>,
         dir: &Path,
         options: Options,
     ) -> Result<Arc<Rules>, OpenError> {
@@ -79,7 +83,19 @@ impl Rules {
         let (rescheduled, table) = (Notify::new(), RwLock::default());
         let puts = PutSeries::new(&world.meter);
         let throttle = options.throttle.then(|| Throttle::new(&home.region, world.clock.monotonic()));
-        let rules = Rules { world, home, store, catalog, delivery, destinations, puts, throttle, rescheduled, table };
+        let rules = Rules {
+            world,
+            home,
+            store,
+            catalog,
+            delivery,
+            identities,
+            destinations,
+            puts,
+            throttle,
+            rescheduled,
+            table,
+        };
         let rules = Arc::new(rules);
         rules.listen();
         Ok(rules)

@@ -6,7 +6,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{House, QUEUE, house, text};
+use support::{GHOST, House, QUEUE, house, text};
 
 async fn policy(house: &House, bus: &str) -> Value {
     let shown = house.done("DescribeEventBus", json!({"Name": bus})).await;
@@ -42,6 +42,9 @@ async fn permissions_come_and_go() {
         house.refused("PutPermission", json!({"EventBusName": "none", "Policy": "{}"})).await.0,
         "ResourceNotFoundException"
     );
+    let ghost = json!({"Statement": [{"Effect": "Allow", "Principal": {"AWS": GHOST}, "Action": "events:PutEvents"}]});
+    let (code, why) = house.refused("PutPermission", json!({"EventBusName": "b", "Policy": ghost.to_string()})).await;
+    assert!(code == "ValidationException" && why.contains(GHOST), "{code} {why}");
     for bad in [json!({"EventBusName": "b", "Policy": "{}"}), json!({"EventBusName": "b", "StatementId": "s"})] {
         assert_eq!(house.refused("PutPermission", bad).await.0, "ValidationException");
     }

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{FUNCTION, QUEUE, house};
+use support::{FUNCTION, GHOST, QUEUE, house};
 
 const PATTERN: &str = r#"{"source":["x"]}"#;
 
@@ -32,6 +32,9 @@ async fn a_rule_is_put_described_put_anew_and_deleted() {
         house.done("PutRule", json!({"Name": "a", "EventPattern": PATTERN, "Description": "d", "RoleArn": role})).await;
     let arn = "arn:aws:events:us-east-1:000000000000:rule/a";
     assert_eq!(put, json!({"RuleArn": arn}));
+    let ghost = json!({"Name": "a", "EventPattern": PATTERN, "RoleArn": GHOST});
+    let why = format!("Provided role '{GHOST}' cannot be assumed by principal 'events.amazonaws.com'.");
+    assert_eq!(house.refused("PutRule", ghost).await, ("ValidationException", why));
     let described = house.done("DescribeRule", json!({"Name": "a"})).await;
     assert_eq!(
         described,

@@ -9,7 +9,7 @@ use delivery::Envelope;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{FUNCTION, House, QUEUE, STREAM, house, life, text};
+use support::{FUNCTION, GHOST, House, QUEUE, STREAM, house, life, text};
 use world::disk::SimDisk;
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/r";
@@ -35,6 +35,18 @@ fn times(taken: &[Envelope]) -> Vec<String> {
     let mut all: Vec<String> = taken.iter().map(time).collect();
     all.sort();
     all
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_role_must_let_the_scheduler_take_it_on() {
+    let house = house().await;
+    let ghost = schedule("s", "rate(1 hour)", json!({"RoleArn": GHOST}));
+    let why = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.";
+    let refusal = ("ValidationException", why.to_owned());
+    assert_eq!(refused(&house, "CreateSchedule", ghost.clone()).await, refusal);
+    done(&house, "CreateSchedule", schedule("s", "rate(1 hour)", json!({}))).await;
+    assert_eq!(refused(&house, "UpdateSchedule", ghost).await, refusal);
+    assert_eq!(done(&house, "GetSchedule", json!({"Name": "s"})).await["Target"]["RoleArn"], ROLE);
 }
 
 #[tokio::test(start_paused = true)]

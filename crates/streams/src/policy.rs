@@ -9,7 +9,7 @@ use crate::live::LiveStream;
 use crate::state::Stream;
 use delivery::Envelope;
 use names::CallerKind;
-use policies::{Decision, Form, Policy, Refusal, Request, Unfit, Who};
+use policies::{Decision, Form, Identities, Policy, Refusal, Request, Unfit, Who};
 use shapes::kinesis::errors;
 use std::collections::BTreeMap;
 use wire::{ApiError, Call};
@@ -32,8 +32,8 @@ const FORM: Form = Form {
 };
 
 /// Whether a document may be the policy of the resource with this ARN.
-pub(crate) fn check(text: &str, arn: &str) -> Result<(), Unfit> {
-    FORM.check(text, arn).map(drop)
+pub(crate) fn check(text: &str, arn: &str, identities: &dyn Identities) -> Result<(), Unfit> {
+    FORM.check(text, arn, identities).map(drop)
 }
 
 /// The policies of a stream and its consumers as they are kept, by ARN. One of an older program that no longer reads lets
@@ -107,6 +107,7 @@ fn denied(why: String) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use policies::AllBut;
     use serde_json::{Value, json};
 
     const ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
@@ -116,7 +117,7 @@ mod tests {
         let good = json!({
             "Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": ["kinesis:PutRecord"], "Resource": ARN,
         });
-        let check = |statement: &Value| check(&json!({ "Statement": statement }).to_string(), ARN);
+        let check = |statement: &Value| check(&json!({ "Statement": statement }).to_string(), ARN, &AllBut(&[]));
         assert_eq!(check(&good), Ok(()));
         assert_eq!(check(&json!([good, good])), Ok(()));
         for (member, value) in [

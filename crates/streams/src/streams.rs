@@ -8,6 +8,7 @@ use crate::throttle::Throttle;
 use crate::token::TokenKey;
 use crate::{api, source::StreamSource, target::StreamTarget, tasks};
 use names::{Arn, Home};
+use policies::Identities;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub struct Streams {
     home: Home,
     store: Store,
     catalog: Arc<Catalog<State>>,
+    pub(crate) identities: Arc<dyn Identities>,
     tokens: TokenKey,
     options: Options,
     live: RwLock<BTreeMap<String, Arc<LiveStream>>>,
@@ -50,7 +52,13 @@ pub struct Streams {
 
 impl Streams {
     /// Opens what the store holds.
-    pub async fn open(world: World, home: Home, store: Store, options: Options) -> Result<Arc<Streams>, StoreError> {
+    pub async fn open(
+        world: World,
+        home: Home,
+        store: Store,
+        identities: Arc<dyn Identities>,
+        options: Options,
+    ) -> Result<Arc<Streams>, StoreError> {
         let catalog = Catalog::<State>::open(&store, "streams").await?;
         let mut secret = catalog.read(|state| state.token_key.clone());
         if secret.is_empty() {
@@ -65,6 +73,7 @@ impl Streams {
             throttle: Throttle::default(),
             changes: watch::Sender::new(0),
             unsettled: Notify::new(),
+            identities,
             world,
             home,
             store,

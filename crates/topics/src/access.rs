@@ -123,16 +123,16 @@ fn denied(why: &str) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policies::Unfit;
+    use policies::{AllBut, Unfit};
 
     #[test]
     fn what_is_kept_acts_though_it_could_not_be_set() {
         let (home, arn) = (Home::default(), Home::default().arn("sns", "t"));
         let default = default_policy(&arn, &home);
-        assert_eq!(FORM.check(&default, arn.as_str()).map(|policy| policy.len()), Ok(1));
+        assert_eq!(FORM.check(&default, arn.as_str(), &AllBut(&[])).map(|policy| policy.len()), Ok(1));
         let with = |text: &str| TopicSettings { policy: Some(text.to_owned()), ..TopicSettings::default() };
         let all = default.replace("SNS:Publish", "SNS:*");
-        assert_eq!(FORM.check(&all, arn.as_str()), Err(Unfit::UnknownAction("SNS:*".to_owned())));
+        assert_eq!(FORM.check(&all, arn.as_str(), &AllBut(&[])), Err(Unfit::UnknownAction("SNS:*".to_owned())));
         assert!(kept(&arn, &home, &with(&all)).has("__default_statement_ID"));
         let other = default.replace("SNS:Publish", "sqs:SendMessage");
         assert_eq!(kept(&arn, &home, &with(&other)), Policy::nobody("sns"));

@@ -15,6 +15,7 @@ use crate::target::TopicTarget;
 use crate::{api, tasks};
 use delivery::{Delivery, Envelope, Settled, Target};
 use names::{Arn, Home};
+use policies::Identities;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use store::{Catalog, Store, StoreError};
@@ -27,6 +28,7 @@ pub struct Topics {
     pub(crate) world: World,
     pub(crate) home: Home,
     pub(crate) delivery: Arc<Delivery>,
+    pub(crate) identities: Arc<dyn Identities>,
     pub(crate) catalog: Arc<Catalog<State>>,
     pub(crate) filters: Filters,
     pub(crate) fifo: Fifo,
@@ -73,6 +75,7 @@ impl Topics {
         home: Home,
         store: Store,
         delivery: Arc<Delivery>,
+        identities: Arc<dyn Identities>,
         options: TopicsOptions,
     ) -> Result<Arc<Topics>, StoreError> {
         let catalog = Catalog::open(&store, "topics").await?;
@@ -86,6 +89,7 @@ impl Topics {
             world,
             home,
             delivery,
+            identities,
             catalog,
             filters: Filters::default(),
             fifo,

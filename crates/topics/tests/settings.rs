@@ -7,7 +7,7 @@ mod support;
 use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
-use support::{FUNCTION, House, QUEUE, TOPIC, options};
+use support::{FUNCTION, GHOST, House, QUEUE, TOPIC, options};
 use topics::{SmsProvider, Status, TopicsOptions};
 
 #[tokio::test(start_paused = true)]
@@ -79,6 +79,14 @@ async fn a_policy_is_of_its_topic_and_of_what_policies_may_say_there() {
         }
     }
     let fine = policy(json!(["SNS:Publish", "sns:receive"]), json!(TOPIC));
+    let ghost = fine.replace("\"*\"", &json!({ "AWS": GHOST }).to_string());
+    let refusal = ("InvalidParameter", "Invalid parameter: Policy Error: PrincipalNotFound".to_owned());
+    let set = json!({ "TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": ghost });
+    assert_eq!(house.refused("SetTopicAttributes", set).await, refusal);
+    assert_eq!(
+        house.refused("CreateTopic", json!({ "Name": "new", "Attributes": { "Policy": ghost } })).await,
+        refusal
+    );
     house
         .ask("SetTopicAttributes", json!({ "TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": fine }))
         .await

@@ -218,7 +218,7 @@ fn role(functions: &Functions, text: &str) -> Result<Arn, ApiError> {
     if arn.service() != "iam" || arn.resource_after("role/").is_none() {
         return Err(invalid(format!("{text} is not the ARN of a role")));
     }
-    if !functions.neighbours.trusts(&arn, PRINCIPAL) {
+    if !functions.neighbours.trusts(&arn, PRINCIPAL, None) {
         return Err(invalid(CANNOT_ASSUME));
     }
     Ok(arn)

@@ -40,7 +40,10 @@ pub(crate) async fn add_permission(
             }
             let text = statement(&input, &called.arn(&functions.home)).to_string();
             policy.statements.insert(input.statement_id.clone(), text.clone());
-            permission::policy(&policy.statements).map_err(unfit)?;
+            // Who is gone meanwhile is as good as one who never was, whichever statement names him.
+            if let Some(whole) = permission::policy(&policy.statements).map_err(unfit)? {
+                whole.check_principals(|name| functions.neighbours.exists(name)).map_err(unfit)?;
+            }
             if policy.statements.values().map(String::len).sum::<usize>() > POLICY_BYTES {
                 return Err(errors::POLICY_LENGTH_EXCEEDED_EXCEPTION
                     .because(format!("The final policy size ({POLICY_BYTES}) is bigger than the limit ({POLICY_BYTES}).")));
@@ -137,7 +140,7 @@ fn statement(input: &AddPermissionRequest, resource: &Arn) -> Value {
 /// A statement that cannot be judged.
 fn unfit(why: PolicyError) -> ApiError {
     match why {
-        PolicyError::Principal(_) => errors::INVALID_PARAMETER_VALUE_EXCEPTION
+        PolicyError::Principal(_) | PolicyError::NoSuchPrincipal(_) => errors::INVALID_PARAMETER_VALUE_EXCEPTION
             .because("The provided principal was invalid. Please check the principal and try again."),
         why => errors::INVALID_PARAMETER_VALUE_EXCEPTION.because(why.to_string()),
     }

@@ -9,6 +9,7 @@ use delivery::{Delivery, Envelope, Target, Verdict};
 use functions::runtime::SessionCredentials;
 use functions::{Functions, Neighbours, Options};
 use names::{Arn, Caller, Home};
+use policies::{AllBut, Identities};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Write};
@@ -223,15 +224,21 @@ impl Target for Kept {
 
 struct Rooms(World);
 
+impl Identities for Rooms {
+    fn exists(&self, principal: &str) -> bool {
+        AllBut(&[GHOST]).exists(principal)
+    }
+    fn trusts(&self, role: &Arn, service: &str, whose: Option<&Arn>) -> bool {
+        AllBut(&[]).trusts(role, service, whose)
+    }
+}
+
 impl Neighbours for Rooms {
     fn source(&self, _: &Arn) -> Option<Arc<dyn Source>> {
         None
     }
     fn inbox(&self, _: &Arn) -> Option<Arc<dyn Inbox>> {
         None
-    }
-    fn trusts(&self, _: &Arn, _: &str) -> bool {
-        true
     }
     fn credentials(&self, _: &Arn, _: &str) -> Result<SessionCredentials, String> {
         let expires = self.0.now().plus(Duration::from_secs(1 << 30));
@@ -255,6 +262,8 @@ pub(crate) struct House {
     kept: Arc<Kept>,
 }
 
+/// A role that is not there.
+pub(crate) const GHOST: &str = "arn:aws:iam::000000000000:role/ghost";
 pub(crate) const ROLE: &str = "arn:aws:iam::000000000000:role/r";
 
 async fn open(world: &World, dir: &Path, kept: &Arc<Kept>) -> (Store, Arc<Delivery>, Arc<Functions>) {

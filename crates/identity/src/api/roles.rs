@@ -1,13 +1,11 @@
 use super::{encoded, holds_nothing, no_role, over_quota, path_of, tags_in, tags_out, under};
 use crate::Identity;
-use crate::document::{check_trust, invalid_principal, size};
+use crate::document::{check_trust, complaint, size};
 use crate::error::unsupported;
 use crate::limits::{ROLES, TRUST_POLICY_SIZE};
 use crate::page::{Page, page};
-use crate::session::last_part;
-use crate::state::{Change, Grants, Role, State};
-use names::{Arn, Home};
-use policies::Policy;
+use crate::principals::exists;
+use crate::state::{Change, Role};
 use shapes::iam::errors::{ENTITY_ALREADY_EXISTS_EXCEPTION, MALFORMED_POLICY_DOCUMENT_EXCEPTION};
 use shapes::iam::{
     self, CreateRoleRequest, CreateRoleResponse, DeleteRoleRequest, GetRoleRequest, GetRoleResponse, InstanceProfile,
@@ -30,16 +28,13 @@ pub(super) async fn create(
     if size(&input.assume_role_policy_document) > TRUST_POLICY_SIZE {
         return Err(over_quota("ACLSizePerRole", TRUST_POLICY_SIZE));
     }
+    let role = Role::new(input.role_name, input.assume_role_policy_document, call.at, tags_in(input.tags)?);
     let role = Role {
         path: path_of(input.path),
         id: format!("AROA{}", identity.world.base32_id(17)),
-        created: call.at,
-        trust: input.assume_role_policy_document,
         description: input.description,
-        max_session_secs: input.max_session_duration.unwrap_or(3600),
-        tags: tags_in(input.tags)?,
-        grants: Grants::default(),
-        name: input.role_name,
+        max_session_secs: input.max_session_duration.unwrap_or(role.max_session_secs),
+        ..role
     };
     let answer = CreateRoleResponse { role: shape(&identity, &role, Detail::Made) };
     identity
@@ -52,31 +47,12 @@ pub(super) async fn create(
             if state.roles.len() >= ROLES {
                 return Err(over_quota("RolesPerAccount", ROLES));
             }
-            principals_exist(state, &identity.home, &trust)?;
+            let known = trust.check_principals(|name| exists(state, &identity.home, name));
+            known.map_err(|why| MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(complaint(&why)))?;
             Ok((vec![Change::RoleMade(role)], ()))
         })
         .await?;
     Ok(answer)
-}
-
-/// Users and roles of this account that a trust policy names must exist; other accounts' cannot be looked up.
-fn principals_exist(state: &State, home: &Home, trust: &Policy) -> Result<(), ApiError> {
-    for name in trust.identities() {
-        let Ok(arn) = name.parse::<Arn>() else { continue };
-        if arn.service() != "iam" || arn.account() != home.account.as_str() {
-            continue;
-        }
-        let fine = match arn.resource().split_once('/') {
-            Some(("user", path)) => state.users.contains_key(last_part(path)),
-            Some(("role", path)) => state.roles.contains_key(last_part(path)),
-            _ => false,
-        };
-        if !fine {
-            let why = invalid_principal(&format!("\"AWS\":\"{name}\""));
-            return Err(MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(why));
-        }
-    }
-    Ok(())
 }
 
 pub(super) async fn get(

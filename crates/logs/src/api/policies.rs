@@ -25,7 +25,12 @@ pub(super) async fn put_resource_policy(
 ) -> Result<PutResourcePolicyResponse, ApiError> {
     let name = named(input.policy_name, input.resource_arn, input.expected_revision_id)?;
     let document = input.policy_document.ok_or_else(|| invalid("policyDocument is required."))?;
-    Document::parse(&document, VENDOR).map_err(|why| invalid(format!("Invalid policy document: {why}")))?;
+    let read = Document::parse(&document, VENDOR);
+    let read = read.map_err(|why| invalid(format!("Invalid policy document: {why}")))?;
+    // Whole accounts, by number: whom of them it names is not checked at AWS, for it is never a user or a role.
+    if read.principals().any(|name| name.starts_with("arn:")) {
+        return Err(invalid("Principal section of policy contains ARN instead of account ID"));
+    }
     let policy = Policy::new(name, document, call.at);
     let shown = shape(&policy);
     logs.catalog

@@ -40,9 +40,9 @@ pub(super) fn log(given: PipeLogConfigurationParameters) -> Result<Option<Log>, 
 }
 
 /// A role that is there and lets pipes take it on.
-pub(super) fn role(pipes: &Pipes, text: &str) -> Result<Arn, ApiError> {
+pub(super) fn role(pipes: &Pipes, name: &str, text: &str) -> Result<Arn, ApiError> {
     let arn: Arn = text.parse().map_err(|_| invalid(format!("The role {text} is no ARN.")))?;
-    pipes.assume(&arn).map_err(invalid)?;
+    pipes.assume(name, &arn).map_err(invalid)?;
     Ok(arn)
 }
 

@@ -61,6 +61,7 @@ fn pipe(pipes: &Pipes, input: CreatePipeRequest, at: Timestamp) -> Result<Pipe, 
     }
     let most = check::most(&target, enrichment.as_ref())?;
     let (reading, filters) = source::of_creation(&source, input.source_parameters, most, at)?;
+    let role = check::role(pipes, &input.name, &input.role_arn)?;
     Ok(Pipe {
         id: pipes.world.uuid(),
         name: input.name,
@@ -72,7 +73,7 @@ fn pipe(pipes: &Pipes, input: CreatePipeRequest, at: Timestamp) -> Result<Pipe, 
         filters,
         enrichment,
         target,
-        role: check::role(pipes, &input.role_arn)?,
+        role,
         log,
         tags: tags::given(input.tags.unwrap_or_default())?,
         created: at,

@@ -35,7 +35,7 @@ pub(super) async fn start_pipe(
     input: StartPipeRequest,
 ) -> Result<StartPipeResponse, ApiError> {
     let pipe = settled(&pipes, &input.name)?;
-    check::role(&pipes, pipe.role.as_str())?;
+    check::role(&pipes, &pipe.name, pipe.role.as_str())?;
     check::source(&pipes, &pipe)?;
     check::pin(&pipes, &pipe).await?;
     let pipe = set(&pipes, &call, pipe, true).await?;

@@ -82,7 +82,7 @@ fn changed(pipes: &Pipes, mut pipe: Pipe, input: UpdatePipeRequest, at: Timestam
     if let Some(state) = input.desired_state {
         pipe.running = state == RequestedPipeState::Running;
     }
-    pipe.role = check::role(pipes, &input.role_arn)?;
+    pipe.role = check::role(pipes, &pipe.name, &input.role_arn)?;
     (pipe.halted, pipe.modified) = (None, at);
     Ok(pipe)
 }

@@ -11,6 +11,7 @@ use delivery::{Delivery, Envelope, Target, Verdict};
 use names::{Arn, Caller, Home};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pipes::{Neighbours, Pipes};
+use policies::Identities;
 use serde_json::{Value, json};
 pub(crate) use sources::{Queue, Stream};
 use std::path::Path;
@@ -70,8 +71,15 @@ impl Neighbours for Rooms {
     fn inbox(&self, arn: &Arn) -> Option<Arc<dyn Inbox>> {
         (arn.as_str() == QUEUE).then(|| self.queue.clone() as Arc<dyn Inbox>)
     }
-    fn trusts(&self, role: &Arn, service: &str) -> bool {
-        role.as_str() == ROLE && self.role.load(Relaxed) && service == "pipes.amazonaws.com"
+}
+
+impl Identities for Rooms {
+    fn exists(&self, _: &str) -> bool {
+        true
+    }
+    fn trusts(&self, role: &Arn, service: &str, whose: Option<&Arn>) -> bool {
+        let asked = service == "pipes.amazonaws.com" && whose.is_some_and(|pipe| pipe.service() == "pipes");
+        asked && role.as_str() == ROLE && self.role.load(Relaxed)
     }
 }
 

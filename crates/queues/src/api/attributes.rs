@@ -68,7 +68,7 @@ pub(super) async fn set_queue_attributes(
         let settings = settings.with(&input.attributes)?;
         check_redrive(state, &room.arn, &settings)?;
         if input.attributes.contains_key("Policy") {
-            policy::check(&room.arn, &settings)?;
+            policy::check(&*queues.identities, &room.arn, &settings)?;
         }
         Ok(settings)
     };

@@ -71,7 +71,7 @@ fn create(
     }
     let arn = queues.home.arn("sqs", &name);
     check_redrive(state, &arn, &settings)?;
-    policy::check(&arn, &settings)?;
+    policy::check(&*queues.identities, &arn, &settings)?;
     let old = state.deleted.iter().filter(|(_, deleted)| !fresh(deleted)).map(|(name, _)| name.clone()).collect();
     Ok(vec![Change::Released(old), Change::Created { name, at, settings, tags }])
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
 
 use names::{Caller, CallerKind, Home};
+use policies::AllBut;
 use queues::Queues;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -12,6 +13,9 @@ use store::{Durability, Store, StoreOptions, Writer};
 use wire::{ApiError, Call, Protocol, Request};
 use world::World;
 use world::disk::SimDisk;
+
+/// A role that is not there.
+pub(crate) const GHOST: &str = "arn:aws:iam::000000000000:role/ghost";
 
 pub(crate) struct House {
     pub(crate) world: World,
@@ -23,7 +27,7 @@ pub(crate) struct House {
 async fn open(world: &World) -> (Store, Arc<Queues>) {
     let options = StoreOptions { segment_bytes: 4 << 20, durability: Durability::Fsync, writer: Writer::Inline };
     let store = Store::open(world, Path::new("/data"), options).await.unwrap();
-    let queues = Queues::open(world.clone(), Home::default(), store.clone()).await.unwrap();
+    let queues = Queues::open(world.clone(), Home::default(), store.clone(), Arc::new(AllBut(&[GHOST]))).await.unwrap();
     queues.start();
     (store, queues)
 }

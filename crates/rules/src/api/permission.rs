@@ -36,7 +36,11 @@ pub(super) async fn put_permission(
                     let held = held.unwrap_or_else(|| Policy::empty(policy::VENDOR));
                     held.put(statement.clone()).map_err(|why| refuse(why.into()))?
                 }
-                (None, given) => policy::parse(given.as_deref().unwrap_or_default()).map_err(refuse)?,
+                (None, given) => {
+                    let read = policy::parse(given.as_deref().unwrap_or_default()).map_err(refuse)?;
+                    read.check_principals(|name| rules.identities.exists(name)).map_err(|why| refuse(why.into()))?;
+                    read
+                }
             };
             let text = policy.text().unwrap_or_default();
             if text.chars().count() > POLICY_CHARS {

@@ -5,9 +5,11 @@ use crate::Rules;
 use crate::error::{bad_token, invalid, managed, no_bus, no_rule, too_many};
 use crate::limits::RULES;
 use crate::page::page;
+use crate::route::PRINCIPAL;
 use crate::schedule::Schedule;
 use crate::state::{Change, DEFAULT_BUS, Definition, Rule, Status};
 use crate::table::rule_arn;
+use names::Arn;
 use patterns::Pattern;
 use shapes::events::{
     DeleteRuleRequest, DescribeRuleRequest, DescribeRuleResponse, DisableRuleRequest, EnableRuleRequest,
@@ -29,6 +31,9 @@ pub(super) async fn put_rule(
     let tags = tags::given(input.tags.as_deref().unwrap_or_default())?;
     let rule = input.name.clone();
     let definition = definition(&bus, input)?;
+    if let Some(role) = &definition.role {
+        check_role(&rules, role, &rule_arn(&rules.home, &bus, &rule))?;
+    }
     let put = Change::RulePut {
         bus: bus.clone(),
         rule: rule.clone(),
@@ -53,6 +58,15 @@ pub(super) async fn put_rule(
         })
         .await?;
     Ok(PutRuleResponse { rule_arn: Some(rule_arn(&rules.home, &bus, &rule).to_string()) })
+}
+
+/// A role that is there and lets rules take it on. Targets have their own, which AWS is not known to look at before it sends.
+fn check_role(rules: &Rules, text: &str, rule: &Arn) -> Result<(), ApiError> {
+    let trusted = text.parse().is_ok_and(|role| rules.identities.trusts(&role, PRINCIPAL, Some(rule)));
+    if trusted {
+        return Ok(());
+    }
+    Err(invalid(format!("Provided role '{text}' cannot be assumed by principal '{PRINCIPAL}'.")))
 }
 
 /// Whether a caller may change a rule: one that a service manages only by force.

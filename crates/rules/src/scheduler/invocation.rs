@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Who calls the targets.
-const PRINCIPAL: &str = "scheduler.amazonaws.com";
+pub(super) const PRINCIPAL: &str = "scheduler.amazonaws.com";
 
 /// A context attribute that is filled at each attempt at AWS; an envelope is the same at each.
 /// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>

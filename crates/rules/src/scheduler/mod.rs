@@ -14,6 +14,7 @@ use crate::limits::{LONGEST_SLEEP, RETRY_PAUSE};
 use agenda::{Agenda, fired};
 use delivery::{Claim, Delivery};
 use names::{Arn, Home, Timestamp};
+use policies::Identities;
 use state::{Change, DEFAULT_GROUP, Schedule, State};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub struct Scheduler {
     pub(crate) home: Home,
     pub(crate) catalog: Arc<Catalog<State>>,
     pub(crate) delivery: Arc<Delivery>,
+    pub(crate) identities: Arc<dyn Identities>,
     /// Rung when a schedule may have changed.
     changed: Notify,
 }
@@ -40,6 +42,7 @@ impl Scheduler {
         home: Home,
         store: &Store,
         delivery: Arc<Delivery>,
+        identities: Arc<dyn Identities>,
     ) -> Result<Arc<Scheduler>, StoreError> {
         let catalog = Catalog::<State>::open(store, "scheduler").await?;
         let (name, at) = (DEFAULT_GROUP.to_owned(), world.now());
@@ -49,7 +52,7 @@ impl Scheduler {
                 false => Ok((vec![Change::GroupMade { name, at, tags: BTreeMap::new(), token: None }], ())),
             })
             .await?;
-        Ok(Arc::new(Scheduler { world, home, catalog, delivery, changed: Notify::new() }))
+        Ok(Arc::new(Scheduler { world, home, catalog, delivery, identities, changed: Notify::new() }))
     }
 
     /// The asked door: the table of handlers.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use delivery::{Delivery, Envelope, Target, Verdict};
 use names::{Arn, Caller, Home};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use policies::AllBut;
 use rules::{Rules, Scheduler};
 use serde_json::{Value, json};
 use std::future::Future;
@@ -18,6 +19,9 @@ use wire::{ApiError, Call, Place, Protocol, Request};
 use world::disk::SimDisk;
 use world::net::SimNet;
 use world::{BoxFuture, World};
+
+/// A role that is not there.
+pub(crate) const GHOST: &str = "arn:aws:iam::000000000000:role/ghost";
 
 pub(crate) const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
 pub(crate) const STREAM: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
@@ -74,9 +78,20 @@ impl House {
         let options = StoreOptions { segment_bytes: 1 << 20, durability: Durability::Fsync, writer: Writer::Inline };
         let store = Store::open(&world, Path::new("/data"), options).await.unwrap();
         let delivery = Delivery::open_with(&world, &store, outbox).await.unwrap();
-        let scheduler = Scheduler::open(world.clone(), Home::default(), &store, delivery.clone()).await.unwrap();
-        let rules =
-            Rules::open(world.clone(), Home::default(), store, delivery.clone(), Path::new("/data")).await.unwrap();
+        let scheduler =
+            Scheduler::open(world.clone(), Home::default(), &store, delivery.clone(), Arc::new(AllBut(&[GHOST])))
+                .await
+                .unwrap();
+        let rules = Rules::open(
+            world.clone(),
+            Home::default(),
+            store,
+            delivery.clone(),
+            Arc::new(AllBut(&[GHOST])),
+            Path::new("/data"),
+        )
+        .await
+        .unwrap();
         let taken = Arc::new(Taken::default());
         for (service, prefix) in
             [("sqs", ""), ("kinesis", "stream/"), ("sns", ""), ("lambda", "function:"), ("logs", "log-group:")]

@@ -18,7 +18,7 @@ pub(crate) async fn put_resource_policy(
     input: PutResourcePolicyInput,
 ) -> Result<Nothing, ApiError> {
     let name = owner(&streams, &call, &input.resource_arn, input.stream_id.as_deref())?;
-    policy::check(&input.policy, &input.resource_arn)
+    policy::check(&input.policy, &input.resource_arn, &*streams.identities)
         .map_err(|why| error::argument(format!("Invalid policy: {why}")))?;
     set(&streams, name, input.resource_arn, Some(input.policy)).await
 }

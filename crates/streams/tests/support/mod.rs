@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use names::{Caller, Home};
+use policies::AllBut;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use wire::{ApiError, Call, Protocol, Request};
 use world::World;
 use world::disk::SimDisk;
 use world::net::Body;
+
+/// A role that is not there.
+pub(crate) const GHOST: &str = "arn:aws:iam::000000000000:role/ghost";
 
 pub(crate) struct House {
     pub(crate) world: World,
@@ -56,7 +60,9 @@ async fn open(world: &World, limits: Limits, settle: Duration, masters: Option<M
     let options = StoreOptions { segment_bytes: 1 << 20, durability: Durability::Fsync, writer: Writer::Inline };
     let store = Store::open_with_keys(world, Path::new("/data"), options, masters).await.unwrap();
     let options = Options { limits, settle };
-    let streams = Streams::open(world.clone(), Home::default(), store.clone(), options).await.unwrap();
+    let streams = Streams::open(world.clone(), Home::default(), store.clone(), Arc::new(AllBut(&[GHOST])), options)
+        .await
+        .unwrap();
     streams.start();
     (store, streams)
 }

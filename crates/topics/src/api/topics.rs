@@ -9,7 +9,7 @@ use crate::settings::{SettingError, TopicSettings};
 use crate::signing::Version;
 use crate::state::Change;
 use crate::{Topics, feedback};
-use policies::Unfit;
+use policies::{PolicyError, Unfit};
 use shapes::sns::errors::TOPIC_LIMIT_EXCEEDED_EXCEPTION;
 use shapes::sns::{
     CreateTopicInput, CreateTopicResponse, DeleteTopicInput, GetTopicAttributesInput, GetTopicAttributesResponse,
@@ -87,7 +87,8 @@ fn set(topics: &Topics, settings: &mut TopicSettings, topic: &str, name: &str, v
     }
     settings.set(name, value)?;
     if let Some(policy) = settings.policy.as_ref().filter(|_| name == "Policy") {
-        FORM.check(policy, topics.arn(topic).as_str()).map_err(|why| match why {
+        FORM.check(policy, topics.arn(topic).as_str(), &*topics.identities).map_err(|why| match why {
+            Unfit::Malformed(PolicyError::NoSuchPrincipal(_)) => invalid("Policy Error: PrincipalNotFound"),
             Unfit::UnknownAction(_) => invalid("Policy statement action out of service scope!"),
             other => SettingError::policy(&other).into(),
         })?;

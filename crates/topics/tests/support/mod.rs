@@ -5,6 +5,7 @@
 
 use delivery::{Delivery, Envelope, Target, Verdict};
 use names::{Caller, Home};
+use policies::AllBut;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -15,6 +16,9 @@ use wire::{ApiError, Call, Protocol, Request};
 use world::disk::SimDisk;
 use world::net::SimNet;
 use world::{BoxFuture, World};
+
+/// A role that is not there.
+pub(crate) const GHOST: &str = "arn:aws:iam::000000000000:role/ghost";
 
 /// Keeps what it gets.
 #[derive(Default)]
@@ -64,7 +68,16 @@ async fn open(
     let sized = StoreOptions { segment_bytes: 4 << 20, durability: Durability::Fsync, writer: Writer::Inline };
     let store = Store::open(world, Path::new("/data"), sized).await.unwrap();
     let delivery = Delivery::open_with(world, &store, bound.clone()).await.unwrap();
-    let topics = Topics::open(world.clone(), Home::default(), store.clone(), delivery.clone(), options).await.unwrap();
+    let topics = Topics::open(
+        world.clone(),
+        Home::default(),
+        store.clone(),
+        delivery.clone(),
+        Arc::new(AllBut(&[GHOST])),
+        options,
+    )
+    .await
+    .unwrap();
     for (service, prefix, target) in topics.targets() {
         delivery.register(service, prefix, target);
     }

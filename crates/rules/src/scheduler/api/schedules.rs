@@ -6,7 +6,7 @@ use crate::limits::{SCHEDULES, START_GRACE};
 use crate::page::page;
 use crate::scheduler::Scheduler;
 use crate::scheduler::expression::Expression;
-use crate::scheduler::invocation::UNSERVED;
+use crate::scheduler::invocation::{PRINCIPAL, UNSERVED};
 use crate::scheduler::state::{Change, DEFAULT_GROUP, Schedule, Spec, Target, key};
 use crate::target::is_whole;
 use names::{Arn, Timestamp};
@@ -128,6 +128,9 @@ fn spec(scheduler: &Scheduler, input: UpdateScheduleInput) -> Result<Spec, ApiEr
             return Err(invalid("MaximumWindowInMinutes must be set with the mode FLEXIBLE of FlexibleTimeWindow."));
         }
     };
+    let target = target(scheduler, input.target)?;
+    let key = key(group(input.group_name.as_deref()), &input.name);
+    check_role(scheduler, &target.role, &scheduler.schedule_arn(&key))?;
     Ok(Spec {
         expression: input.schedule_expression,
         zone,
@@ -138,7 +141,7 @@ fn spec(scheduler: &Scheduler, input: UpdateScheduleInput) -> Result<Spec, ApiEr
         window,
         delete_after: input.action_after_completion == Some(ActionAfterCompletion::Delete),
         takes_past: true,
-        target: target(scheduler, input.target)?,
+        target,
     })
 }
 
@@ -184,6 +187,16 @@ fn target(scheduler: &Scheduler, given: s::Target) -> Result<Target, ApiError> {
     };
     check(&target)?;
     Ok(target)
+}
+
+/// A role that is there and lets the scheduler take it on.
+fn check_role(scheduler: &Scheduler, role: &Arn, schedule: &Arn) -> Result<(), ApiError> {
+    match scheduler.identities.trusts(role, PRINCIPAL, Some(schedule)) {
+        true => Ok(()),
+        false => {
+            Err(invalid("The execution role you provide must allow AWS EventBridge Scheduler to assume the role."))
+        }
+    }
 }
 
 fn reachable(scheduler: &Scheduler, arn: &Arn, what: &str) -> Result<(), ApiError> {
