@@ -145,6 +145,47 @@ def test_a_stream_and_a_consumer_are_denied_by_their_own_policies(server, name, 
     assert len(own.get_records(ShardIterator=iterator)['Records']) == 2
 
 
+def test_a_bus_and_its_rules_are_denied_by_its_policy(server, name):
+    iam, events = server.client('iam'), server.client('events')
+    iam.create_user(UserName=name)
+    keys = iam.create_access_key(UserName=name)['AccessKey']
+    own = server.client('events', keys['AccessKeyId'], keys['SecretAccessKey'])
+    bus = events.create_event_bus(Name=name)['EventBusArn']
+    on = {'EventBusName': name}
+    rule = events.put_rule(Name='r', EventPattern='{"source":["s"]}', **on)['RuleArn']
+
+    def deny(**statement):
+        statement = {'Effect': 'Deny', 'Principal': {'AWS': 'arn:aws:iam::000000000000:user/' + name}, **statement}
+        own.put_permission(Policy=json.dumps({'Version': '2012-10-17', 'Statement': statement}), **on)
+
+    def denied(call, **arguments):
+        with pytest.raises(ClientError) as error:
+            call(**arguments)
+        assert error.value.response['Error']['Code'] == 'AccessDeniedException'
+        assert 'with an explicit deny in a resource-based policy' in error.value.response['Error']['Message']
+
+    deny(Action='events:*', Resource=rule)
+    denied(own.put_rule, Name='r', EventPattern='{"source":["t"]}', **on)
+    denied(own.describe_rule, Name='r', **on)
+    denied(own.disable_rule, Name='r', **on)
+    denied(own.put_targets, Rule='r', Targets=[{'Id': '1', 'Arn': bus}], **on)
+    denied(own.list_targets_by_rule, Rule='r', **on)
+    denied(own.delete_rule, Name='r', **on)
+    denied(own.tag_resource, ResourceARN=rule, Tags=[{'Key': 'k', 'Value': 'v'}])
+    own.put_rule(Name='other', EventPattern='{"source":["t"]}', **on)
+    own.describe_event_bus(Name=name)
+    events.describe_rule(Name='r', **on)
+    deny(Action='events:*', Resource=bus)
+    denied(own.describe_event_bus, Name=name)
+    denied(own.create_archive, ArchiveName=name, EventSourceArn=bus)
+    denied(own.delete_event_bus, Name=name)
+    own.describe_rule(Name='r', **on)
+    assert len(own.list_rules(**on)['Rules']) == 2
+    # Nobody shuts himself out.
+    own.remove_permission(RemoveAllPermissions=True, **on)
+    own.describe_event_bus(Name=name)
+
+
 def test_a_role_is_assumed_under_conditions(server, name):
     iam = server.client('iam')
     iam.create_user(UserName=name)

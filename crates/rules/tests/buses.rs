@@ -6,7 +6,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{GHOST, House, QUEUE, house, text};
+use support::{GHOST, House, QUEUE, TOPIC, house, text};
 
 async fn policy(house: &House, bus: &str) -> Value {
     let shown = house.done("DescribeEventBus", json!({"Name": bus})).await;
@@ -48,6 +48,92 @@ async fn permissions_come_and_go() {
     for bad in [json!({"EventBusName": "b", "Policy": "{}"}), json!({"EventBusName": "b", "StatementId": "s"})] {
         assert_eq!(house.refused("PutPermission", bad).await.0, "ValidationException");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_holds_for_all_that_is_about_a_bus_or_its_rules() {
+    let house = house().await;
+    let bus = house.done("CreateEventBus", json!({"Name": "b"})).await["EventBusArn"].clone();
+    house.rule_on("b", "r", "good", json!([{"Id": "1", "Arn": QUEUE}])).await;
+    let rule = "arn:aws:events:us-east-1:000000000000:rule/b/r";
+    let deny = |action: Value, resource: Value, condition: Value| {
+        let statement = json!({"Effect": "Deny", "Principal": "*", "Action": action, "Resource": resource,
+            "Condition": condition});
+        json!({"EventBusName": "b", "Policy": json!({"Version": "2012-10-17", "Statement": statement}).to_string()})
+    };
+    let on = json!({"EventBusName": "b", "Name": "r"});
+    let of = json!({"EventBusName": "b", "Rule": "r"});
+    let put = json!({"EventBusName": "b", "Name": "r", "EventPattern": r#"{"source":["good"]}"#});
+    let targets = json!({"EventBusName": "b", "Rule": "r", "Targets": [{"Id": "1", "Arn": QUEUE}]});
+    let about_rules = [
+        ("PutRule", put.clone()),
+        ("DescribeRule", on.clone()),
+        ("EnableRule", on.clone()),
+        ("DisableRule", on.clone()),
+        ("DeleteRule", on.clone()),
+        ("PutTargets", targets.clone()),
+        ("ListTargetsByRule", of.clone()),
+        ("RemoveTargets", json!({"EventBusName": "b", "Rule": "r", "Ids": ["none"]})),
+        ("ListTagsForResource", json!({"ResourceARN": rule})),
+        ("TagResource", json!({"ResourceARN": rule, "Tags": []})),
+        ("UntagResource", json!({"ResourceARN": rule, "TagKeys": []})),
+    ];
+    let replay = json!({"ReplayName": "p", "EventSourceArn": "arn:aws:events:us-east-1:000000000000:archive/a",
+        "EventStartTime": 0, "EventEndTime": 1, "Destination": {"Arn": bus}});
+    let about_bus = [
+        ("DescribeEventBus", json!({"Name": "b"})),
+        ("UpdateEventBus", json!({"Name": "b"})),
+        ("DeleteEventBus", json!({"Name": "b"})),
+        ("CreateArchive", json!({"ArchiveName": "a", "EventSourceArn": bus})),
+        ("StartReplay", replay),
+        ("ListTagsForResource", json!({"ResourceARN": bus})),
+    ];
+    let denied = async |operation: &str, input: &Value| {
+        let error =
+            house.ask(operation, input.clone()).await.err().filter(|error| error.model.name == "AccessDeniedException");
+        error.is_some_and(|error| {
+            assert!(error.message.ends_with("with an explicit deny in a resource-based policy"), "{}", error.message);
+            assert!(
+                error.message.contains(&format!("events:{operation} on resource: arn:aws:events:")),
+                "{}",
+                error.message
+            );
+            true
+        })
+    };
+    // A statement on the rule's ARN holds for what is about the rule, one on the bus's for what is about the bus.
+    for (resource, rules, buses) in [(json!(rule), true, false), (bus.clone(), false, true), (json!("*"), true, true)] {
+        house.done("PutPermission", deny(json!("events:*"), resource, json!({}))).await;
+        for (operation, input) in &about_rules {
+            if rules {
+                assert!(denied(operation, input).await, "{operation}");
+            }
+        }
+        assert_eq!(denied("DescribeRule", &on).await, rules);
+        for (operation, input) in &about_bus {
+            if buses {
+                assert!(denied(operation, input).await, "{operation}");
+            }
+        }
+        assert_eq!(denied("DescribeEventBus", &about_bus[0].1).await, buses);
+        // These are about no resource.
+        house.done("ListRules", json!({"EventBusName": "b"})).await;
+        house.done("ListRuleNamesByTarget", json!({"EventBusName": "b", "TargetArn": QUEUE})).await;
+    }
+    house.done("RemovePermission", json!({"EventBusName": "b", "RemoveAllPermissions": true})).await;
+    assert!(!denied("DescribeRule", &on).await);
+    // What is asked for tells more of the call.
+    let creator = json!({"StringEquals": {"events:creatorAccount": "000000000000"}});
+    house.done("PutPermission", deny(json!("events:DescribeRule"), json!(rule), creator)).await;
+    assert!(denied("DescribeRule", &on).await && !denied("PutRule", &put).await);
+    let source = json!({"ForAllValues:StringNotEquals": {"events:source": ["good"]}});
+    house.done("PutPermission", deny(json!("events:PutRule"), json!("*"), source)).await;
+    let other = json!({"EventBusName": "b", "Name": "s", "EventPattern": r#"{"source":["other"]}"#});
+    assert!(denied("PutRule", &other).await && !denied("PutRule", &put).await);
+    let target = json!({"ForAnyValue:ArnEquals": {"events:TargetArn": QUEUE}});
+    house.done("PutPermission", deny(json!("events:PutTargets"), json!(rule), target)).await;
+    let elsewhere = json!({"EventBusName": "b", "Rule": "r", "Targets": [{"Id": "1", "Arn": TOPIC}]});
+    assert!(denied("PutTargets", &targets).await && !denied("PutTargets", &elsewhere).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use crate::archive::{arn, rule_changes, rule_name, rule_pattern};
 use crate::error::{bad_token, no_bus, not_served, too_many};
 use crate::limits::ARCHIVES;
 use crate::page::page;
+use crate::policy::About;
 use crate::state::Change;
 use shapes::events::{
     ArchiveState, CreateArchiveRequest, CreateArchiveResponse, DeleteArchiveRequest, DeleteArchiveResponse,
@@ -44,12 +45,12 @@ fn days(given: Option<i32>) -> Option<u32> {
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CreateArchive.html>
 pub(super) async fn create_archive(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: CreateArchiveRequest,
 ) -> Result<CreateArchiveResponse, ApiError> {
     unserved(input.kms_key_identifier.as_deref())?;
     let (name, at) = (input.archive_name, rules.world.now());
-    let bus = rules.bus_of(Some(&input.event_source_arn))?.to_owned();
+    let bus = rules.asked(&call, Some(&input.event_source_arn), About::Bus)?.to_owned();
     let archive = Archive {
         id: rules.world.uuid(),
         bus: bus.clone(),

@@ -5,6 +5,7 @@ use crate::Rules;
 use crate::error::{bad_token, invalid, no_bus, not_an_arn, not_served, too_many};
 use crate::limits::BUSES;
 use crate::page::page;
+use crate::policy::About;
 use crate::state::{Bus, Change, DEFAULT_BUS};
 use names::Arn;
 use shapes::events::{
@@ -93,10 +94,10 @@ fn dead_letter(rules: &Rules, config: Option<&DeadLetterConfig>) -> Result<Optio
 /// What the call does not say stays, except a dead-letter queue that is said to be none.
 pub(super) async fn update_event_bus(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: UpdateEventBusRequest,
 ) -> Result<UpdateEventBusResponse, ApiError> {
-    let name = rules.bus_of(input.name.as_deref())?.to_owned();
+    let name = rules.asked(&call, input.name.as_deref(), About::Bus)?.to_owned();
     unserved(input.kms_key_identifier.as_deref(), input.log_config.as_ref())?;
     let given = dead_letter(&rules, input.dead_letter_config.as_ref())?;
     let (at, arn) = (rules.world.now(), arn(&rules, &name));
@@ -127,13 +128,14 @@ fn shown_dead_letter(arn: Option<&Arn>) -> Option<DeadLetterConfig> {
 /// Deleting what is not there succeeds.
 pub(super) async fn delete_event_bus(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DeleteEventBusRequest,
 ) -> Result<Nothing, ApiError> {
     let name = input.name;
     if name == DEFAULT_BUS {
         return Err(invalid("Cannot delete event bus default."));
     }
+    rules.asked(&call, Some(&name), About::Bus)?;
     rules
         .change(|state| match state.buses.get(&name) {
             None => Ok((vec![], Nothing {})),
@@ -146,10 +148,10 @@ pub(super) async fn delete_event_bus(
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeEventBus.html>
 pub(super) async fn describe_event_bus(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DescribeEventBusRequest,
 ) -> Result<DescribeEventBusResponse, ApiError> {
-    let name = rules.bus_of(input.name.as_deref())?;
+    let name = rules.asked(&call, input.name.as_deref(), About::Bus)?;
     rules.catalog.read(|state| {
         let bus = state.buses.get(name).ok_or_else(|| no_bus(name))?;
         Ok(DescribeEventBusResponse {

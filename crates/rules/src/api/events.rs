@@ -5,14 +5,12 @@ use crate::Rules;
 use crate::entry::{self, EntryError};
 use crate::error::{invalid, not_served};
 use crate::limits::ENTRIES_BYTES;
-use crate::policy::PUT_EVENTS;
 use crate::route::Incoming;
 use crate::table::Table;
 use bytes::Bytes;
 use delivery::{Claim, Envelope};
 use names::TraceContext;
 use patterns::Event;
-use policies::{Request, Who};
 use serde_json::{Map, Value};
 use shapes::events::{
     PutEventsRequest, PutEventsRequestEntry, PutEventsResponse, PutEventsResultEntry, TestEventPatternRequest,
@@ -108,7 +106,7 @@ fn accept(
     Ok(incoming.id)
 }
 
-/// Whether the bus's policy lets the caller in. Where there is none, whoever the account lets call may.
+/// Whether the bus's policy lets the caller in.
 fn admit(
     rules: &Rules,
     table: &Table,
@@ -117,11 +115,11 @@ fn admit(
     entry: &PutEventsRequestEntry,
 ) -> Result<(), EntryError> {
     let Some(bus) = table.bus(bus) else { return Ok(()) };
-    let request = Request::new(Who::Caller(&call.caller), PUT_EVENTS, bus.arn.as_str(), &rules.home.account)
-        .asked(call.source_ip, call.tls, &call.user_agent, call.at)
-        .with("events:source", entry.source.as_deref().unwrap_or_default())
-        .with("events:detail-type", entry.detail_type.as_deref().unwrap_or_default());
-    policies::admit(bus.policy.as_ref(), &request).map_err(|why| EntryError::Denied(request.refused(why)))
+    let more = [
+        ("events:source", entry.source.as_deref().unwrap_or_default()),
+        ("events:detail-type", entry.detail_type.as_deref().unwrap_or_default()),
+    ];
+    rules.judge(call, bus, bus.arn.as_str(), &more).map_err(EntryError::Denied)
 }
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_TestEventPattern.html>

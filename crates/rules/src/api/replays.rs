@@ -6,6 +6,7 @@ use crate::archive::state::{ArchiveChange, Place, Replay, ReplayStatus};
 use crate::error::{bad_token, invalid, not_an_arn, too_many};
 use crate::limits::REPLAYS;
 use crate::page::page;
+use crate::policy::About;
 use crate::state::Change;
 use names::Arn;
 use shapes::events::{
@@ -37,10 +38,11 @@ fn word(status: ReplayStatus) -> ReplayState {
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_StartReplay.html>
 pub(super) async fn start_replay(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: StartReplayRequest,
 ) -> Result<StartReplayResponse, ApiError> {
     let name = input.replay_name.clone();
+    rules.asked(&call, Some(&input.destination.arn), About::Bus)?;
     let started = rules.world.now();
     rules
         .change(|state| {

@@ -5,12 +5,14 @@ use crate::Rules;
 use crate::error::{bad_token, invalid, managed, no_bus, no_rule, too_many};
 use crate::limits::RULES;
 use crate::page::page;
+use crate::policy::About;
 use crate::route::PRINCIPAL;
 use crate::schedule::Schedule;
 use crate::state::{Change, DEFAULT_BUS, Definition, Rule, Status};
 use crate::table::rule_arn;
 use names::Arn;
 use patterns::Pattern;
+use serde_json::Value;
 use shapes::events::{
     DeleteRuleRequest, DescribeRuleRequest, DescribeRuleResponse, DisableRuleRequest, EnableRuleRequest,
     ListRuleNamesByTargetRequest, ListRuleNamesByTargetResponse, ListRulesRequest, ListRulesResponse, PutRuleRequest,
@@ -24,10 +26,15 @@ use wire::{ApiError, Call, Nothing};
 /// A rule that exists is defined anew: what the call does not say is gone, except targets and tags.
 pub(super) async fn put_rule(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: PutRuleRequest,
 ) -> Result<PutRuleResponse, ApiError> {
-    let bus = rules.bus_of(input.event_bus_name.as_deref())?.to_owned();
+    let asked = |field: &str| asked_for(input.event_pattern.as_deref(), field);
+    let (sources, kinds) = (asked("source"), asked("detail-type"));
+    let sources = sources.iter().map(|source| ("events:source", source.as_str()));
+    let told: Vec<_> = sources.chain(kinds.iter().map(|kind| ("events:detail-type", kind.as_str()))).collect();
+    let about = About::Rule(&input.name);
+    let bus = rules.asked_of(&call, input.event_bus_name.as_deref(), about, &told)?.to_owned();
     let tags = tags::given(input.tags.as_deref().unwrap_or_default())?;
     let rule = input.name.clone();
     let definition = definition(&bus, input)?;
@@ -102,6 +109,13 @@ fn definition(bus: &str, input: PutRuleRequest) -> Result<Definition, ApiError> 
     Ok(definition)
 }
 
+/// Which values of a field a pattern asks for by name.
+fn asked_for(pattern: Option<&str>, field: &str) -> Vec<String> {
+    let pattern: Option<Value> = pattern.and_then(|text| serde_json::from_str(text).ok());
+    let all = pattern.as_ref().and_then(|pattern| pattern.get(field)?.as_array());
+    all.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 /// Compiles a pattern or says what is wrong with it.
 pub(super) fn compile(pattern: &str) -> Result<Pattern, ApiError> {
     Pattern::parse(pattern).map_err(|error| errors::INVALID_EVENT_PATTERN_EXCEPTION.because(error.to_string()))
@@ -112,10 +126,11 @@ pub(super) fn compile(pattern: &str) -> Result<Pattern, ApiError> {
 /// Deleting what is not there succeeds. `Force` is for rules that services manage.
 pub(super) async fn delete_rule(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DeleteRuleRequest,
 ) -> Result<Nothing, ApiError> {
-    let (bus, rule) = (rules.bus_of(input.event_bus_name.as_deref())?.to_owned(), input.name);
+    let bus = rules.asked(&call, input.event_bus_name.as_deref(), About::Rule(&input.name))?.to_owned();
+    let rule = input.name;
     let force = input.force == Some(true);
     rules
         .change(|state| match state.rule(&bus, &rule) {
@@ -132,23 +147,23 @@ pub(super) async fn delete_rule(
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_EnableRule.html>
 pub(super) async fn enable_rule(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: EnableRuleRequest,
 ) -> Result<Nothing, ApiError> {
-    set(&rules, input.event_bus_name.as_deref(), input.name, Status::Enabled).await
+    set(&rules, &call, input.event_bus_name.as_deref(), input.name, Status::Enabled).await
 }
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DisableRule.html>
 pub(super) async fn disable_rule(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DisableRuleRequest,
 ) -> Result<Nothing, ApiError> {
-    set(&rules, input.event_bus_name.as_deref(), input.name, Status::Disabled).await
+    set(&rules, &call, input.event_bus_name.as_deref(), input.name, Status::Disabled).await
 }
 
-async fn set(rules: &Rules, bus: Option<&str>, rule: String, status: Status) -> Result<Nothing, ApiError> {
-    let bus = rules.bus_of(bus)?.to_owned();
+async fn set(rules: &Rules, call: &Call, bus: Option<&str>, rule: String, status: Status) -> Result<Nothing, ApiError> {
+    let bus = rules.asked(call, bus, About::Rule(&rule))?.to_owned();
     let at = rules.world.now();
     rules
         .change(|state| match state.rule(&bus, &rule) {
@@ -163,10 +178,10 @@ async fn set(rules: &Rules, bus: Option<&str>, rule: String, status: Status) -> 
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeRule.html>
 pub(super) async fn describe_rule(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: DescribeRuleRequest,
 ) -> Result<DescribeRuleResponse, ApiError> {
-    let (bus, name) = (rules.bus_of(input.event_bus_name.as_deref())?, &input.name);
+    let (bus, name) = (rules.asked(&call, input.event_bus_name.as_deref(), About::Rule(&input.name))?, &input.name);
     rules.catalog.read(|state| {
         let known = state.rule(bus, name).ok_or_else(|| no_rule(bus, name))?;
         let shown = shown(&rules, bus, name, known);

@@ -3,6 +3,7 @@
 use crate::Rules;
 use crate::error::{invalid, no_bus, no_rule, not_an_arn, too_many};
 use crate::limits::TAGS;
+use crate::policy::About;
 use crate::state::{Change, DEFAULT_BUS, Tagged, Tags};
 use names::Arn;
 use shapes::events::{
@@ -15,10 +16,10 @@ use wire::{ApiError, Call};
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_TagResource.html>
 pub(super) async fn tag_resource(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: TagResourceRequest,
 ) -> Result<TagResourceResponse, ApiError> {
-    let resource = resource(&rules, &input.resource_arn)?;
+    let resource = resource(&rules, &call, &input.resource_arn)?;
     let tags = given(&input.tags)?;
     rules
         .change(|state| {
@@ -34,10 +35,10 @@ pub(super) async fn tag_resource(
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_UntagResource.html>
 pub(super) async fn untag_resource(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: UntagResourceRequest,
 ) -> Result<UntagResourceResponse, ApiError> {
-    let resource = resource(&rules, &input.resource_arn)?;
+    let resource = resource(&rules, &call, &input.resource_arn)?;
     rules
         .change(|state| match state.tags(&resource) {
             None => Err(absent(&resource)),
@@ -49,10 +50,10 @@ pub(super) async fn untag_resource(
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListTagsForResource.html>
 pub(super) async fn list_tags_for_resource(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: ListTagsForResourceRequest,
 ) -> Result<ListTagsForResourceResponse, ApiError> {
-    let resource = resource(&rules, &input.resource_arn)?;
+    let resource = resource(&rules, &call, &input.resource_arn)?;
     rules.catalog.read(|state| {
         let known = state.tags(&resource).ok_or_else(|| absent(&resource))?;
         let tags = known.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect();
@@ -78,8 +79,8 @@ pub(super) fn given(tags: &[Tag]) -> Result<Tags, ApiError> {
     Ok(all)
 }
 
-/// What an ARN names: `event-bus/BUS`, `rule/RULE` or `rule/BUS/RULE`.
-fn resource(rules: &Rules, text: &str) -> Result<Tagged, ApiError> {
+/// What an ARN names, where the bus's policy lets the caller in: `event-bus/BUS`, `rule/RULE` or `rule/BUS/RULE`.
+fn resource(rules: &Rules, call: &Call, text: &str) -> Result<Tagged, ApiError> {
     let arn: Arn = text.parse().map_err(|_| not_an_arn(text))?;
     let bus = arn.resource_after("event-bus/").map(|name| Tagged::Bus(name.to_owned()));
     let rule = || {
@@ -90,7 +91,14 @@ fn resource(rules: &Rules, text: &str) -> Result<Tagged, ApiError> {
         Some(Tagged::Rule { bus: bus.to_owned(), rule: rule.to_owned() })
     };
     let resource = bus.or_else(rule).ok_or_else(|| not_an_arn(text))?;
-    if rules.is_ours(&arn) { Ok(resource) } else { Err(absent(&resource)) }
+    if !rules.is_ours(&arn) {
+        return Err(absent(&resource));
+    }
+    match &resource {
+        Tagged::Bus(name) => rules.asked(call, Some(name), About::Bus)?,
+        Tagged::Rule { bus, rule } => rules.asked(call, Some(bus), About::Rule(rule))?,
+    };
+    Ok(resource)
 }
 
 fn absent(resource: &Tagged) -> ApiError {

@@ -5,6 +5,7 @@ use crate::Rules;
 use crate::error::{bad_token, invalid, no_rule, not_an_arn, too_many};
 use crate::limits::TARGETS;
 use crate::page::page;
+use crate::policy::About;
 use crate::route::is_bus;
 use crate::state::{Change, HttpParameters, Retry, Target, Transformer};
 use crate::table::{CompileError, LiveTarget};
@@ -30,10 +31,14 @@ enum Unfit {
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html>
 pub(super) async fn put_targets(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: PutTargetsRequest,
 ) -> Result<PutTargetsResponse, ApiError> {
-    let (bus, rule) = (rules.bus_of(input.event_bus_name.as_deref())?.to_owned(), input.rule);
+    let told: Vec<(&str, &str)> =
+        input.targets.iter().map(|target| ("events:TargetArn", target.arn.as_str())).collect();
+    let about = About::Rule(&input.rule);
+    let bus = rules.asked_of(&call, input.event_bus_name.as_deref(), about, &told)?.to_owned();
+    let rule = input.rule;
     rules.catalog.read(|state| state.rule(&bus, &rule).map(|_| ()).ok_or_else(|| no_rule(&bus, &rule)))?;
     let (mut targets, mut failed) = (BTreeMap::new(), Vec::new());
     for target in input.targets {
@@ -208,10 +213,11 @@ fn parse(text: &str) -> Result<Arn, Unfit> {
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RemoveTargets.html>
 pub(super) async fn remove_targets(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: RemoveTargetsRequest,
 ) -> Result<RemoveTargetsResponse, ApiError> {
-    let (bus, rule) = (rules.bus_of(input.event_bus_name.as_deref())?.to_owned(), input.rule);
+    let bus = rules.asked(&call, input.event_bus_name.as_deref(), About::Rule(&input.rule))?.to_owned();
+    let rule = input.rule;
     let force = input.force == Some(true);
     let failed = rules
         .change(|state| {
@@ -236,10 +242,10 @@ pub(super) async fn remove_targets(
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListTargetsByRule.html>
 pub(super) async fn list_targets_by_rule(
     rules: Arc<Rules>,
-    _call: Arc<Call>,
+    call: Arc<Call>,
     input: ListTargetsByRuleRequest,
 ) -> Result<ListTargetsByRuleResponse, ApiError> {
-    let (bus, rule) = (rules.bus_of(input.event_bus_name.as_deref())?, &input.rule);
+    let (bus, rule) = (rules.asked(&call, input.event_bus_name.as_deref(), About::Rule(&input.rule))?, &input.rule);
     rules.catalog.read(|state| {
         let known = state.rule(bus, rule).ok_or_else(|| no_rule(bus, rule))?;
         let pick = |id: &str, target: &Target| Some(shown(id, target));
