@@ -83,15 +83,8 @@ impl House {
             rules::Scheduler::open(world.clone(), home.clone(), &store, delivery.clone(), everybody).await?;
         let rooms = Arc::new(Rooms { streams: streams.clone(), queues: queues.clone() });
         let checkpoints = Checkpoints::open(&store).await?;
-        let pipes = pipes::Pipes::open(
-            world.clone(),
-            home.clone(),
-            &store,
-            delivery.clone(),
-            checkpoints.clone(),
-            rooms.clone(),
-        );
-        let pipes = pipes.await?;
+        let (all, notes) = ((world.clone(), home.clone(), delivery.clone()), checkpoints.clone());
+        let pipes = pipes::Pipes::open(all.0, all.1, &store, all.2, notes, rooms.clone()).await?;
         let functions = match code {
             Some(code) => {
                 let options = functions_in(code);

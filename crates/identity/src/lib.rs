@@ -23,8 +23,7 @@ mod trust;
 pub use error::{OpenError, SessionError};
 pub use session::SessionCredentials;
 
-use names::{Arn, Caller, Home};
-use policies::Identities;
+use names::{Caller, Home};
 use state::{Change, State};
 use std::fmt;
 use std::path::Path;
@@ -91,15 +90,5 @@ impl Identity {
     /// The asked door: the tables of IAM and STS.
     pub fn services(self: &Arc<Self>) -> Vec<wire::Service> {
         vec![api::iam(self), api::sts(self)]
-    }
-}
-
-/// What other rooms ask of it.
-impl Identities for Identity {
-    fn exists(&self, principal: &str) -> bool {
-        self.catalog.read(|state| principals::exists(state, &self.home, principal))
-    }
-    fn trusts(&self, role: &Arn, service: &str, whose: Option<&Arn>) -> bool {
-        trust::service_may_assume(self, role, service, whose)
     }
 }

@@ -1,9 +1,22 @@
 //! Which principals there are that policies may name.
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
 
+use crate::Identity;
 use crate::session::last_part;
 use crate::state::State;
+use crate::trust::service_may_assume;
 use names::{Arn, Home};
+use policies::Identities;
+
+/// What other rooms ask of it.
+impl Identities for Identity {
+    fn exists(&self, principal: &str) -> bool {
+        self.catalog.read(|state| exists(state, &self.home, principal))
+    }
+    fn trusts(&self, role: &Arn, service: &str, whose: Option<&Arn>) -> bool {
+        service_may_assume(self, role, service, whose)
+    }
+}
 
 /// Whether a name of the kind `AWS` is somebody's. Of the house's own account all are known; others hold whom they hold.
 /// Sessions are of no list.

@@ -50,33 +50,47 @@ async fn permissions_come_and_go() {
     }
 }
 
+const RULE: &str = "arn:aws:events:us-east-1:000000000000:rule/b/r";
+
+/// The call that has the bus `b` deny something to everybody.
+fn denial(action: &str, resource: &Value, condition: Value) -> Value {
+    let statement =
+        json!({"Effect": "Deny", "Principal": "*", "Action": action, "Resource": resource, "Condition": condition});
+    json!({"EventBusName": "b", "Policy": json!({"Version": "2012-10-17", "Statement": statement}).to_string()})
+}
+
+/// Whether a bus's policy denies a call.
+async fn denied(house: &House, operation: &str, input: &Value) -> bool {
+    let Some(error) = house.ask(operation, input.clone()).await.err() else { return false };
+    if error.model.name != "AccessDeniedException" {
+        return false;
+    }
+    assert!(error.message.ends_with("with an explicit deny in a resource-based policy"), "{}", error.message);
+    assert!(error.message.contains(&format!("events:{operation} on resource: arn:aws:events:")), "{}", error.message);
+    true
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_denial_holds_for_all_that_is_about_a_bus_or_its_rules() {
     let house = house().await;
     let bus = house.done("CreateEventBus", json!({"Name": "b"})).await["EventBusArn"].clone();
     house.rule_on("b", "r", "good", json!([{"Id": "1", "Arn": QUEUE}])).await;
-    let rule = "arn:aws:events:us-east-1:000000000000:rule/b/r";
-    let deny = |action: Value, resource: Value, condition: Value| {
-        let statement = json!({"Effect": "Deny", "Principal": "*", "Action": action, "Resource": resource,
-            "Condition": condition});
-        json!({"EventBusName": "b", "Policy": json!({"Version": "2012-10-17", "Statement": statement}).to_string()})
-    };
     let on = json!({"EventBusName": "b", "Name": "r"});
     let of = json!({"EventBusName": "b", "Rule": "r"});
     let put = json!({"EventBusName": "b", "Name": "r", "EventPattern": r#"{"source":["good"]}"#});
     let targets = json!({"EventBusName": "b", "Rule": "r", "Targets": [{"Id": "1", "Arn": QUEUE}]});
     let about_rules = [
-        ("PutRule", put.clone()),
+        ("PutRule", put),
         ("DescribeRule", on.clone()),
         ("EnableRule", on.clone()),
         ("DisableRule", on.clone()),
         ("DeleteRule", on.clone()),
-        ("PutTargets", targets.clone()),
-        ("ListTargetsByRule", of.clone()),
+        ("PutTargets", targets),
+        ("ListTargetsByRule", of),
         ("RemoveTargets", json!({"EventBusName": "b", "Rule": "r", "Ids": ["none"]})),
-        ("ListTagsForResource", json!({"ResourceARN": rule})),
-        ("TagResource", json!({"ResourceARN": rule, "Tags": []})),
-        ("UntagResource", json!({"ResourceARN": rule, "TagKeys": []})),
+        ("ListTagsForResource", json!({"ResourceARN": RULE})),
+        ("TagResource", json!({"ResourceARN": RULE, "Tags": []})),
+        ("UntagResource", json!({"ResourceARN": RULE, "TagKeys": []})),
     ];
     let replay = json!({"ReplayName": "p", "EventSourceArn": "arn:aws:events:us-east-1:000000000000:archive/a",
         "EventStartTime": 0, "EventEndTime": 1, "Destination": {"Arn": bus}});
@@ -88,52 +102,48 @@ async fn a_denial_holds_for_all_that_is_about_a_bus_or_its_rules() {
         ("StartReplay", replay),
         ("ListTagsForResource", json!({"ResourceARN": bus})),
     ];
-    let denied = async |operation: &str, input: &Value| {
-        let error =
-            house.ask(operation, input.clone()).await.err().filter(|error| error.model.name == "AccessDeniedException");
-        error.is_some_and(|error| {
-            assert!(error.message.ends_with("with an explicit deny in a resource-based policy"), "{}", error.message);
-            assert!(
-                error.message.contains(&format!("events:{operation} on resource: arn:aws:events:")),
-                "{}",
-                error.message
-            );
-            true
-        })
-    };
     // A statement on the rule's ARN holds for what is about the rule, one on the bus's for what is about the bus.
-    for (resource, rules, buses) in [(json!(rule), true, false), (bus.clone(), false, true), (json!("*"), true, true)] {
-        house.done("PutPermission", deny(json!("events:*"), resource, json!({}))).await;
+    for (resource, rules, buses) in [(json!(RULE), true, false), (bus.clone(), false, true), (json!("*"), true, true)] {
+        house.done("PutPermission", denial("events:*", &resource, json!({}))).await;
         for (operation, input) in &about_rules {
             if rules {
-                assert!(denied(operation, input).await, "{operation}");
+                assert!(denied(&house, operation, input).await, "{operation}");
             }
         }
-        assert_eq!(denied("DescribeRule", &on).await, rules);
+        assert_eq!(denied(&house, "DescribeRule", &on).await, rules);
         for (operation, input) in &about_bus {
             if buses {
-                assert!(denied(operation, input).await, "{operation}");
+                assert!(denied(&house, operation, input).await, "{operation}");
             }
         }
-        assert_eq!(denied("DescribeEventBus", &about_bus[0].1).await, buses);
+        assert_eq!(denied(&house, "DescribeEventBus", &about_bus[0].1).await, buses);
         // These are about no resource.
         house.done("ListRules", json!({"EventBusName": "b"})).await;
         house.done("ListRuleNamesByTarget", json!({"EventBusName": "b", "TargetArn": QUEUE})).await;
     }
     house.done("RemovePermission", json!({"EventBusName": "b", "RemoveAllPermissions": true})).await;
-    assert!(!denied("DescribeRule", &on).await);
-    // What is asked for tells more of the call.
+    assert!(!denied(&house, "DescribeRule", &on).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_can_ask_what_a_rule_is_to_be() {
+    let house = house().await;
+    house.done("CreateEventBus", json!({"Name": "b"})).await;
+    house.rule_on("b", "r", "good", json!([{"Id": "1", "Arn": QUEUE}])).await;
+    let on = json!({"EventBusName": "b", "Name": "r"});
+    let put = json!({"EventBusName": "b", "Name": "r", "EventPattern": r#"{"source":["good"]}"#});
+    let targets = json!({"EventBusName": "b", "Rule": "r", "Targets": [{"Id": "1", "Arn": QUEUE}]});
     let creator = json!({"StringEquals": {"events:creatorAccount": "000000000000"}});
-    house.done("PutPermission", deny(json!("events:DescribeRule"), json!(rule), creator)).await;
-    assert!(denied("DescribeRule", &on).await && !denied("PutRule", &put).await);
+    house.done("PutPermission", denial("events:DescribeRule", &json!(RULE), creator)).await;
+    assert!(denied(&house, "DescribeRule", &on).await && !denied(&house, "PutRule", &put).await);
     let source = json!({"ForAllValues:StringNotEquals": {"events:source": ["good"]}});
-    house.done("PutPermission", deny(json!("events:PutRule"), json!("*"), source)).await;
+    house.done("PutPermission", denial("events:PutRule", &json!("*"), source)).await;
     let other = json!({"EventBusName": "b", "Name": "s", "EventPattern": r#"{"source":["other"]}"#});
-    assert!(denied("PutRule", &other).await && !denied("PutRule", &put).await);
+    assert!(denied(&house, "PutRule", &other).await && !denied(&house, "PutRule", &put).await);
     let target = json!({"ForAnyValue:ArnEquals": {"events:TargetArn": QUEUE}});
-    house.done("PutPermission", deny(json!("events:PutTargets"), json!(rule), target)).await;
+    house.done("PutPermission", denial("events:PutTargets", &json!(RULE), target)).await;
     let elsewhere = json!({"EventBusName": "b", "Rule": "r", "Targets": [{"Id": "1", "Arn": TOPIC}]});
-    assert!(denied("PutTargets", &targets).await && !denied("PutTargets", &elsewhere).await);
+    assert!(denied(&house, "PutTargets", &targets).await && !denied(&house, "PutTargets", &elsewhere).await);
 }
 
 #[tokio::test(start_paused = true)]
