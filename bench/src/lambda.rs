@@ -19,6 +19,10 @@ const ROLE: &str = "arn:aws:iam::000000000000:role/bench";
 const INVOKE: &str = "/2015-03-31/functions/f/invocations";
 const ROUNDS: usize = 15;
 const INVOCATIONS: usize = 500;
+/// Invocations at once.
+const BURST: usize = 16;
+/// How often so many.
+const BURSTS: usize = 5;
 /// As long is nothing done before an invocation of an idle process.
 const PAUSE: Duration = Duration::from_millis(2);
 /// Imports boto3 and makes a client, as most handlers do; says when it was entered.
@@ -116,24 +120,59 @@ struct Starts {
 }
 
 impl Lab {
-    /// Makes the function start anew and invokes it; `pause` is long enough for its code to be loaded.
-    async fn start_anew(&mut self, round: usize, pause: Duration, starts: &mut Starts) -> Result<()> {
+    /// Makes the function start anew: after `pause`, long enough for its code to be loaded, one process stands ready.
+    async fn renew(&mut self, round: usize, pause: Duration) -> Result<()> {
         let change = json!({"Environment": {"Variables": {"ROUND": round.to_string()}}}).to_string();
         self.rest("PUT", "/2015-03-31/functions/f/configuration", &change).await?;
         // Ready is what has loaded its code; nothing outside tells when that is.
         tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    /// Makes the function start anew, and invokes it.
+    async fn start_anew(&mut self, round: usize, pause: Duration, starts: &mut Starts) -> Result<()> {
+        self.renew(round, pause).await?;
         let asked = world::World::real().now().micros();
         let (at, log) = self.invoke_with_log().await?;
         let init = log.split("Init Duration: ").nth(1).and_then(|rest| rest.split(' ').next());
         let init: f64 = init.context("each round has a process of its own")?.parse()?;
         starts.started.push(Duration::from_secs_f64(init / 1000.0));
-        let at = (at.as_f64().context("a time")? * 1e6) as u64;
-        starts.entered.push(Duration::from_micros(at.saturating_sub(asked as u64)));
+        starts.entered.push(until(asked, &at)?);
         Ok(())
+    }
+
+    /// Invokes the function so many times at once, each by a connection of its own. From each request to the handler's
+    /// first line.
+    async fn burst(&self) -> Result<Vec<Duration>> {
+        let mut clients = Vec::new();
+        for _ in 0..BURST {
+            clients.push(Client::connect(self.server.address).await?);
+        }
+        let calls = clients.into_iter().map(|mut client| {
+            let request = sign::request(&self.host, "lambda", "POST", INVOKE, &[], Bytes::from_static(b"{}"));
+            tokio::spawn(async move {
+                let asked = world::World::real().now().micros();
+                let (status, answer) = client.send(&request).await?;
+                ensure!(status.is_success(), "Invoke: {status} {}", String::from_utf8_lossy(&answer));
+                until(asked, &serde_json::from_slice(&answer)?)
+            })
+        });
+        let mut entered = Vec::new();
+        for call in calls.collect::<Vec<_>>() {
+            entered.push(call.await??);
+        }
+        Ok(entered)
     }
 }
 
-/// From a request that needs a new process to the handler's first line, beside what starting that process took.
+/// From when it was asked, in microseconds, to what the handler says was its first line.
+fn until(asked: i64, entered: &Value) -> Result<Duration> {
+    let entered = (entered.as_f64().with_context(|| format!("a time, not {entered}"))? * 1e6) as u64;
+    Ok(Duration::from_micros(entered.saturating_sub(asked as u64)))
+}
+
+/// From a request that needs a new process to the handler's first line, beside what starting that process took; and the same
+/// of many requests at once while one process stands ready.
 pub async fn cold_start(binary: &Path, dir: &Path) -> Result<()> {
     let mut lab = Lab::open(binary, dir, &[]).await?;
     lab.function(BOTO3).await?;
@@ -141,11 +180,24 @@ pub async fn cold_start(binary: &Path, dir: &Path) -> Result<()> {
     for round in 0..ROUNDS {
         lab.start_anew(round, Duration::from_secs(3), &mut starts).await?;
     }
+    let (mut burst, mut last) = (Vec::new(), Vec::new());
+    for round in 0..BURSTS {
+        lab.renew(ROUNDS + round, Duration::from_secs(3)).await?;
+        let entered = lab.burst().await?;
+        last.extend(entered.iter().max());
+        burst.extend(entered);
+    }
     let rows = vec![
         row("request -> handler, process started ahead", &mut starts.entered, "30 ms"),
         row("its start: what the request would have waited for", &mut starts.started, ""),
+        row(&format!("{BURST} requests at once, one process ready"), &mut burst, ""),
+        row("  the last of them", &mut last, ""),
     ];
-    stats::table(&format!("Cold start, Python with boto3, {ROUNDS} rounds"), &["", "p50", "p99", "goal: under"], rows);
+    stats::table(
+        &format!("Cold start, Python with boto3, {ROUNDS} rounds, {BURSTS} of many at once"),
+        &["", "p50", "p99", "goal: under"],
+        rows,
+    );
     Ok(())
 }
 

@@ -456,3 +456,69 @@ async fn processes_grow_ahead_of_invocations_at_once() {
     let ((one, two), ()) = tokio::join!(busy, seen);
     assert_eq!((&one.0["errorType"], &two.0["errorType"]), (&"Sandbox.Timedout".into(), &"Sandbox.Timedout".into()));
 }
+
+/// A function whose processes do not get through their start while the file at `gate` is there.
+#[allow(clippy::disallowed_methods)] // a gate is a file
+fn gated(house: &House) -> (functions::runtime::FunctionSpec, std::path::PathBuf) {
+    let gate = house.dir.path().join("gate");
+    let wait = format!("import time\nwhile os.path.exists({:?}): time.sleep(0.002)\n", gate.display().to_string());
+    let bootstrap = house::puppet().replacen("import time\n", &wait, 1);
+    (house.function("f", "provided.al2023", &[("bootstrap", &bootstrap)]), gate)
+}
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods)] // a gate is a file
+async fn invocations_are_run_by_whichever_process_is_free_first() {
+    let house = House::new();
+    let (spec, gate) = gated(&house);
+    assert_eq!(house.executor.ahead(&std::sync::Arc::new(spec.clone()), 1), 1);
+    let begun = || house.logs.0.lock().unwrap().iter().filter(|line| *line == "starting").count();
+    while begun() < 1 {
+        house.world.clock.sleep(Duration::from_millis(5)).await;
+    }
+    std::fs::write(&gate, "").unwrap();
+    let echo = || house.ask(&spec, r#"{"do":"echo"}"#);
+    let (one, two, three, four, five) = tokio::join!(echo(), echo(), echo(), echo(), echo());
+    let mut initial = 0;
+    for (answer, outcome) in [&one, &two, &three, &four, &five] {
+        assert_eq!(
+            answer["pid"], one.0["pid"],
+            "nobody waits for a process that has not started yet: {answer} {}",
+            outcome.log_tail
+        );
+        initial += u32::from(outcome.report.init_ms.is_some());
+    }
+    assert_eq!(initial, 1, "its start is told once");
+    let (processes, running) = house.executor.processes();
+    assert!(processes > 1 && running == 0, "what had begun to start goes on: {processes}, {running}");
+    std::fs::remove_file(&gate).unwrap();
+    while begun() < processes {
+        house.world.clock.sleep(Duration::from_millis(5)).await;
+    }
+    assert!(house.world.tasks.shut_down(Duration::from_secs(10)).await.is_empty());
+    assert_eq!(house.executor.processes(), (0, 0));
+}
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods)] // a gate is a file
+async fn a_house_that_closes_runs_what_waits_for_a_start() {
+    let house = House::new();
+    let (spec, gate) = gated(&house);
+    std::fs::write(&gate, "").unwrap();
+    let echo = || house.ask(&spec, r#"{"do":"echo"}"#);
+    let all = async { tokio::join!(echo(), echo(), echo(), echo(), echo(), echo()) };
+    let close = async {
+        assert_eq!(house.executor.processes().1, 6);
+        let open = async {
+            house.world.clock.sleep(Duration::from_millis(50)).await;
+            std::fs::remove_file(&gate).unwrap();
+        };
+        tokio::join!(house.world.tasks.shut_down(Duration::from_secs(30)), open).0
+    };
+    let (answers, left) = tokio::join!(biased; all, close);
+    for answer in [answers.0, answers.1, answers.2, answers.3, answers.4, answers.5] {
+        assert!(answer.0["pid"].is_number());
+    }
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(house.executor.processes(), (0, 0));
+}

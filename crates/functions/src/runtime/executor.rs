@@ -1,6 +1,6 @@
 use super::managed::Managed;
-use super::pool::{Place, Pool};
-use super::sandbox::{Gone, House, Order, run};
+use super::pool::Pool;
+use super::sandbox::{Gone, House, Order};
 use super::{
     Chunk, FunctionSpec, IDLE, Invocation, InvokeError, InvokeOutcome, Kept, LogSink, MAX_CONCURRENCY, MAX_PROCESSES,
 };
@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use world::World;
 use world::net::HttpService;
-use world::{Stage, World};
 
-/// How often an invocation looks for another process when the one it was given had just ended.
+/// How often an invocation looks for another process where the one that took it had just ended.
 const ATTEMPTS: usize = 4;
 
 /// How much functions may take of the machine.
@@ -86,7 +86,9 @@ impl Executor {
             }
             _ => {}
         }
-        let pool = Pool::new(options.max_concurrency, options.max_memory_mb);
+        // More at once would all be ready as late as the last.
+        let max_starts = world.processes.processors();
+        let pool = Pool::new(options.max_concurrency, options.max_memory_mb, max_starts);
         Executor { house: Arc::new(House { world, options, managed, logs, pool, door: OnceLock::new() }) }
     }
 
@@ -106,21 +108,12 @@ impl Executor {
         for _ in 0..ATTEMPTS {
             let (answer, answered) = oneshot::channel();
             let order = Order { invocation: invocation.clone(), spec: spec.clone(), answer, sink: sink.clone() };
-            let place = self.house.pool.reserve(spec, self.house.world.now()).map_err(InvokeError::TooManyRequests)?;
-            match place {
-                // A process that ended just now takes nothing, and forgets itself: look again.
-                Place::Warm(orders) => {
-                    if orders.try_send(order).is_err() {
-                        continue;
-                    }
-                }
-                Place::Cold { id, orders, inbox } => {
-                    let sent = orders.try_send(order);
-                    debug_assert!(sent.is_ok(), "a new mailbox has room");
-                    self.launch(id, spec, inbox, false);
-                }
+            let now = self.house.world.now();
+            let place = self.house.pool.place(spec, order, now).map_err(InvokeError::TooManyRequests)?;
+            if let Some(place) = place {
+                self.house.launch(place, spec, false);
             }
-            self.ahead(spec, self.house.pool.growth(spec));
+            self.house.grow(spec);
             match answered.await {
                 Ok(Ok(outcome)) => return outcome,
                 Ok(Err(Gone)) => {}
@@ -130,21 +123,10 @@ impl Executor {
         Err(InvokeError::Unavailable)
     }
 
-    fn launch(&self, id: u64, spec: &Arc<FunctionSpec>, inbox: mpsc::Receiver<Order>, kept: bool) {
-        let (house, spec) = (self.house.clone(), spec.clone());
-        let name = format!("function {} {}", spec.name, spec.version);
-        self.house.world.tasks.spawn(Stage::Delivery, name, |stop| run(house, id, spec, kept, inbox, stop));
-    }
-
     /// Starts processes before they are needed, until `want` of a version are free and what runs ahead takes a quarter
     /// of all memory: who comes then finds the code loaded. How many were started.
     pub fn ahead(&self, spec: &Arc<FunctionSpec>, want: usize) -> usize {
-        let mut started = 0;
-        while let Some((id, inbox)) = self.house.pool.open_ahead(spec, want) {
-            self.launch(id, spec, inbox, false);
-            started += 1;
-        }
-        started
+        self.house.ahead(spec, want)
     }
 
     /// Ends the processes of a function: idle ones now, the others after their invocation.
@@ -164,8 +146,8 @@ impl Executor {
 
     /// Starts processes until there are `want` of a version, as far as there is memory.
     pub fn fill(&self, spec: &Arc<FunctionSpec>, want: usize) {
-        while let Some((id, inbox)) = self.house.pool.open_kept(spec, want) {
-            self.launch(id, spec, inbox, true);
+        while let Some(place) = self.house.pool.open_kept(spec, want) {
+            self.house.launch(place, spec, true);
         }
     }
 

@@ -112,7 +112,7 @@ pub struct FunctionSpec {
 }
 
 impl FunctionSpec {
-    /// Whether a process started for `other` may run this.
+    /// Whether a process of `other` may run this.
     fn runs_like(&self, other: &FunctionSpec) -> bool {
         fn code(s: &FunctionSpec) -> impl PartialEq + '_ {
             (&s.code_sha, &s.code_dir, &s.layers_dir, &s.runtime, &s.handler)
@@ -120,7 +120,7 @@ impl FunctionSpec {
         fn place(s: &FunctionSpec) -> impl PartialEq + '_ {
             (&s.endpoint, &s.region, &s.log_group, s.levels, s.memory_mb, s.ephemeral_mb, &s.env, s.timeout)
         }
-        code(self) == code(other) && place(self) == place(other)
+        self.key() == other.key() && code(self) == code(other) && place(self) == place(other)
     }
 
     /// Where the executables of its extensions lie.

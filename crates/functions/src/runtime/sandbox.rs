@@ -9,7 +9,7 @@ use super::isolation::{self, Isolation};
 use super::levels::Sieve;
 use super::managed::Managed;
 use super::outlet::Chunk;
-use super::pool::Pool;
+use super::pool::{Next, Place, Pool};
 use super::report::{Ending, Status, Tail};
 use super::word::Word;
 use super::{FunctionSpec, Invocation, InvokeError, InvokeOutcome, LogSink, Options, limits};
@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use world::processes::{Child, Exit, Line, Output};
-use world::{BoxFuture, Stop, World};
+use world::{BoxFuture, Stage, Stop, World};
 
 /// What all processes of an executor share.
 pub(super) struct House {
@@ -31,6 +31,30 @@ pub(super) struct House {
     pub(super) pool: Pool<Order>,
     /// Who answers at the endpoint in networks of their own; set once, before the first invocation.
     pub(super) door: OnceLock<Door>,
+}
+
+impl House {
+    /// Begins the life of a process.
+    pub(super) fn launch(self: &Arc<Self>, place: Place<Order>, spec: &Arc<FunctionSpec>, kept: bool) {
+        let (seat, spec) = (Seat { house: self.clone(), place }, spec.clone());
+        let name = format!("function {} {}", spec.name, spec.version);
+        self.world.tasks.spawn(Stage::Delivery, name, |stop| run(seat, spec, kept, stop));
+    }
+
+    /// Starts processes until `want` of a version are free, as far as they may. How many were started.
+    pub(super) fn ahead(self: &Arc<Self>, spec: &Arc<FunctionSpec>, want: usize) -> usize {
+        let mut started = 0;
+        while let Some(place) = self.pool.open_ahead(spec, want) {
+            self.launch(place, spec, false);
+            started += 1;
+        }
+        started
+    }
+
+    /// Starts as many ahead as the use of a version suggests.
+    pub(super) fn grow(self: &Arc<Self>, spec: &Arc<FunctionSpec>) {
+        self.ahead(spec, self.pool.growth(spec));
+    }
 }
 
 /// The process ended before it took the order.
@@ -45,17 +69,28 @@ pub(super) struct Order {
     pub(super) sink: Option<mpsc::Sender<Chunk>>,
 }
 
-/// Starts a process and runs what it is sent until it ends, is forgotten by the pool, or the house closes. A start that
-/// fails is tried once more on the time of the invocation that waits for it, as Lambda does.
+/// A process' place in the pool. With it goes what the pool knows of the process, however that ends.
+pub(super) struct Seat {
+    pub(super) house: Arc<House>,
+    pub(super) place: Place<Order>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(order) = self.house.pool.remove(self.place.id) {
+            let _ = order.answer.send(Err(Gone));
+        }
+    }
+}
+
+/// Starts a process when it is its turn, and runs what it is sent until it ends, is forgotten by the pool, or the house
+/// closes. A start that fails is tried once more on the time of an invocation that waits for it, as Lambda does.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html> (Init phase failures)
-pub(super) async fn run(
-    house: Arc<House>,
-    id: u64,
-    spec: Arc<FunctionSpec>,
-    kept: bool,
-    mut orders: mpsc::Receiver<Order>,
-    mut stop: Stop,
-) {
+pub(super) async fn run(mut seat: Seat, spec: Arc<FunctionSpec>, kept: bool, mut stop: Stop) {
+    if (&mut seat.place.go).await.is_err() {
+        return;
+    }
+    let (house, id) = (seat.house.clone(), seat.place.id);
     let log_stream = log_stream(&house.world, &spec);
     let mut held = None;
     loop {
@@ -63,29 +98,25 @@ pub(super) async fn run(
             Ok((sandbox, serving)) => {
                 held = tokio::select! {
                     biased;
-                    again = sandbox.live(held.take(), &mut orders, &mut stop) => again,
+                    again = sandbox.live(held.take(), &mut seat.place.orders, &mut stop) => again,
                     () = serving => None,
                 };
                 if held.is_none() {
-                    break;
+                    return;
                 }
             }
             Err(error) => {
-                // Nobody may be waiting for what is started ahead.
-                if let Some(order) = held.or_else(|| orders.try_recv().ok()) {
-                    house.pool.remove(id);
+                // Nobody may be waiting for it.
+                if let Some(order) = held.or_else(|| house.pool.failed(id)) {
+                    drop(seat);
                     let _ = order.answer.send(Ok(Err(error)));
-                } else if house.pool.retire_idle(id) {
+                } else {
                     tracing::warn!(function = spec.name, %error, "a process was not started ahead");
-                } else if let Some(order) = orders.recv().await {
-                    house.pool.remove(id);
-                    let _ = order.answer.send(Ok(Err(error)));
                 }
-                break;
+                return;
             }
         }
     }
-    house.pool.remove(id);
 }
 
 pub(super) struct Sandbox {
@@ -131,8 +162,8 @@ pub(super) enum Event {
 
 /// What became of a start.
 enum Begun {
-    Ready(Option<Order>),
-    Failed(Option<Order>, Ending),
+    Ready,
+    Failed(Ending),
     /// It is not wanted any more.
     Over,
 }
@@ -215,31 +246,37 @@ impl Sandbox {
         self.tail = Some(Tail::default());
     }
 
-    /// Runs orders until it ends. An order that came while its start failed is given back, for a second start; `held`
-    /// is that order.
+    /// Runs orders until it ends. Where its start failed, gives back what waits for it, for a second start; `held` is that
+    /// order.
     async fn live(mut self, held: Option<Order>, orders: &mut mpsc::Receiver<Order>, stop: &mut Stop) -> Option<Order> {
-        let (mut alive, mut reason) = (true, "spindown");
+        let (mut reason, mut next) = ("spindown", Next::End);
         if let Some(order) = held {
-            (alive, reason) = (self.carry(order, true).await, "failure");
+            (next, reason) = (self.carry(order, true).await, "failure");
         } else {
             match self.settle(orders, stop).await {
-                Begun::Ready(order) => {
+                Begun::Ready => {
                     // Starting is not held to the function's share, as on AWS.
                     self.child.throttle();
-                    if let Some(order) = order {
-                        (alive, reason) = (self.carry(order, false).await, "failure");
+                    next = self.house.pool.next(self.id, self.house.world.now());
+                    if !stop.is_set() {
+                        self.house.grow(&self.spec);
                     }
                 }
-                Begun::Failed(order, ending) => return self.failed(order, &ending, orders).await,
-                Begun::Over => alive = false,
+                Begun::Failed(ending) => return self.failed(&ending).await,
+                Begun::Over => {}
             }
         }
-        while alive {
-            let Some(order) = self.idle(orders, stop).await else {
+        loop {
+            let order = match next {
+                Next::Run(order) => Some(order),
+                Next::Rest => self.idle(orders, stop).await,
+                Next::End => break,
+            };
+            let Some(order) = order else {
                 reason = "spindown";
                 break;
             };
-            (alive, reason) = (self.carry(order, false).await, "failure");
+            (next, reason) = (self.carry(order, false).await, "failure");
         }
         self.end(reason).await;
         None
@@ -266,54 +303,47 @@ impl Sandbox {
     async fn settle(&mut self, orders: &mut mpsc::Receiver<Order>, stop: &mut Stop) -> Begun {
         let house = self.house.clone();
         let mut late = house.world.clock.sleep(limits::INIT);
-        let mut order = None;
+        let mut turn = house.world.clock.sleep(limits::TURN);
+        let (mut in_turn, mut needed) = (true, false);
         while !self.is_ready() {
             let event = tokio::select! {
                 biased;
-                taken = orders.recv(), if order.is_none() => match taken {
-                    Some(taken) => {
-                        order = Some(taken);
-                        continue;
-                    }
-                    None => return Begun::Over,
-                },
-                // What is on its way to who waits for it is carried to its end.
-                () = stop.wait(), if order.is_none() => {
+                // Orders go to who is ready: the pool has forgotten it.
+                _ = orders.recv() => return Begun::Over,
+                // What has been accepted is carried to its end.
+                () = stop.wait(), if !needed => {
                     if house.pool.retire_idle(self.id) {
                         return Begun::Over;
                     }
-                    order = orders.recv().await;
+                    needed = true;
+                    continue;
+                }
+                () = &mut turn, if in_turn => {
+                    house.pool.late(self.id);
+                    in_turn = false;
                     continue;
                 }
                 event = self.event(&mut late) => event,
             };
             if let Some(ending) = self.take(event, None) {
-                return Begun::Failed(order, ending);
+                return Begun::Failed(ending);
             }
         }
         let ms = millis(house.world.clock.monotonic().saturating_sub(self.started));
         self.init_ms = Some(ms);
         self.say(&Word::InitEnd { status: Status::SUCCESS, kept: self.kept, phase: "init", ms });
-        Begun::Ready(order)
+        Begun::Ready
     }
 
-    /// Ends a process whose start failed. Gives back the order that waits for it.
-    async fn failed(
-        mut self,
-        order: Option<Order>,
-        ending: &Ending,
-        orders: &mut mpsc::Receiver<Order>,
-    ) -> Option<Order> {
+    /// Ends a process whose start failed. Gives what waits for it.
+    async fn failed(mut self, ending: &Ending) -> Option<Order> {
         let init_ms = millis(self.house.world.clock.monotonic().saturating_sub(self.started));
         for line in self.output.written() {
             self.heard(line);
         }
         self.say(&Word::InitEnd { status: ending.init_status(), kept: self.kept, phase: "init", ms: init_ms });
         self.end("failure").await;
-        if order.is_some() || self.house.pool.retire_idle(self.id) {
-            return order;
-        }
-        orders.recv().await
+        self.house.pool.failed(self.id)
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -324,7 +354,6 @@ impl Sandbox {
     async fn idle(&mut self, orders: &mut mpsc::Receiver<Order>, stop: &mut Stop) -> Option<Order> {
         let house = self.house.clone();
         let mut tired = house.world.clock.sleep(house.options.idle);
-        house.pool.ready(self.id);
         loop {
             let mut never = Box::pin(std::future::pending()) as BoxFuture<'static, ()>;
             let event = tokio::select! {

@@ -1,5 +1,6 @@
 //! One invocation in one process.
 
+use super::pool::Next;
 use super::report::{self, Ending};
 use super::sandbox::{Event, Gone, Order, Sandbox, millis};
 use super::word::Word;
@@ -27,9 +28,9 @@ impl Over {
 }
 
 impl Sandbox {
-    /// Runs one invocation; `starting`: the process has just been started for it, after a start that failed. Whether it
-    /// may run another.
-    pub(super) async fn carry(&mut self, order: Order, starting: bool) -> bool {
+    /// Runs one invocation; `starting`: the process has just been started for it, after a start that failed. What it is to
+    /// do then.
+    pub(super) async fn carry(&mut self, order: Order, starting: bool) -> Next<Order> {
         let Order { invocation, spec, answer, sink } = order;
         let clock = self.house.world.clock.clone();
         self.tail.get_or_insert_default();
@@ -40,7 +41,7 @@ impl Sandbox {
         if used && let Err(Ending::Exited(_)) = self.until_ready(deadline).await {
             self.house.pool.remove(self.id);
             let _ = answer.send(Err(Gone));
-            return false;
+            return Next::End;
         }
         self.sink = sink;
         self.say(&Word::Start { id: &invocation.request_id, arn: &spec.arn });
@@ -68,19 +69,25 @@ impl Sandbox {
         self.see_off(over, alive, invocation.tail, deadline).await
     }
 
-    /// Answers, and writes down what there was. Whether the process may run another invocation.
-    async fn see_off(&mut self, mut over: Over, alive: bool, tail: bool, late: &mut BoxFuture<'static, ()>) -> bool {
+    /// Answers, and writes down what there was.
+    async fn see_off(
+        &mut self,
+        mut over: Over,
+        alive: bool,
+        tail: bool,
+        late: &mut BoxFuture<'static, ()>,
+    ) -> Next<Order> {
         if alive && !tail && self.extensions.are_done() {
             // Nobody has to wait for what is only written down. Each who is told goes on at once, in this very thread:
             // to wake another takes longer than all that is done here.
-            let kept = self.house.pool.release(self.id);
+            let next = self.house.pool.next(self.id, self.house.world.now());
             over.tell(String::new());
             tokio::task::yield_now().await;
             self.acknowledge();
             tokio::task::yield_now().await;
             self.write_down(&mut over);
             self.tail = None;
-            return kept;
+            return next;
         }
         if !alive && !self.extensions.want_shutdown() {
             // What it has written is read before it goes.
@@ -94,13 +101,15 @@ impl Sandbox {
             over.tell(log.clone());
             self.acknowledge();
         }
-        let kept = alive && self.extensions_rest(late).await && self.house.pool.release(self.id);
-        if !kept {
+        let next = if alive && self.extensions_rest(late).await {
+            self.house.pool.next(self.id, self.house.world.now())
+        } else {
             self.house.pool.remove(self.id);
-        }
+            Next::End
+        };
         over.tell(log);
         self.acknowledge();
-        kept
+        next
     }
 
     /// Answers the runtime's request with its response.

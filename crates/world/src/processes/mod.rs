@@ -135,6 +135,10 @@ pub trait Processes: Send + Sync {
     fn is_child(&self, _peer: SocketAddr) -> bool {
         false
     }
+    /// How many processors children may use.
+    fn processors(&self) -> usize {
+        1
+    }
 }
 
 /// A running child. Dropping it ends the whole group. When the child itself ends, so does what it forked.

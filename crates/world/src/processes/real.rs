@@ -230,6 +230,10 @@ impl Processes for RealProcesses {
         offered
     }
 
+    fn processors(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    }
+
     fn is_child(&self, peer: SocketAddr) -> bool {
         let near: Vec<_> =
             self.near.lock().expect("no panic holds this lock").iter().filter_map(Weak::upgrade).collect();
