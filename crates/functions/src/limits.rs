@@ -94,6 +94,6 @@ pub(crate) const LAYERS: usize = 5;
 /// Tags of a function. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html>
 pub(crate) const TAGS: usize = 50;
 /// Functions and mappings a page lists.
-pub(crate) const PAGE: i32 = 50;
+pub(crate) const PAGE: usize = 50;
 /// Events of one function on their way at once: deliveries beyond it wait in their lane.
 pub(crate) const CONCURRENCY: usize = 100;

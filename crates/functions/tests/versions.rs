@@ -53,6 +53,21 @@ async fn versions_stay_as_they_were_published() {
     let page = house.ask("ListVersionsByFunction", json!({"FunctionName": "f", "MaxItems": 2})).await;
     let rest = json!({"FunctionName": "f", "MaxItems": 2, "Marker": page["NextMarker"]});
     assert_eq!(house.ask("ListVersionsByFunction", rest).await["Versions"][0]["Version"], "2");
+    let other = &page["NextMarker"];
+    for (list, input) in [
+        ("ListVersionsByFunction", json!({"FunctionName": "f", "Marker": "f"})),
+        ("ListAliases", json!({"FunctionName": "f", "Marker": other})),
+        ("ListFunctions", json!({"Marker": other})),
+        ("ListFunctionUrlConfigs", json!({"FunctionName": "f", "Marker": other})),
+        ("ListFunctionEventInvokeConfigs", json!({"FunctionName": "f", "Marker": other})),
+        ("ListProvisionedConcurrencyConfigs", json!({"FunctionName": "f", "Marker": other})),
+        ("ListEventSourceMappings", json!({"Marker": "00000000-0000-0000-0000-000000000000"})),
+        ("ListLayers", json!({"Marker": "tools"})),
+        ("ListLayerVersions", json!({"LayerName": "tools", "Marker": "2"})),
+    ] {
+        let (code, message) = house.refused(list, input).await;
+        assert_eq!(code, "InvalidParameterValueException", "{list}: {message}");
+    }
     let all = house.ask("ListFunctions", json!({"FunctionVersion": "ALL"})).await;
     assert_eq!(all["Functions"].as_array().unwrap().len(), 3);
     assert_eq!(house.ask("ListFunctions", json!({})).await["Functions"].as_array().unwrap().len(), 1);

@@ -22,7 +22,6 @@ pub mod path {
 
     pub use patterns::{JsonPath, PathError};
 }
-mod page;
 mod policy;
 mod route;
 mod rules;

@@ -87,7 +87,7 @@ pub(crate) async fn get_alias(
 
 pub(crate) async fn list_aliases(
     functions: Arc<Functions>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListAliasesRequest,
 ) -> Result<ListAliasesResponse, ApiError> {
     let (home, name) = (&functions.home, Called::whole(&functions.home, &input.function_name)?);
@@ -98,7 +98,8 @@ pub(crate) async fn list_aliases(
             let to = input.function_version.as_ref();
             to.is_none_or(|version| alias.version == *version || alias.weights.contains_key(version))
         };
-        let (found, next) = page(all.filter(points), |a| a.name.clone(), input.marker.as_deref(), input.max_items);
+        let all = all.filter(points).map(|alias| (alias.name.clone(), alias));
+        let (found, next) = page(&call, all, input.marker, input.max_items)?;
         Ok::<_, ApiError>((found.into_iter().cloned().collect::<Vec<_>>(), next))
     })?;
     let aliases = found.into_iter().map(|alias| shown(home, &name, alias)).collect();

@@ -172,15 +172,15 @@ fn item(version: &LayerVersion) -> LayerVersionsListItem {
 
 pub(crate) async fn list_layers(
     functions: Arc<Functions>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListLayersRequest,
 ) -> Result<ListLayersResponse, ApiError> {
     let fits = |v: &&LayerVersion| fits(v, input.compatible_runtime.as_ref(), input.compatible_architecture.as_ref());
     let (found, next_marker) = functions.catalog.read(|state| {
         let newest = |layer: &Layer| layer.versions.values().rev().find(fits).cloned();
-        let all = state.layers.iter().filter_map(|(name, layer)| Some((name.clone(), newest(layer)?)));
-        page(all, |(name, _)| name.clone(), input.marker.as_deref(), input.max_items)
-    });
+        let all = state.layers.iter().filter_map(|(name, layer)| Some((name.clone(), (name.clone(), newest(layer)?))));
+        page(&call, all, input.marker, input.max_items)
+    })?;
     let shown = found.into_iter().map(|(name, version)| LayersListItem {
         layer_arn: Some(layer_arn(&functions.home, &name).to_string()),
         layer_name: Some(name),
@@ -192,17 +192,16 @@ pub(crate) async fn list_layers(
 /// The newest first.
 pub(crate) async fn list_versions(
     functions: Arc<Functions>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListLayerVersionsRequest,
 ) -> Result<ListLayerVersionsResponse, ApiError> {
     let name = name(&functions.home, &input.layer_name)?;
     let fits = |v: &&LayerVersion| fits(v, input.compatible_runtime.as_ref(), input.compatible_architecture.as_ref());
     let (found, next_marker) = functions.catalog.read(|state| {
         let all = state.layers.get(&name).into_iter().flat_map(|layer| layer.versions.values().rev()).filter(fits);
-        let key = |version: &&LayerVersion| format!("{:020}", u64::MAX - version.number);
-        let (found, next) = page(all, key, input.marker.as_deref(), input.max_items);
-        (found.into_iter().map(item).collect(), next)
-    });
+        let all = all.map(|version| (format!("{:020}", u64::MAX - version.number), item(version)));
+        page(&call, all, input.marker, input.max_items)
+    })?;
     Ok(ListLayerVersionsResponse { next_marker, layer_versions: Some(found) })
 }
 

@@ -3,6 +3,7 @@
 mod settings;
 mod shown;
 
+use super::page_of;
 use crate::called::Called;
 use crate::functions::Functions;
 use crate::mapping::Phase;
@@ -157,23 +158,17 @@ pub(crate) async fn get(
 
 pub(crate) async fn list(
     functions: Arc<Functions>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListEventSourceMappingsRequest,
 ) -> Result<ListEventSourceMappingsResponse, ApiError> {
     let name = input.function_name.as_deref().map(|n| Called::parse(&functions.home, n, None)).transpose()?;
     let name = name.map(|called| called.to_string());
-    let after = input.marker.unwrap_or_default();
-    let page = input.max_items.unwrap_or(100).clamp(1, 100) as usize;
     let wanted = |m: &Mapping| {
         name.as_ref().is_none_or(|n| *n == m.function)
             && input.event_source_arn.as_ref().is_none_or(|a| *a == m.source.as_str())
-            && m.uuid > after
     };
-    let all = functions.all_mappings();
-    let mut found: Vec<Mapping> = all.into_values().filter(wanted).take(page + 1).collect();
-    let more = found.len() > page;
-    found.truncate(page);
-    let next_marker = if more { found.last().map(|m| m.uuid.clone()) } else { None };
+    let all = functions.all_mappings().into_iter().filter(|(_, m)| wanted(m));
+    let (found, next_marker) = page_of(100, &call, all, input.marker, input.max_items)?;
     let event_source_mappings = Some(found.iter().map(|m| describe(&functions, m)).collect());
     Ok(ListEventSourceMappingsResponse { next_marker, event_source_mappings })
 }

@@ -21,7 +21,8 @@ use crate::called::not_found;
 use crate::state::{Function, State};
 use names::Home;
 use shapes::lambda::errors;
-use wire::ApiError;
+use std::ops::{Bound, RangeBounds};
+use wire::{ApiError, Call, page};
 
 /// The changeable version of a function.
 pub(crate) fn find<'a>(state: &'a State, home: &Home, name: &str) -> Result<&'a Function, ApiError> {
@@ -33,20 +34,30 @@ pub(crate) fn invalid(why: impl std::fmt::Display) -> ApiError {
     errors::INVALID_PARAMETER_VALUE_EXCEPTION.because(why.to_string())
 }
 
-/// One page of what is sorted by a text, and the marker of the next.
+/// One page of what is sorted by its texts, and the marker of the next.
 pub(crate) fn page<T>(
-    all: impl IntoIterator<Item = T>,
-    key: impl Fn(&T) -> String,
-    after: Option<&str>,
-    most: Option<i32>,
-) -> (Vec<T>, Option<String>) {
-    let size = usize::try_from(most.unwrap_or(crate::limits::PAGE).clamp(1, crate::limits::PAGE)).unwrap_or(1);
-    let rest = all.into_iter().filter(|item| after.is_none_or(|after| key(item).as_str() > after));
-    let mut found: Vec<T> = rest.take(size + 1).collect();
-    let more = found.len() > size;
-    found.truncate(size);
-    let next = found.last().filter(|_| more).map(key);
-    (found, next)
+    list: &Call,
+    all: impl Iterator<Item = (String, T)>,
+    marker: Option<String>,
+    asked: Option<i32>,
+) -> Result<(Vec<T>, Option<String>), ApiError> {
+    page_of(crate::limits::PAGE, list, all, marker, asked)
+}
+
+/// The same with at most so many items.
+pub(crate) fn page_of<T>(
+    most: usize,
+    list: &Call,
+    all: impl Iterator<Item = (String, T)>,
+    marker: Option<String>,
+    asked: Option<i32>,
+) -> Result<(Vec<T>, Option<String>), ApiError> {
+    let list = list.operation.name;
+    let after =
+        page::start(list, marker.as_deref()).ok_or_else(|| invalid("The Marker was not given by this list."))?;
+    let rest = (after, Bound::<String>::Unbounded);
+    let rest = all.filter(|(key, _)| rest.contains(key));
+    Ok(page::cut(list, rest, page::size(asked, most), |_, item| Some(item)))
 }
 
 /// What sorts the versions of a function: the changeable one, then by number.

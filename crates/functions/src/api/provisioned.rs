@@ -153,15 +153,16 @@ pub(crate) async fn get_config(
 
 pub(crate) async fn list_configs(
     functions: Arc<Functions>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListProvisionedConcurrencyConfigsRequest,
 ) -> Result<ListProvisionedConcurrencyConfigsResponse, ApiError> {
     let name = Called::whole(&functions.home, &input.function_name)?;
     let (found, next_marker) = functions.catalog.read(|state| {
         find(state, &functions.home, &name)?;
         let doors = state.family(&name).into_iter().flat_map(|family| &family.doors);
-        let all = doors.filter_map(|(qualifier, door)| Some((qualifier.clone(), door.provisioned.clone()?)));
-        Ok::<_, ApiError>(page(all, |(q, _)| q.clone(), input.marker.as_deref(), input.max_items))
+        let all = doors
+            .filter_map(|(qualifier, door)| Some((qualifier.clone(), (qualifier.clone(), door.provisioned.clone()?))));
+        page(&call, all, input.marker, input.max_items)
     })?;
     let items = found.into_iter().map(|(qualifier, provisioned)| {
         let called = Called { name: name.clone(), qualifier: Some(qualifier) };

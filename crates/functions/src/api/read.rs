@@ -52,7 +52,7 @@ pub(crate) async fn get_function_configuration(
 
 pub(crate) async fn list_functions(
     functions: Arc<Functions>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListFunctionsRequest,
 ) -> Result<ListFunctionsResponse, ApiError> {
     if input.master_region.is_some_and(|r| r != "ALL" && r != functions.home.region.as_str()) {
@@ -66,10 +66,10 @@ pub(crate) async fn list_functions(
             .iter()
             .flat_map(|(name, latest)| std::iter::once(latest).chain(published(name).filter(|_| all)));
         // What separates the two sorts before all that names are made of.
-        let key = |f: &&Function| if all { format!("{}!{}", f.name, version_key(f)) } else { f.name.clone() };
-        let (found, next) = page(versions, key, input.marker.as_deref(), input.max_items);
-        (found.into_iter().cloned().collect::<Vec<_>>(), next)
-    });
+        let key = |f: &Function| if all { format!("{}!{}", f.name, version_key(f)) } else { f.name.clone() };
+        let (found, next) = page(&call, versions.map(|f| (key(f), f)), input.marker, input.max_items)?;
+        Ok::<_, ApiError>((found.into_iter().cloned().collect::<Vec<_>>(), next))
+    })?;
     let shown = |f| if all { functions.describe_qualified(f) } else { functions.describe(f, None) };
     Ok(ListFunctionsResponse { next_marker, functions: Some(found.iter().map(shown).collect()) })
 }

@@ -146,15 +146,16 @@ pub(crate) async fn get(
 
 pub(crate) async fn list(
     functions: Arc<Functions>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListFunctionUrlConfigsRequest,
 ) -> Result<ListFunctionUrlConfigsResponse, ApiError> {
     let name = Called::whole(&functions.home, &input.function_name)?;
     let (found, next_marker) = functions.catalog.read(|state| {
         find(state, &functions.home, &name)?;
         let doors = state.family(&name).into_iter().flat_map(|family| &family.doors);
-        let all = doors.filter_map(|(qualifier, door)| Some((qualifier.clone(), door.url.clone()?)));
-        Ok::<_, ApiError>(page(all, |(q, _)| q.clone(), input.marker.as_deref(), input.max_items))
+        let all =
+            doors.filter_map(|(qualifier, door)| Some((qualifier.clone(), (qualifier.clone(), door.url.clone()?))));
+        page(&call, all, input.marker, input.max_items)
     })?;
     let arn = |qualifier: &str| -> Arn {
         let suffix = if qualifier == LATEST { String::new() } else { format!(":{qualifier}") };

@@ -92,15 +92,15 @@ fn same(version: &Function, latest: &Function) -> bool {
 
 pub(crate) async fn list_versions(
     functions: Arc<Functions>,
-    _: Arc<Call>,
+    call: Arc<Call>,
     input: ListVersionsByFunctionRequest,
 ) -> Result<ListVersionsByFunctionResponse, ApiError> {
     let name = Called::whole(&functions.home, &input.function_name)?;
     let (found, next_marker) = functions.catalog.read(|state| {
         let latest = find(state, &functions.home, &name)?;
         let published = state.family(&name).into_iter().flat_map(|family| family.versions.values());
-        let all = std::iter::once(latest).chain(published);
-        let (found, next) = page(all, |f| version_key(f), input.marker.as_deref(), input.max_items);
+        let all = std::iter::once(latest).chain(published).map(|function| (version_key(function), function));
+        let (found, next) = page(&call, all, input.marker, input.max_items)?;
         Ok::<_, ApiError>((found.into_iter().cloned().collect::<Vec<_>>(), next))
     })?;
     let shown = found.iter().map(|function| functions.describe_qualified(function)).collect();

@@ -1,16 +1,16 @@
 //! Listing log groups.
 
-use super::{after, identified, limit, page};
+use super::{identified, limit};
 use crate::Logs;
-use crate::error::{invalid, refuse};
+use crate::error::{bad_token, invalid, refuse};
 use crate::limits::{DESCRIBED, LISTED};
 use crate::state::Group;
 use shapes::logs::{
     DescribeLogGroupsRequest, DescribeLogGroupsResponse, ListLogGroupsRequest, ListLogGroupsResponse, LogGroup,
     LogGroupClass, LogGroupSummary, TagFilter,
 };
-use std::ops::Bound;
 use std::sync::Arc;
+use wire::page::page;
 use wire::{ApiError, Call};
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>
@@ -37,11 +37,11 @@ pub(super) async fn describe_log_groups(
             && names.as_ref().is_none_or(|names| names.iter().any(|asked| asked == name))
             && matches!(input.log_group_class, None | Some(LogGroupClass::Standard))
     };
-    let after = after(call.operation.name, input.next_token)?;
+    let part = (input.next_token.as_deref(), limit(input.limit, DESCRIBED));
     logs.catalog.read(|state| {
-        let rest = state.groups.range((after, Bound::Unbounded)).filter(|(name, _)| fits(name));
-        let rest = rest.map(|(name, group)| (name.clone(), shape(&logs, name, group)));
-        let (groups, next_token) = page(call.operation.name, rest, limit(input.limit, DESCRIBED));
+        let pick = |name: &str, group| fits(name).then(|| shape(&logs, name, group));
+        let page = page(call.operation.name, &state.groups, part, pick);
+        let (groups, next_token) = page.ok_or_else(bad_token)?;
         Ok(DescribeLogGroupsResponse { log_groups: Some(groups), next_token })
     })
 }
@@ -79,16 +79,16 @@ pub(super) async fn list_log_groups(
             && input.log_group_tags.iter().flatten().all(|filter| is_tagged(group, filter))
             && matches!(input.log_group_class, None | Some(LogGroupClass::Standard))
     };
-    let after = after(call.operation.name, input.next_token)?;
+    let part = (input.next_token.as_deref(), limit(input.limit, LISTED));
     logs.catalog.read(|state| {
-        let rest = state.groups.range((after, Bound::Unbounded)).filter(|(name, group)| fits(name, group));
         let shape = |name: &str| LogGroupSummary {
             log_group_name: Some(name.to_owned()),
             log_group_arn: Some(logs.arn(name).to_string()),
             log_group_class: Some(LogGroupClass::Standard),
         };
-        let rest = rest.map(|(name, _)| (name.clone(), shape(name)));
-        let (groups, next_token) = page(call.operation.name, rest, limit(input.limit, LISTED));
+        let pick = |name: &str, group| fits(name, group).then(|| shape(name));
+        let page = page(call.operation.name, &state.groups, part, pick);
+        let (groups, next_token) = page.ok_or_else(bad_token)?;
         Ok(ListLogGroupsResponse { log_groups: Some(groups), next_token })
     })
 }

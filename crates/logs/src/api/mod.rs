@@ -11,10 +11,9 @@ mod streams;
 mod tags;
 
 use crate::Logs;
-use crate::error::{bad_token, invalid, no_group};
+use crate::error::{invalid, no_group};
 use shapes::logs as l;
 use shapes::logs::errors::INVALID_OPERATION_EXCEPTION;
-use std::ops::Bound;
 use std::sync::Arc;
 use wire::{ApiError, Service};
 
@@ -70,23 +69,6 @@ fn identified(logs: &Logs, identifier: &str) -> Result<String, ApiError> {
     }
     let arn = identifier.parse().map_err(|_| invalid(format!("{identifier} is not an ARN.")))?;
     logs.group_in(&arn).map(str::to_owned).ok_or_else(no_group)
-}
-
-/// The items on a page of a list that is sorted by names, and the token of the next.
-fn page<T>(list: &str, mut rest: impl Iterator<Item = (String, T)>, limit: usize) -> (Vec<T>, Option<String>) {
-    let (mut items, mut last) = (Vec::new(), None);
-    for (name, item) in rest.by_ref().take(limit) {
-        items.push(item);
-        last = Some(name);
-    }
-    let last = last.filter(|_| rest.next().is_some());
-    (items, last.map(|name| wire::page::token(list, &name)))
-}
-
-/// The name that a page of such a list begins after.
-fn after(list: &str, token: Option<String>) -> Result<Bound<String>, ApiError> {
-    let Some(token) = token else { return Ok(Bound::Unbounded) };
-    wire::page::after(list, &token).map(Bound::Excluded).ok_or_else(bad_token)
 }
 
 fn limit(asked: Option<i32>, usual: usize) -> usize {

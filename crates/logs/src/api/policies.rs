@@ -1,8 +1,8 @@
 //! Resource policies: which services may put events in their own name.
 
-use super::{after, limit, page};
+use super::limit;
 use crate::Logs;
-use crate::error::{invalid, refuse, too_many};
+use crate::error::{bad_token, invalid, refuse, too_many};
 use crate::limits::{DESCRIBED, POLICIES};
 use crate::state::{Change, Policy, VENDOR};
 use policies::Policy as Document;
@@ -11,8 +11,8 @@ use shapes::logs::{
     DeleteResourcePolicyRequest, DescribeResourcePoliciesRequest, DescribeResourcePoliciesResponse, PolicyScope,
     PutResourcePolicyRequest, PutResourcePolicyResponse, ResourcePolicy,
 };
-use std::ops::Bound;
 use std::sync::Arc;
+use wire::page::page;
 use wire::{ApiError, Call, Nothing};
 
 const OF_GROUPS: &str = "policies of single log groups (resourceArn)";
@@ -52,11 +52,10 @@ pub(super) async fn describe_resource_policies(
 ) -> Result<DescribeResourcePoliciesResponse, ApiError> {
     let of_groups = input.resource_arn.is_some() || input.policy_scope == Some(PolicyScope::Resource);
     refuse(&[(OF_GROUPS, of_groups)])?;
-    let after = after(call.operation.name, input.next_token)?;
+    let part = (input.next_token.as_deref(), limit(input.limit, DESCRIBED));
     logs.catalog.read(|state| {
-        let rest = state.policies.range((after, Bound::Unbounded));
-        let rest = rest.map(|(name, policy)| (name.clone(), shape(policy)));
-        let (policies, next_token) = page(call.operation.name, rest, limit(input.limit, DESCRIBED));
+        let page = page(call.operation.name, &state.policies, part, |_, policy| Some(shape(policy)));
+        let (policies, next_token) = page.ok_or_else(bad_token)?;
         Ok(DescribeResourcePoliciesResponse { resource_policies: Some(policies), next_token })
     })
 }

@@ -1,6 +1,6 @@
 //! Log streams.
 
-use super::{limit, named, page};
+use super::{limit, named};
 use crate::Logs;
 use crate::chunk::Seen;
 use crate::error::{bad_token, invalid, no_group, no_stream};
@@ -11,7 +11,7 @@ use shapes::logs::{
     OrderBy,
 };
 use std::sync::Arc;
-use wire::{ApiError, Call, Nothing};
+use wire::{ApiError, Call, Nothing, page};
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html>
 pub(super) async fn create_log_stream(
@@ -75,17 +75,18 @@ pub(super) async fn describe_log_streams(
     let mut all = all?;
     all.sort_by(|(a, _), (b, _)| if descending { b.cmp(a) } else { a.cmp(b) });
     let arn = logs.arn(&group);
-    let rest = all.into_iter().map(|((at, name), stream)| {
+    let rest = all.into_iter().map(|((at, name), stream)| (format!("{at}/{name}"), (name, stream)));
+    let pick = |_: &str, (name, stream): (String, Stream)| {
         let seen = room.streams().get(&stream.number).and_then(|live| live.seen);
-        (format!("{at}/{name}"), shape(&arn.to_string(), name, &stream, seen))
-    });
-    let (streams, next_token) = page(call.operation.name, rest, limit(input.limit, DESCRIBED));
+        Some(shape(&arn.to_string(), name, &stream, seen))
+    };
+    let (streams, next_token) = page::cut(call.operation.name, rest, limit(input.limit, DESCRIBED), pick);
     Ok(DescribeLogStreamsResponse { log_streams: Some(streams), next_token })
 }
 
 /// What a token stands for: the last stream given.
 fn place(list: &str, token: &str) -> Result<(i64, String), ApiError> {
-    let last = wire::page::after(list, token);
+    let last = page::after(list, token);
     let parts = last.as_deref().and_then(|last| last.split_once('/'));
     let parts = parts.and_then(|(at, name)| Some((at.parse().ok()?, name.to_owned())));
     parts.ok_or_else(bad_token)

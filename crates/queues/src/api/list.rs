@@ -7,7 +7,6 @@ use shapes::sqs::{
     GetQueueUrlRequest, GetQueueUrlResult, ListDeadLetterSourceQueuesRequest, ListDeadLetterSourceQueuesResult,
     ListQueuesRequest, ListQueuesResult,
 };
-use std::ops::Bound;
 use std::sync::Arc;
 use wire::{ApiError, Call};
 
@@ -60,19 +59,11 @@ fn page(
     if !limits::LIST.contains(&max) {
         return Err(bad_value("MaxResults", max, "MaxResults must be an integer between 1 and 1000."));
     }
-    let from = match token.filter(|token| !token.is_empty()) {
-        Some(token) => {
-            let name = wire::page::after(call.operation.name, &token);
-            Bound::Excluded(name.ok_or_else(|| bad_value("NextToken", &token, "It was not given by this operation."))?)
-        }
-        None => Bound::Unbounded,
-    };
-    let mut names: Vec<String> = queues.catalog.read(|state| {
-        let known = state.queues.range((from, Bound::Unbounded)).filter(|(name, queue)| wanted(name, queue));
-        known.map(|(name, _)| name.clone()).take(max as usize + 1).collect()
-    });
-    let more = names.len() > max as usize;
-    names.truncate(max as usize);
-    let next_token = names.last().filter(|_| more && paged).map(|name| wire::page::token(call.operation.name, name));
-    Ok((names.iter().map(|name| address::url(call.tls, &call.host, &queues.home, name)).collect(), next_token))
+    let pick =
+        |name: &str, queue: &Queue| wanted(name, queue).then(|| address::url(call.tls, &call.host, &queues.home, name));
+    let part = (token.as_deref(), max as usize);
+    let page = queues.catalog.read(|state| wire::page::page(call.operation.name, &state.queues, part, pick));
+    let token = token.unwrap_or_default();
+    let (urls, next) = page.ok_or_else(|| bad_value("NextToken", token, "It was not given by this operation."))?;
+    Ok((urls, next.filter(|_| paged)))
 }

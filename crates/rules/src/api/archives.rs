@@ -5,8 +5,7 @@ use crate::Rules;
 use crate::archive::state::{Archive, ArchiveChange};
 use crate::archive::{arn, rule_changes, rule_name, rule_pattern};
 use crate::error::{bad_token, no_bus, not_served, too_many};
-use crate::limits::ARCHIVES;
-use crate::page::page;
+use crate::limits::{ARCHIVES, PAGE};
 use crate::policy::About;
 use crate::state::Change;
 use shapes::events::{
@@ -15,6 +14,7 @@ use shapes::events::{
     UpdateArchiveResponse, errors,
 };
 use std::sync::Arc;
+use wire::page::{page, size};
 use wire::{ApiError, Call};
 
 fn absent(name: &str) -> ApiError {
@@ -179,7 +179,7 @@ pub(super) async fn list_archives(
     };
     rules.catalog.read(|state| {
         let (found, next_token) =
-            page("archives", &state.archives.archives, (input.next_token.as_deref(), input.limit), pick)
+            page("archives", &state.archives.archives, (input.next_token.as_deref(), size(input.limit, PAGE)), pick)
                 .ok_or_else(bad_token)?;
         Ok(ListArchivesResponse { archives: Some(found), next_token })
     })

@@ -3,8 +3,7 @@
 use super::tags;
 use crate::Rules;
 use crate::error::{bad_token, invalid, no_bus, not_an_arn, not_served, too_many};
-use crate::limits::BUSES;
-use crate::page::page;
+use crate::limits::{BUSES, PAGE};
 use crate::policy::About;
 use crate::state::{Bus, Change, DEFAULT_BUS};
 use names::Arn;
@@ -14,6 +13,7 @@ use shapes::events::{
     UpdateEventBusRequest, UpdateEventBusResponse, errors,
 };
 use std::sync::Arc;
+use wire::page::{page, size};
 use wire::{ApiError, Call, Nothing};
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CreateEventBus.html>
@@ -187,7 +187,8 @@ pub(super) async fn list_event_buses(
     };
     rules.catalog.read(|state| {
         let (buses, next_token) =
-            page("buses", &state.buses, (input.next_token.as_deref(), input.limit), shown).ok_or_else(bad_token)?;
+            page("buses", &state.buses, (input.next_token.as_deref(), size(input.limit, PAGE)), shown)
+                .ok_or_else(bad_token)?;
         Ok(ListEventBusesResponse { event_buses: Some(buses), next_token })
     })
 }

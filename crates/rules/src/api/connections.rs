@@ -4,8 +4,7 @@ use crate::Rules;
 use crate::destinations::auth::Auth;
 use crate::destinations::state::{Change, Connection, State, Status};
 use crate::error::{bad_token, invalid, not_served, too_many};
-use crate::limits::CONNECTIONS;
-use crate::page::page;
+use crate::limits::{CONNECTIONS, PAGE};
 use shapes::events::{
     ConnectionAuthorizationType, ConnectionState, CreateConnectionRequest, CreateConnectionResponse,
     DeauthorizeConnectionRequest, DeauthorizeConnectionResponse, DeleteConnectionRequest, DeleteConnectionResponse,
@@ -13,6 +12,7 @@ use shapes::events::{
     UpdateConnectionRequest, UpdateConnectionResponse, errors,
 };
 use std::sync::Arc;
+use wire::page::{page, size};
 use wire::{ApiError, Call};
 
 fn absent(name: &str) -> ApiError {
@@ -257,7 +257,7 @@ pub(super) async fn list_connections(
     };
     rules.destinations.catalog.read(|state| {
         let (connections, next_token) =
-            page("connections", &state.connections, (input.next_token.as_deref(), input.limit), pick)
+            page("connections", &state.connections, (input.next_token.as_deref(), size(input.limit, PAGE)), pick)
                 .ok_or_else(bad_token)?;
         Ok(ListConnectionsResponse { connections: Some(connections), next_token })
     })

@@ -4,8 +4,7 @@ use crate::Rules;
 use crate::destinations::endpoint;
 use crate::destinations::state::{Change, Destination, State, Status};
 use crate::error::{bad_token, invalid, not_an_arn, too_many};
-use crate::limits::{DESTINATIONS, INVOCATION_RATE};
-use crate::page::page;
+use crate::limits::{DESTINATIONS, INVOCATION_RATE, PAGE};
 use names::Arn;
 use shapes::events::{
     ApiDestination, ApiDestinationState, CreateApiDestinationRequest, CreateApiDestinationResponse,
@@ -14,6 +13,7 @@ use shapes::events::{
     UpdateApiDestinationRequest, UpdateApiDestinationResponse, errors,
 };
 use std::sync::Arc;
+use wire::page::{page, size};
 use wire::{ApiError, Call};
 
 fn absent(name: &str) -> ApiError {
@@ -189,7 +189,7 @@ pub(super) async fn list_api_destinations(
             (wanted && name.starts_with(prefix)).then(|| shown(&rules, state, name, known))
         };
         let (found, next_token) =
-            page("API destinations", &state.destinations, (input.next_token.as_deref(), input.limit), pick)
+            page("API destinations", &state.destinations, (input.next_token.as_deref(), size(input.limit, PAGE)), pick)
                 .ok_or_else(bad_token)?;
         Ok(ListApiDestinationsResponse { api_destinations: Some(found), next_token })
     })

@@ -4,8 +4,7 @@ use crate::Rules;
 use crate::archive::resume;
 use crate::archive::state::{ArchiveChange, Place, Replay, ReplayStatus};
 use crate::error::{bad_token, invalid, not_an_arn, too_many};
-use crate::limits::REPLAYS;
-use crate::page::page;
+use crate::limits::{PAGE, REPLAYS};
 use crate::policy::About;
 use crate::state::Change;
 use names::Arn;
@@ -14,6 +13,7 @@ use shapes::events::{
     ListReplaysResponse, ReplayDestination, ReplayState, StartReplayRequest, StartReplayResponse, errors,
 };
 use std::sync::Arc;
+use wire::page::{page, size};
 use wire::{ApiError, Call};
 
 fn absent(name: &str) -> ApiError {
@@ -184,7 +184,7 @@ pub(super) async fn list_replays(
     };
     rules.catalog.read(|state| {
         let (found, next_token) =
-            page("replays", &state.archives.replays, (input.next_token.as_deref(), input.limit), pick)
+            page("replays", &state.archives.replays, (input.next_token.as_deref(), size(input.limit, PAGE)), pick)
                 .ok_or_else(bad_token)?;
         Ok(ListReplaysResponse { replays: Some(found), next_token })
     })

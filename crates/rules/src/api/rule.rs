@@ -3,8 +3,7 @@
 use super::tags;
 use crate::Rules;
 use crate::error::{bad_token, invalid, managed, no_bus, no_rule, too_many};
-use crate::limits::RULES;
-use crate::page::page;
+use crate::limits::{PAGE, RULES};
 use crate::policy::About;
 use crate::route::PRINCIPAL;
 use crate::schedule::Schedule;
@@ -19,6 +18,7 @@ use shapes::events::{
     PutRuleResponse, RuleState, errors,
 };
 use std::sync::Arc;
+use wire::page::{page, size};
 use wire::{ApiError, Call, Nothing};
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html>
@@ -212,7 +212,8 @@ pub(super) async fn list_rules(
     rules.catalog.read(|state| {
         let known = state.buses.get(bus).ok_or_else(|| no_bus(bus))?;
         let (found, next_token) =
-            page("rules", &known.rules, (input.next_token.as_deref(), input.limit), pick).ok_or_else(bad_token)?;
+            page("rules", &known.rules, (input.next_token.as_deref(), size(input.limit, PAGE)), pick)
+                .ok_or_else(bad_token)?;
         Ok(ListRulesResponse { rules: Some(found), next_token })
     })
 }
@@ -230,7 +231,7 @@ pub(super) async fn list_rule_names_by_target(
     rules.catalog.read(|state| {
         let known = state.buses.get(bus).ok_or_else(|| no_bus(bus))?;
         let (names, next_token) =
-            page("rules by target", &known.rules, (input.next_token.as_deref(), input.limit), pick)
+            page("rules by target", &known.rules, (input.next_token.as_deref(), size(input.limit, PAGE)), pick)
                 .ok_or_else(bad_token)?;
         Ok(ListRuleNamesByTargetResponse { rule_names: Some(names), next_token })
     })

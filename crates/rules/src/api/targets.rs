@@ -3,8 +3,7 @@
 use super::rule::free;
 use crate::Rules;
 use crate::error::{bad_token, invalid, no_rule, not_an_arn, too_many};
-use crate::limits::TARGETS;
-use crate::page::page;
+use crate::limits::{PAGE, TARGETS};
 use crate::policy::About;
 use crate::route::is_bus;
 use crate::state::{Change, HttpParameters, Retry, Target, Transformer};
@@ -18,6 +17,7 @@ use shapes::events::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use wire::page::{page, size};
 use wire::{ApiError, Call};
 
 /// Why a target is not taken.
@@ -250,7 +250,8 @@ pub(super) async fn list_targets_by_rule(
         let known = state.rule(bus, rule).ok_or_else(|| no_rule(bus, rule))?;
         let pick = |id: &str, target: &Target| Some(shown(id, target));
         let (targets, next_token) =
-            page("targets", &known.targets, (input.next_token.as_deref(), input.limit), pick).ok_or_else(bad_token)?;
+            page("targets", &known.targets, (input.next_token.as_deref(), size(input.limit, PAGE)), pick)
+                .ok_or_else(bad_token)?;
         Ok(ListTargetsByRuleResponse { targets: Some(targets), next_token })
     })
 }

@@ -10,7 +10,6 @@ mod topics;
 
 use crate::Topics;
 use crate::error::invalid;
-use crate::limits::PAGE;
 use shapes::sns as s;
 use std::sync::Arc;
 use wire::{ApiError, Service};
@@ -47,16 +46,6 @@ pub(crate) fn service(state: &Arc<Topics>) -> Service {
         .on::<s::OptInPhoneNumberOp, _, _, _>(state, sms::opt_in_phone_number)
 }
 
-/// The key a page of a list begins after; `None` for the first.
-fn after(list: &str, token: Option<String>) -> Result<Option<String>, ApiError> {
-    let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
-    Ok(Some(wire::page::after(list, &token).ok_or_else(|| invalid("NextToken"))?))
-}
-
-/// Cuts a page out of entries that are one longer than a page where there are more; gives the token of the next.
-fn page<T>(list: &str, mut entries: Vec<(String, T)>) -> (Vec<T>, Option<String>) {
-    let more = entries.len() > PAGE;
-    entries.truncate(PAGE);
-    let token = entries.last().filter(|_| more).map(|(key, _)| wire::page::token(list, key));
-    (entries.into_iter().map(|(_, entry)| entry).collect(), token)
+fn bad_token() -> ApiError {
+    invalid("NextToken")
 }

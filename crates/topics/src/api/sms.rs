@@ -1,6 +1,6 @@
 //! Settings of text messages, and the numbers that do not want any.
 
-use super::{after, page};
+use super::bad_token;
 use crate::error::{invalid, invalid_because};
 use crate::limits::PAGE;
 use crate::state::Change;
@@ -12,8 +12,8 @@ use shapes::sns::{
     ListPhoneNumbersOptedOutInput, ListPhoneNumbersOptedOutResponse, OptInPhoneNumberInput, OptInPhoneNumberResponse,
     SetSMSAttributesInput, SetSMSAttributesResponse,
 };
-use std::ops::Bound;
 use std::sync::Arc;
+use wire::page::page;
 use wire::{ApiError, Call};
 
 /// <https://docs.aws.amazon.com/sns/latest/api/API_GetSMSAttributes.html>
@@ -73,12 +73,10 @@ pub(super) async fn list_phone_numbers_opted_out(
     _: Arc<Call>,
     input: ListPhoneNumbersOptedOutInput,
 ) -> Result<ListPhoneNumbersOptedOutResponse, ApiError> {
-    let from = after("opted out", input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
-    let entries = topics.catalog.read(|state| {
-        let range = state.texting.opted_out.range((from, Bound::Unbounded));
-        range.take(PAGE + 1).map(|(number, _)| (number.clone(), number.clone())).collect()
-    });
-    let (numbers, next_token) = page("opted out", entries);
+    let part = (input.next_token.as_deref(), PAGE);
+    let entry = |number: &str, _: &_| Some(number.to_owned());
+    let page = topics.catalog.read(|state| page("opted out", &state.texting.opted_out, part, entry));
+    let (numbers, next_token) = page.ok_or_else(bad_token)?;
     Ok(ListPhoneNumbersOptedOutResponse { phone_numbers: Some(numbers), next_token })
 }
 

@@ -1,10 +1,10 @@
 //! Subscriptions: made, listed, set.
 
-use super::{after, page};
+use super::bad_token;
 use crate::Topics;
 use crate::channel::Chat;
 use crate::endpoint::{Protocol, without_password};
-use crate::error::{invalid, invalid_because, no_subscription, no_topic};
+use crate::error::{invalid_because, no_subscription, no_topic};
 use crate::limits::{CONFIRM_WITHIN, PAGE, SUBSCRIPTIONS};
 use crate::notification::Question;
 use crate::policy::DeliveryPolicy;
@@ -20,7 +20,7 @@ use shapes::sns::{
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
-use wire::{ApiError, Call, Nothing};
+use wire::{ApiError, Call, Nothing, page};
 
 /// <https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html>
 pub(super) async fn subscribe(
@@ -143,24 +143,23 @@ pub(super) async fn list_subscriptions(
     _: Arc<Call>,
     input: ListSubscriptionsInput,
 ) -> Result<ListSubscriptionsResponse, ApiError> {
-    let start = after("subscriptions", input.next_token)?;
-    let start = match start.as_deref().map(|key| key.split_once(':').ok_or_else(|| invalid("NextToken"))) {
-        Some(key) => Some(key?),
-        None => None,
+    let start = page::start("subscriptions", input.next_token.as_deref()).ok_or_else(bad_token)?;
+    let start = match &start {
+        Bound::Excluded(key) => Some(key.split_once(':').ok_or_else(bad_token)?),
+        _ => None,
     };
     let first_topic = start.map_or(Bound::Unbounded, |(topic, _)| Bound::Included(topic.to_owned()));
-    let entries = topics.catalog.read(|state| {
+    let (list, next_token) = topics.catalog.read(|state| {
         let all = state.topics.range((first_topic, Bound::Unbounded)).flat_map(|(name, topic)| {
             let from = match start {
                 Some((begun, id)) if begun == name => Bound::Excluded(id.to_owned()),
                 _ => Bound::Unbounded,
             };
             let range = topic.subscriptions.range((from, Bound::Unbounded));
-            range.map(move |(id, subscription)| (name, id, subscription))
+            range.map(move |(id, subscription)| (format!("{name}:{id}"), (name, id, subscription)))
         });
-        all.take(PAGE + 1).map(|(name, id, s)| (format!("{name}:{id}"), entry(&topics, name, id, s))).collect()
+        page::cut("subscriptions", all, PAGE, |_, (name, id, s)| Some(entry(&topics, name, id, s)))
     });
-    let (list, next_token) = page("subscriptions", entries);
     Ok(ListSubscriptionsResponse { subscriptions: Some(list), next_token })
 }
 
@@ -171,15 +170,12 @@ pub(super) async fn list_subscriptions_by_topic(
     input: ListSubscriptionsByTopicInput,
 ) -> Result<ListSubscriptionsByTopicResponse, ApiError> {
     let name = topics.asked(&call, &input.topic_arn)?;
-    let from = after("subscriptions of a topic", input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
-    let entries = topics
-        .catalog
-        .read(|state| {
-            let range = state.topics.get(&name)?.subscriptions.range((from, Bound::Unbounded));
-            Some(range.take(PAGE + 1).map(|(id, s)| (id.clone(), entry(&topics, &name, id, s))).collect())
-        })
-        .ok_or_else(no_topic)?;
-    let (list, next_token) = page("subscriptions of a topic", entries);
+    let part = (input.next_token.as_deref(), PAGE);
+    let entry = |id: &str, s: &_| Some(entry(&topics, &name, id, s));
+    let (list, next_token) = topics.catalog.read(|state| {
+        let known = state.topics.get(&name).ok_or_else(no_topic)?;
+        page::page("subscriptions of a topic", &known.subscriptions, part, entry).ok_or_else(bad_token)
+    })?;
     Ok(ListSubscriptionsByTopicResponse { subscriptions: Some(list), next_token })
 }
 

@@ -1,6 +1,6 @@
 //! Topics: made, listed, set, deleted.
 
-use super::{after, page, tags};
+use super::{bad_token, tags};
 use crate::access::{FORM, default_policy};
 use crate::error::{invalid, invalid_because, no_topic, not_served};
 use crate::limits::{PAGE, TOPIC_NAME_LENGTH, TOPICS};
@@ -16,8 +16,8 @@ use shapes::sns::{
     ListTopicsInput, ListTopicsResponse, SetTopicAttributesInput, Topic,
 };
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
+use wire::page::page;
 use wire::{ApiError, Call, Nothing};
 
 /// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>
@@ -120,12 +120,10 @@ pub(super) async fn list_topics(
     _: Arc<Call>,
     input: ListTopicsInput,
 ) -> Result<ListTopicsResponse, ApiError> {
-    let from = after("topics", input.next_token)?.map_or(Bound::Unbounded, Bound::Excluded);
-    let entry = |name: &String| (name.clone(), Topic { topic_arn: Some(topics.arn(name).to_string()) });
-    let entries = topics.catalog.read(|state| {
-        state.topics.range((from, Bound::Unbounded)).take(PAGE + 1).map(|(name, _)| entry(name)).collect()
-    });
-    let (list, next_token) = page("topics", entries);
+    let part = (input.next_token.as_deref(), PAGE);
+    let entry = |name: &str, _: &_| Some(Topic { topic_arn: Some(topics.arn(name).to_string()) });
+    let page = topics.catalog.read(|state| page("topics", &state.topics, part, entry));
+    let (list, next_token) = page.ok_or_else(bad_token)?;
     Ok(ListTopicsResponse { topics: Some(list), next_token })
 }
 

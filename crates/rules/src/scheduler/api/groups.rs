@@ -1,8 +1,7 @@
 //! Groups.
 
 use super::{bad_token, invalid, no_group, too_many};
-use crate::limits::SCHEDULE_GROUPS;
-use crate::page::page;
+use crate::limits::{PAGE, SCHEDULE_GROUPS};
 use crate::scheduler::Scheduler;
 use crate::scheduler::state::{Change, DEFAULT_GROUP, Group};
 use shapes::scheduler::{
@@ -11,6 +10,7 @@ use shapes::scheduler::{
     ScheduleGroupState, ScheduleGroupSummary, errors,
 };
 use std::sync::Arc;
+use wire::page::{page, size};
 use wire::{ApiError, Call};
 
 /// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateScheduleGroup.html>
@@ -90,7 +90,7 @@ pub(super) async fn list_schedule_groups(
     };
     scheduler.catalog.read(|state| {
         let (schedule_groups, next_token) =
-            page("schedule groups", &state.groups, (input.next_token.as_deref(), input.max_results), pick)
+            page("schedule groups", &state.groups, (input.next_token.as_deref(), size(input.max_results, PAGE)), pick)
                 .ok_or_else(bad_token)?;
         Ok(ListScheduleGroupsOutput { schedule_groups, next_token })
     })

@@ -2,8 +2,7 @@
 
 use super::{bad_token, invalid, no_group, no_schedule, too_many};
 use crate::error::not_served;
-use crate::limits::{SCHEDULES, START_GRACE};
-use crate::page::page;
+use crate::limits::{PAGE, SCHEDULES, START_GRACE};
 use crate::scheduler::Scheduler;
 use crate::scheduler::expression::Expression;
 use crate::scheduler::invocation::{PRINCIPAL, UNSERVED};
@@ -19,6 +18,7 @@ use shapes::scheduler::{
     errors,
 };
 use std::sync::Arc;
+use wire::page::{page, size};
 use wire::{ApiError, Call};
 
 /// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
@@ -347,7 +347,7 @@ pub(super) async fn list_schedules(
             return Err(no_group(group));
         }
         let (schedules, next_token) =
-            page("schedules", &state.schedules, (input.next_token.as_deref(), input.max_results), pick)
+            page("schedules", &state.schedules, (input.next_token.as_deref(), size(input.max_results, PAGE)), pick)
                 .ok_or_else(bad_token)?;
         Ok(ListSchedulesOutput { schedules, next_token })
     })
