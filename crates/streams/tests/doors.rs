@@ -4,45 +4,16 @@
 
 mod support;
 
-use bytes::Bytes;
 use consume::{SourceError, Start};
-use delivery::{Backoff, Envelope, RetryPolicy, Verdict, attribute};
+use delivery::Verdict;
 use names::{Arn, Home};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use streams::Limits;
-use support::{House, house};
+use support::house;
 
 fn arn(name: &str) -> Arn {
     Home::default().arn("kinesis", &format!("stream/{name}"))
-}
-
-fn envelope(house: &House, to: Arn, body: &str, key: Option<&str>) -> Envelope {
-    let backoff = Backoff {
-        first: Duration::from_millis(100),
-        factor: 2.0,
-        cap: Duration::from_secs(1),
-        jitter: false,
-        steps: vec![],
-    };
-    Envelope {
-        id: "event-1".into(),
-        to,
-        body: Bytes::copy_from_slice(body.as_bytes()),
-        attributes: key
-            .map(|key| (attribute::PARTITION_KEY.to_owned(), key.to_owned()))
-            .into_iter()
-            .collect::<BTreeMap<_, _>>(),
-        from: None,
-        principal: "events.amazonaws.com".into(),
-        role: None,
-        policy: RetryPolicy { max_attempts: 3, max_age: Duration::from_secs(60), backoff },
-        dead_letter: None,
-        trace: None,
-        not_before: None,
-        created: house.world.now(),
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +22,7 @@ async fn what_delivery_brings_goes_the_way_of_put_record() {
     house.create("s", 3).await;
     let target = house.streams.target();
     for key in [Some("b"), None] {
-        let verdict = target.deliver(&envelope(&house, arn("s"), "hello", key)).await;
+        let verdict = target.deliver(&house.envelope(arn("s"), "hello", key)).await;
         assert!(matches!(verdict, Verdict::Accepted(_)));
     }
     // "b" belongs to the second of three shards; without a key the envelope's id is the key.
@@ -71,17 +42,17 @@ async fn verdicts_tell_what_is_worth_a_retry() {
     let house = house(Limits::Aws).await;
     house.create("s", 1).await;
     let target = house.streams.target();
-    let verdict = target.deliver(&envelope(&house, arn("none"), "x", None)).await;
+    let verdict = target.deliver(&house.envelope(arn("none"), "x", None)).await;
     assert!(matches!(verdict, Verdict::Refused { code, .. } if code == "ResourceNotFoundException"));
     let large = "x".repeat(1 << 20);
-    let verdict = target.deliver(&envelope(&house, arn("s"), &large, None)).await;
+    let verdict = target.deliver(&house.envelope(arn("s"), &large, None)).await;
     assert!(matches!(verdict, Verdict::Refused { code, .. } if code == "ValidationException"));
     let half = &large[..700 << 10];
-    assert!(matches!(target.deliver(&envelope(&house, arn("s"), half, None)).await, Verdict::Accepted(_)));
-    let verdict = target.deliver(&envelope(&house, arn("s"), half, None)).await;
+    assert!(matches!(target.deliver(&house.envelope(arn("s"), half, None)).await, Verdict::Accepted(_)));
+    let verdict = target.deliver(&house.envelope(arn("s"), half, None)).await;
     assert!(matches!(verdict, Verdict::Again { code, .. } if code == "ProvisionedThroughputExceededException"));
     house.ask("CreateStream", json!({"StreamName": "young", "ShardCount": 1})).await.unwrap();
-    assert!(matches!(target.deliver(&envelope(&house, arn("young"), "x", None)).await, Verdict::Again { .. }));
+    assert!(matches!(target.deliver(&house.envelope(arn("young"), "x", None)).await, Verdict::Again { .. }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,10 +5,9 @@
 mod support;
 
 use bytes::Bytes;
-use delivery::{Backoff, Envelope, RetryPolicy, Verdict};
+use delivery::{Envelope, Verdict};
 use names::{Arn, Caller, CallerKind, Home};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::Duration;
 use streams::Limits;
 use support::{House, base64, house};
@@ -205,27 +204,8 @@ async fn what_other_services_bring_can_be_denied() {
     let quiet = Home::default().arn("events", "rule/quiet");
     let noisy = json!({"ArnEquals": {"aws:SourceArn": rule.as_str()}});
     house.put_policy(STREAM, policy(STREAM, "Deny", json!("kinesis:PutRecord"), Some(noisy))).await;
-    let backoff = Backoff {
-        first: Duration::from_millis(100),
-        factor: 2.0,
-        cap: Duration::from_secs(1),
-        jitter: false,
-        steps: vec![],
-    };
-    let envelope = |from: &Arn| Envelope {
-        id: "event-1".into(),
-        to: STREAM.parse().unwrap(),
-        body: Bytes::from_static(b"hello"),
-        attributes: BTreeMap::new(),
-        from: Some(from.clone()),
-        principal: "events.amazonaws.com".into(),
-        role: None,
-        policy: RetryPolicy { max_attempts: 3, max_age: Duration::from_secs(60), backoff: backoff.clone() },
-        dead_letter: None,
-        trace: None,
-        not_before: None,
-        created: house.world.now(),
-    };
+    let envelope =
+        |from: &Arn| Envelope { from: Some(from.clone()), ..house.envelope(STREAM.parse().unwrap(), "hello", None) };
     let target = house.streams.target();
     let verdicts = target.deliver_all(&[envelope(&rule), envelope(&quiet)]).await;
     assert!(matches!(&verdicts[0], Verdict::Refused { code, .. } if code == "AccessDeniedException"), "{verdicts:?}");

@@ -2,7 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses a part
 
 use bytes::Bytes;
-use names::{Caller, Home};
+use delivery::{Envelope, RetryPolicy, attribute};
+use names::{Arn, Caller, Home};
 use policies::AllBut;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -68,6 +69,24 @@ async fn open(world: &World, limits: Limits, settle: Duration, masters: Option<M
 }
 
 impl House {
+    /// What a rule sends to a stream.
+    pub(crate) fn envelope(&self, to: Arn, body: &str, key: Option<&str>) -> Envelope {
+        Envelope {
+            id: "event-1".into(),
+            to,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            attributes: key.map(|key| (attribute::PARTITION_KEY.to_owned(), key.to_owned())).into_iter().collect(),
+            from: None,
+            principal: "events.amazonaws.com".into(),
+            role: None,
+            policy: RetryPolicy::default(),
+            dead_letter: None,
+            trace: None,
+            not_before: None,
+            created: self.world.now(),
+        }
+    }
+
     /// Stops everything and opens the same disk again.
     pub(crate) async fn restart(self) -> House {
         let House { mut world, disk, store, streams, limits, masters } = self;
