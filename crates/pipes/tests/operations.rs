@@ -188,7 +188,7 @@ fn pipes_go_on_after_a_crash_where_they_were() {
     let disk = Arc::new(SimDisk::new(5));
     let (world, _) = world::World::simulated(9);
     let source = Arc::new(support::Stream::new(world.now()));
-    let queue = Arc::new(support::Queue::new(world.clock.clone()));
+    let queue = Arc::new(support::Queue::new(QUEUE, world.clock.clone()));
     life(async {
         let house = House::on(&disk, source.clone(), queue.clone()).await;
         let target = json!({"InputTemplate": "<$.data>"});

@@ -1,5 +1,7 @@
 //! Mappings between streams, queues and a function that the test holds in its hands.
 
+#[path = "../../../consume/tests/support/queue.rs"]
+mod queue;
 mod queues;
 mod streams;
 
@@ -8,10 +10,11 @@ use crate::functions::{Neighbours, Options};
 use crate::runtime::SessionCredentials;
 use crate::state::{Change, Function};
 use bytes::Bytes;
-use consume::{Chunk, Inbox, InboxError, Message, ReadLimit, Record, ShardInfo, SourceError};
+use consume::{Chunk, Inbox, ReadLimit, Record, ShardInfo, SourceError};
 use delivery::{Delivery, Envelope, Target, Verdict};
 use names::{Arn, Home, Timestamp};
 use policies::{AllBut, Identities};
+use queue::Queue;
 use serde_json::{Value, json};
 use std::path::Path;
 use store::{Store, StoreError, StoreOptions, Writer};
@@ -111,76 +114,6 @@ impl Source for Stream {
     }
     fn reshaped<'a>(&'a self, last: Option<&'a str>) -> BoxFuture<'a, ()> {
         Box::pin(self.wait(move || self.shards().map_or(true, |all| all.last().map(|s| s.id.as_str()) != last)))
-    }
-}
-
-/// A queue that the test fills: visible messages, and those that were taken with when they come back.
-struct Queue {
-    clock: Arc<dyn world::Clock>,
-    visible: Mutex<Vec<Message>>,
-    taken: Mutex<Vec<(Duration, Message)>>,
-    deleted: Mutex<Vec<String>>,
-    bell: tokio::sync::Notify,
-    fifo: bool,
-}
-
-impl Queue {
-    fn send(&self, body: &str) {
-        let id = format!("id-{body}");
-        let message = Message { handle: format!("handle-{body}"), body: body.to_owned(), id, ..Message::default() };
-        self.visible.lock().unwrap().push(message);
-        self.bell.notify_one();
-    }
-}
-
-impl Inbox for Queue {
-    fn arn(&self) -> Arn {
-        queue_arn()
-    }
-    fn is_fifo(&self) -> bool {
-        self.fifo
-    }
-    fn visibility(&self) -> Result<Duration, InboxError> {
-        Ok(Duration::from_secs(30))
-    }
-    fn receive(&self, limit: ReadLimit, visibility: Duration) -> BoxFuture<'_, Result<Vec<Message>, InboxError>> {
-        Box::pin(async move {
-            let now = self.clock.monotonic();
-            let (mut visible, mut taken) = (self.visible.lock().unwrap(), self.taken.lock().unwrap());
-            let back = taken.extract_if(.., |(until, _)| *until <= now).map(|(_, message)| message);
-            visible.extend(back);
-            let count = visible.len().min(limit.records);
-            let out: Vec<Message> = visible.drain(..count).collect();
-            taken.extend(out.iter().map(|message| (now + visibility, message.clone())));
-            Ok(out)
-        })
-    }
-    fn arrival(&self) -> BoxFuture<'_, ()> {
-        let next = self.taken.lock().unwrap().iter().map(|(until, _)| *until).min();
-        let left = next.map_or(Duration::from_secs(1 << 30), |until| until.saturating_sub(self.clock.monotonic()));
-        Box::pin(async move {
-            tokio::select! {
-                biased;
-                () = self.bell.notified() => {}
-                () = self.clock.sleep(left) => {}
-            }
-        })
-    }
-    fn delete<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<(), InboxError>> {
-        Box::pin(async move {
-            self.taken.lock().unwrap().retain(|(_, message)| !handles.contains(&message.handle));
-            self.deleted.lock().unwrap().extend(handles.iter().map(|h| h.replace("handle-", "")));
-            Ok(())
-        })
-    }
-    fn give_back<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<(), InboxError>> {
-        Box::pin(async move {
-            let mut taken = self.taken.lock().unwrap();
-            let back = taken.extract_if(.., |(_, message)| handles.contains(&message.handle));
-            self.visible.lock().unwrap().extend(back.map(|(_, message)| message));
-            self.bell.notify_one();
-            Ok(())
-        })
     }
 }
 
@@ -300,14 +233,7 @@ impl House {
             oldest: Mutex::default(),
             gone: Mutex::default(),
         });
-        let queue = Arc::new(Queue {
-            clock: world.clock.clone(),
-            visible: Mutex::default(),
-            taken: Mutex::default(),
-            deleted: Mutex::default(),
-            bell: tokio::sync::Notify::new(),
-            fifo: false,
-        });
+        let queue = Arc::new(Queue::new(queue_arn().as_str(), world.clock.clone()));
         let rooms = Arc::new(Rooms { stream: stream.clone(), queue: queue.clone() });
         let home = Home::default();
         let functions =

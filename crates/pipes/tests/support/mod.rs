@@ -3,6 +3,8 @@
 // Each test file uses a part; unwrap is what a test does, and clippy does not see that this module is one.
 #![allow(dead_code, clippy::unwrap_used)]
 
+#[path = "../../../consume/tests/support/queue.rs"]
+mod queue;
 mod sources;
 
 use bytes::Bytes;
@@ -12,8 +14,9 @@ use names::{Arn, Caller, Home};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pipes::{Neighbours, Pipes};
 use policies::Identities;
+pub(crate) use queue::Queue;
 use serde_json::{Value, json};
-pub(crate) use sources::{Queue, Stream};
+pub(crate) use sources::Stream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -96,7 +99,7 @@ pub(crate) struct House {
 impl House {
     pub(crate) async fn new() -> House {
         let (world, _) = World::simulated(1);
-        let (stream, queue) = (Arc::new(Stream::new(world.now())), Arc::new(Queue::new(world.clock.clone())));
+        let (stream, queue) = (Arc::new(Stream::new(world.now())), Arc::new(Queue::new(QUEUE, world.clock.clone())));
         House::open(world, stream, queue).await
     }
 

@@ -1,12 +1,12 @@
-//! A stream of one shard and a queue, in memory.
+//! A stream of one shard, in memory.
 
 use bytes::Bytes;
-use consume::{Chunk, Inbox, InboxError, Message, ReadLimit, Record, ShardInfo, Source, SourceError, Start};
+use consume::{Chunk, ReadLimit, Record, ShardInfo, Source, SourceError, Start};
 use names::{Arn, Timestamp};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
-use world::{BoxFuture, Clock};
+use tokio::sync::watch;
+use world::BoxFuture;
 
 const SHARD: &str = "shardId-000000000000";
 
@@ -79,104 +79,5 @@ impl Source for Stream {
     }
     fn reshaped<'a>(&'a self, _: Option<&'a str>) -> BoxFuture<'a, ()> {
         Box::pin(self.wait(|| self.is_gone()))
-    }
-}
-
-/// A queue that the test fills: visible messages, and those that were taken with when they come back.
-pub(crate) struct Queue {
-    clock: Arc<dyn Clock>,
-    visible: Mutex<Vec<Message>>,
-    taken: Mutex<Vec<(Duration, Message)>>,
-    deleted: Mutex<Vec<String>>,
-    bell: Notify,
-    /// How often there was something to take.
-    receives: Mutex<usize>,
-    pub(crate) fifo: Mutex<bool>,
-}
-
-impl Queue {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Queue {
-        let (visible, taken, deleted) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Queue {
-            clock,
-            visible,
-            taken,
-            deleted,
-            bell: Notify::new(),
-            receives: Mutex::default(),
-            fifo: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn send(&self, bodies: &[&str]) {
-        for body in bodies {
-            let (id, handle) = (format!("id-{body}"), format!("handle-{body}"));
-            let message = Message { handle, body: (*body).to_owned(), id, ..Message::default() };
-            self.visible.lock().unwrap().push(message);
-        }
-        self.bell.notify_one();
-    }
-
-    pub(crate) fn receives(&self) -> usize {
-        *self.receives.lock().unwrap()
-    }
-
-    /// The bodies of what was deleted, sorted.
-    pub(crate) fn deleted(&self) -> Vec<String> {
-        let mut all = self.deleted.lock().unwrap().clone();
-        all.sort();
-        all
-    }
-}
-
-impl Inbox for Queue {
-    fn arn(&self) -> Arn {
-        super::QUEUE.parse().unwrap()
-    }
-    fn is_fifo(&self) -> bool {
-        *self.fifo.lock().unwrap()
-    }
-    fn visibility(&self) -> Result<Duration, InboxError> {
-        Ok(Duration::from_secs(30))
-    }
-    fn receive(&self, limit: ReadLimit, visibility: Duration) -> BoxFuture<'_, Result<Vec<Message>, InboxError>> {
-        Box::pin(async move {
-            let now = self.clock.monotonic();
-            let (mut visible, mut taken) = (self.visible.lock().unwrap(), self.taken.lock().unwrap());
-            let back = taken.extract_if(.., |(until, _)| *until <= now).map(|(_, message)| message);
-            visible.extend(back);
-            let count = visible.len().min(limit.records);
-            let out: Vec<Message> = visible.drain(..count).collect();
-            *self.receives.lock().unwrap() += usize::from(count > 0);
-            taken.extend(out.iter().map(|message| (now + visibility, message.clone())));
-            Ok(out)
-        })
-    }
-    fn arrival(&self) -> BoxFuture<'_, ()> {
-        let next = self.taken.lock().unwrap().iter().map(|(until, _)| *until).min();
-        let left = next.map_or(Duration::from_secs(1 << 30), |until| until.saturating_sub(self.clock.monotonic()));
-        Box::pin(async move {
-            tokio::select! {
-                biased;
-                () = self.bell.notified() => {}
-                () = self.clock.sleep(left) => {}
-            }
-        })
-    }
-    fn delete<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<(), InboxError>> {
-        Box::pin(async move {
-            self.taken.lock().unwrap().retain(|(_, message)| !handles.contains(&message.handle));
-            self.deleted.lock().unwrap().extend(handles.iter().map(|h| h.replace("handle-", "")));
-            Ok(())
-        })
-    }
-    fn give_back<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<(), InboxError>> {
-        Box::pin(async move {
-            let mut taken = self.taken.lock().unwrap();
-            let back = taken.extract_if(.., |(_, message)| handles.contains(&message.handle));
-            self.visible.lock().unwrap().extend(back.map(|(_, message)| message));
-            self.bell.notify_one();
-            Ok(())
-        })
     }
 }
