@@ -137,6 +137,8 @@ def test_what_does_not_go_is_refused_by_name(server, name, until):
         'Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10'
     assert create(EventSourceArn=queue, BisectBatchOnFunctionError=True)['Message'] == \
         'Unsupported BisectBatchOnFunctionError parameter for given event source mapping type.'
+    table = 'arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2026-01-01T00:00:00.000'
+    assert table in create(EventSourceArn=table, StartingPosition='LATEST')['Message']
     nobody = stage.source + '/consumer/nobody:1'
     assert nobody in create(EventSourceArn=nobody, StartingPosition='LATEST')['Message']
     twin = create(EventSourceArn=stage.source, StartingPosition='LATEST')
@@ -217,6 +219,23 @@ def test_filters_read_the_data(server, name, until):
     assert sum(told, []) == ['{"order": {"type": "buy"}}', '{"price": 101}']
     stage.put('{"order": {"type": "buy"}, "last": 1}')
     assert stage.heard(lambda out: out) == [['{"order": {"type": "buy"}, "last": 1}']]
+
+
+def test_a_mapping_begins_at_a_time(server, name, until):
+    source = make_stream(server, name)
+    put = {'StreamName': name, 'PartitionKey': 'k'}
+    kinesis = server.client('kinesis')
+    kinesis.put_record(Data=b'before', **put)
+    time.sleep(1.1)
+    since = time.time()
+    kinesis.put_record(Data=b'after', **put)
+    stage = Stage(server, name, until, 'def handler(event, context): tell(texts(event))', source=source,
+                  start='AT_TIMESTAMP', StartingPositionTimestamp=since)
+    assert abs(stage.state()['StartingPositionTimestamp'].timestamp() - since) < 0.001
+    assert stage.heard(lambda out: out) == [['after']]
+    error = refused(stage.functions.create_event_source_mapping, FunctionName=name, EventSourceArn=source,
+                    StartingPosition='AT_TIMESTAMP')
+    assert 'StartingPositionTimestamp is required' in error['Message']
 
 
 def test_keys_keep_their_order_in_parallel(server, name, until):

@@ -21,8 +21,9 @@ pub(crate) const MEMORY_MB: (i32, i32) = (128, 10_240);
 /// The longest name of a function; the model's own limit is that of an ARN.
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>
 pub(crate) const NAME: usize = 64;
-/// `/tmp` in MiB where no size is given.
-pub(crate) const EPHEMERAL_MB: i32 = 512;
+/// `/tmp` in MiB where no size is given, and the most.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_EphemeralStorage.html>
+pub(crate) const EPHEMERAL_MB: (i32, i32) = (512, 10_240);
 /// All environment variables together: 4 KB.
 pub(crate) const ENVIRONMENT: usize = 4096;
 /// Records of a stream that a mapping hands over where nothing is said.

@@ -58,6 +58,8 @@ async fn two_retries_after_one_minute_and_two_more_then_record_and_dead_letter()
     for (name, sum) in [("AsyncEventsReceived", 1), ("AsyncEventsDropped", 1), ("Errors", 3), ("Invocations", 3)] {
         assert_eq!(house.metric(name, 1).1, sum, "{name}");
     }
+    let (tries, age) = house.metric("AsyncEventAge", 1);
+    assert!(tries == 3 && (240_000..243_000).contains(&age), "at 0, 60 and 180 seconds: {tries}, {age}");
 }
 
 #[tokio::test(start_paused = true)]

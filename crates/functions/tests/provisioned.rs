@@ -5,6 +5,7 @@ mod scripted;
 
 use scripted::{Act, House};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn of(qualifier: &str) -> Value {
     json!({"FunctionName": "f", "Qualifier": qualifier})
@@ -83,4 +84,25 @@ async fn what_cannot_be_provisioned_is_refused() {
     house.ask("CreateAlias", json!({"FunctionName": "f", "Name": "live", "FunctionVersion": "1"})).await;
     provision(&house, "live", 2).await;
     assert_eq!(ready(&house, "live").await["AllocatedProvisionedConcurrentExecutions"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_more_than_provisioned_spills_over() {
+    let house = House::new().await;
+    house.make_with("f", "1", json!({"Publish": true})).await;
+    provision(&house, "1", 1).await;
+    house.pass(10).await;
+    ready(&house, "1").await;
+    house.script(|_| Act::After(Duration::from_secs(2), Box::new(Act::Answer(json!(1)))));
+    tokio::join!(house.invoke("f:1", json!(1)), house.invoke("f:1", json!(2)));
+    for name in ["ProvisionedConcurrencyInvocations", "ProvisionedConcurrencySpilloverInvocations"] {
+        assert_eq!(house.metric(name, 1).1, 1, "{name}");
+    }
+    // However they were run, they are counted, timed and seen to run at once.
+    assert_eq!(house.metric("Invocations", 1), (2, 2));
+    let (timed, milliseconds) = house.metric("Duration", 1);
+    assert!(timed == 2 && (4000..4100).contains(&milliseconds), "{timed}, {milliseconds}");
+    for (name, dimensions) in [("ConcurrentExecutions", 1), ("UnreservedConcurrentExecutions", 0)] {
+        assert_eq!(house.metric(name, dimensions), (2, 1 + 2), "{name}");
+    }
 }

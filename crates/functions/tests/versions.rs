@@ -279,3 +279,27 @@ async fn code_changes_under_running_invocations_and_goes_when_its_last_process_h
     house.ask("DeleteFunction", json!({"FunctionName": "f"})).await;
     house.until(|| std::fs::read_dir(house.dir.path().join("functions")).unwrap().count() == 0).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn sizes_have_bounds_and_code_comes_with_the_call() {
+    let house = House::new().await;
+    house.make("f", "1").await;
+    let with = |member: &str, value: Value| json!({"FunctionName": "f", member: value});
+    for (member, least, most) in [("Timeout", 1, 900), ("MemorySize", 128, 10_240)] {
+        for fine in [least, most] {
+            let shown = house.ask("UpdateFunctionConfiguration", with(member, json!(fine))).await;
+            assert_eq!(shown[member], fine);
+        }
+        for wrong in [least - 1, most + 1] {
+            house.refused("UpdateFunctionConfiguration", with(member, json!(wrong))).await;
+        }
+    }
+    for (size, fine) in [(511, false), (512, true), (10_240, true), (10_241, false)] {
+        let answer = house.answer("UpdateFunctionConfiguration", with("EphemeralStorage", json!({"Size": size}))).await;
+        let kept = answer.is_ok_and(|(shown, _)| shown["EphemeralStorage"]["Size"] == size);
+        assert_eq!(kept, fine, "{size}");
+    }
+    let elsewhere = json!({"FunctionName": "f", "S3Bucket": "bucket", "S3Key": "key"});
+    let (_, message) = house.refused("UpdateFunctionCode", elsewhere).await;
+    assert!(message.contains("S3Bucket"), "{message}");
+}

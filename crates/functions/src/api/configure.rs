@@ -14,8 +14,8 @@ use bytes::Bytes;
 use names::Arn;
 use shapes::lambda::{
     Architecture, CreateFunctionRequest, DeadLetterConfig, DeleteFunctionRequest, DeleteFunctionResponse, Environment,
-    FunctionConfiguration, LogFormat, LoggingConfig, PackageType, SnapStart, SnapStartApplyOn, TracingConfig,
-    TracingMode, UpdateFunctionCodeRequest, UpdateFunctionConfigurationRequest, errors,
+    EphemeralStorage, FunctionConfiguration, LogFormat, LoggingConfig, PackageType, SnapStart, SnapStartApplyOn,
+    TracingConfig, TracingMode, UpdateFunctionCodeRequest, UpdateFunctionConfigurationRequest, errors,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) async fn create_function(
     if name.len() > limits::NAME {
         return Err(over("functionName", &name, "length", limits::NAME));
     }
-    check_sizes(input.timeout, input.memory_size)?;
+    check_sizes(input.timeout, input.memory_size, input.ephemeral_storage.as_ref())?;
     let arn = functions.home.arn("lambda", &format!("function:{name}"));
     let runtime = input.runtime.ok_or_else(|| missing("Runtime"))?;
     functions.runtimes.accept(runtime.as_str()).map_err(invalid)?;
@@ -59,7 +59,7 @@ pub(crate) async fn create_function(
         description: input.description.unwrap_or_default(),
         timeout_s: input.timeout.unwrap_or(limits::TIMEOUT_S.0) as u32,
         memory_mb: input.memory_size.unwrap_or(limits::MEMORY_MB.0) as u32,
-        ephemeral_mb: input.ephemeral_storage.map_or(limits::EPHEMERAL_MB, |e| e.size) as u32,
+        ephemeral_mb: input.ephemeral_storage.map_or(limits::EPHEMERAL_MB.0, |e| e.size) as u32,
         environment: variables(input.environment)?.unwrap_or_default(),
         code_sha256: code.sha256_base64,
         code_id: code.id,
@@ -195,10 +195,16 @@ fn over(member: &str, value: impl std::fmt::Display, what: &str, most: impl std:
 }
 
 /// The quotas, which are below what the model allows.
-fn check_sizes(timeout: Option<i32>, memory: Option<i32>) -> Result<(), ApiError> {
-    for (member, given, most) in
-        [("timeout", timeout, limits::TIMEOUT_S.1), ("memorySize", memory, limits::MEMORY_MB.1)]
-    {
+fn check_sizes(
+    timeout: Option<i32>,
+    memory: Option<i32>,
+    ephemeral: Option<&EphemeralStorage>,
+) -> Result<(), ApiError> {
+    for (member, given, most) in [
+        ("timeout", timeout, limits::TIMEOUT_S.1),
+        ("memorySize", memory, limits::MEMORY_MB.1),
+        ("ephemeralStorage.size", ephemeral.map(|storage| storage.size), limits::EPHEMERAL_MB.1),
+    ] {
         if let Some(value) = given.filter(|value| *value > most) {
             return Err(over(member, value, "value", most));
         }
@@ -352,7 +358,7 @@ pub(crate) async fn update_function_configuration(
     if let Some(runtime) = input.runtime {
         functions.runtimes.accept(runtime.as_str()).map_err(invalid)?;
     }
-    check_sizes(input.timeout, input.memory_size)?;
+    check_sizes(input.timeout, input.memory_size, input.ephemeral_storage.as_ref())?;
     let handler = input.handler.map(|text| without_nul("Handler", text)).transpose()?;
     let role = input.role.as_deref().map(|text| role(&functions, text)).transpose()?;
     let environment = variables(input.environment)?;
