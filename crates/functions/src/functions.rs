@@ -321,6 +321,7 @@ impl Functions {
             code_dir: self.shelf.path(&function.code_id),
             layers_dir: function.layers_id.as_ref().map(|id| self.shelf.path(id)),
             code_sha: function.code_sha256.clone(),
+            role: function.role.clone(),
             credentials: Arc::new(tenancy),
             endpoint: self.endpoint.get().cloned().unwrap_or_default(),
             region: self.home.region.clone(),

@@ -95,7 +95,9 @@ pub struct FunctionSpec {
     pub layers_dir: Option<PathBuf>,
     /// Which code that is.
     pub code_sha: String,
-    /// Its role's keys.
+    /// Whose keys it has.
+    pub role: Arn,
+    /// Those keys.
     pub credentials: Arc<dyn Credentials>,
     /// Where AWS is for it (`AWS_ENDPOINT_URL`).
     pub endpoint: String,
@@ -118,7 +120,7 @@ impl FunctionSpec {
             (&s.code_sha, &s.code_dir, &s.layers_dir, &s.runtime, &s.handler)
         }
         fn place(s: &FunctionSpec) -> impl PartialEq + '_ {
-            (&s.endpoint, &s.region, &s.log_group, s.levels, s.memory_mb, s.ephemeral_mb, &s.env, s.timeout)
+            (&s.role, &s.endpoint, &s.region, &s.log_group, s.levels, s.memory_mb, s.ephemeral_mb, &s.env, s.timeout)
         }
         self.key() == other.key() && code(self) == code(other) && place(self) == place(other)
     }

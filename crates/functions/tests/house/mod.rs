@@ -110,6 +110,7 @@ impl House {
             code_dir: package.unpack(&self.dir.path().join("functions")).unwrap(),
             layers_dir: None,
             code_sha: package.code_sha256(),
+            role: "arn:aws:iam::000000000000:role/house".parse().unwrap(),
             credentials: Arc::new(Keys(Duration::from_secs(3600), self.world.clone())),
             endpoint: "http://127.0.0.1:4566".to_owned(),
             region: names::Region::parse("us-east-1").unwrap(),

@@ -31,6 +31,7 @@ fn spec(name: &str, code: &str, memory_mb: u64, reserved: Option<usize>) -> Arc<
         code_dir: code.into(),
         layers_dir: None,
         code_sha: code.to_owned(),
+        role: "arn:aws:iam::000000000000:role/r".parse().unwrap(),
         credentials: Arc::new(NoKeys),
         endpoint: String::new(),
         region: names::Region::parse("us-east-1").unwrap(),
@@ -383,6 +384,17 @@ fn short_lived_credentials_serve_who_waited_for_them_and_nobody_else() {
     assert_eq!(house.run, [1, 2]);
     house.invoke(0).unwrap();
     assert_eq!((house.processes.len(), house.starts().len()), (1, 1));
+}
+
+#[test]
+fn a_process_with_the_keys_of_another_role_runs_nothing_more() {
+    let old = spec("f", "a", 128, None);
+    let role = "arn:aws:iam::000000000000:role/another".parse().unwrap();
+    let house = House::new(vec![old.clone(), Arc::new(FunctionSpec { role, ..(*old).clone() })], 100, 12_800);
+    let first = house.pool.open_kept(&house.specs[0], 1).unwrap();
+    assert!(house.pool.open_kept(&house.specs[0], 1).is_none(), "it is there");
+    let second = house.pool.open_kept(&house.specs[1], 1).expect("the other does not count");
+    assert_ne!(first.id, second.id);
 }
 
 #[test]
