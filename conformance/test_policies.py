@@ -216,7 +216,7 @@ def test_a_role_is_assumed_under_conditions(server, name):
         assert error.value.response['Error']['Message'] == why
 
 
-def test_policies_name_principals_that_there_are(server, name):
+def test_policies_name_principals_that_there_are(server, name, until):
     iam, sqs, sns, events = (server.client(service) for service in ('iam', 'sqs', 'sns', 'events'))
     kinesis, logs = server.client('kinesis'), server.client('logs')
     url = sqs.create_queue(QueueName=name)['QueueUrl']
@@ -243,7 +243,8 @@ def test_policies_name_principals_that_there_are(server, name):
         events.put_permission(EventBusName=name, Policy=document(who, 'events:PutEvents', bus))
 
     def to_stream(who):
-        kinesis.put_resource_policy(ResourceARN=stream, Policy=document(who, 'kinesis:PutRecord', stream))
+        policy = document(who, 'kinesis:PutRecord', stream)
+        until(lambda: kinesis.put_resource_policy(ResourceARN=stream, Policy=policy))
 
     def to_function(who):
         sid = 's{}'.format(abs(hash(who)))

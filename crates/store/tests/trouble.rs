@@ -25,6 +25,8 @@ struct Odd {
 #[derive(Default)]
 struct Writes {
     panic: AtomicBool,
+    /// There is no room for long ones.
+    cramped: AtomicBool,
     /// In which thread each was.
     threads: Mutex<Vec<ThreadId>>,
 }
@@ -69,6 +71,9 @@ impl DiskFile for OddFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.1.threads.lock().unwrap().push(thread::current().id());
         assert!(!self.1.panic.load(SeqCst), "a mistake in the disk's code, as this test wants it");
+        if self.1.cramped.load(SeqCst) && bytes.len() > 4096 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.0.write_at(bytes, offset)
     }
     fn sync(&self) -> io::Result<()> {
@@ -179,6 +184,22 @@ async fn who_comes_alone_writes_itself_and_nothing_is_lost_between_many() {
     let seen = store.read(log, 0, ALL).unwrap();
     assert_eq!(seen.iter().map(|record| record.index).collect::<Vec<_>>(), (0..1700).collect::<Vec<_>>());
     store.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_needs_no_room_for_the_zeros_behind_it() {
+    let (world, odd) = odd();
+    let store = open(&world, Writer::Inline).await;
+    let log = store.log("a").await.unwrap();
+    odd.writes.cramped.store(true, SeqCst);
+    // More than a segment, so that some are the first of one.
+    for n in 0..100 {
+        assert_eq!(put(&store, log, &[1; 1000]).await, Ok(n));
+    }
+    assert_eq!(put(&store, log, &[1; 10_000]).await, Err(StoreError::Full));
+    drop(store);
+    let store = open(&world, Writer::Inline).await;
+    assert_eq!(store.extent(log).next, 100);
 }
 
 #[tokio::test(start_paused = true)]

@@ -258,8 +258,9 @@ impl Journal {
             return false;
         }
         let commit = || {
-            let _death = Death(self);
             let mut writer = self.writer.try_lock().ok()?;
+            // Told of while the writer is held: nobody may go on with what a panic left.
+            let _death = Death(self);
             let writer = writer.as_mut()?;
             let requests = self.take(writer.room());
             writer.commit(self, requests);
@@ -269,7 +270,9 @@ impl Journal {
         let led = self.world.tasks.in_place(|| catch_unwind(AssertUnwindSafe(commit)).ok().flatten());
         let Some(has_more) = led.flatten() else { return false };
         let mut inbox = self.inbox();
-        let wake = has_more || inbox.nudged || inbox.closing || !inbox.queue.is_empty();
+        // What the writer's thread waits for; it looked at the writer before it went to sleep.
+        inbox.nudged |= has_more;
+        let wake = inbox.nudged || inbox.closing || !inbox.queue.is_empty();
         inbox.asleep = !wake;
         // Who has come meanwhile is not alone.
         !wake

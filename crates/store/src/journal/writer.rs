@@ -197,9 +197,17 @@ impl Writer {
         parts.extend(blocks().flat_map(Block::parts).map(|part| &part[..]));
         let written: usize = parts.iter().map(|part| part.len()).sum();
         let end = *offset + written.next_multiple_of(8) as u64;
-        let paved = pave(self.paved, end, written, segment.size);
-        parts.push(&PAVEMENT[..written.next_multiple_of(8) - written + paved]);
-        segment.file.write_vectored_at(&parts, *offset).map_err(|e| Trouble::of("write a group", &e))?;
+        let padding = written.next_multiple_of(8) - written;
+        let mut paved = pave(self.paved, end, written, segment.size);
+        parts.push(&PAVEMENT[..padding + paved]);
+        let mut outcome = segment.file.write_vectored_at(&parts, *offset);
+        if paved > 0 && outcome.as_ref().is_err_and(is_full) {
+            // Where room is not promised beforehand, the group may be written and the zeros not.
+            *parts.last_mut().expect("it was just pushed") = &PAVEMENT[..padding];
+            outcome = segment.file.write_vectored_at(&parts, *offset);
+            paved = 0;
+        }
+        outcome.map_err(|e| Trouble::of("write a group", &e))?;
         if self.durability == Durability::Fsync {
             // After a failed sync nobody knows what the disk has: not even a full disk is harmless then.
             segment.file.sync().map_err(|e| Trouble::Lasting(format!("cannot sync a group: {e}")))?;
