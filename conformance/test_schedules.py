@@ -57,12 +57,12 @@ def test_a_rate_fires_at_once_and_puts_events(server, name):
     events.put_rule(Name=name, EventPattern=json.dumps({'source': [name]}))
     events.put_targets(Rule=name, Targets=[{'Id': '1', 'Arn': arn}])
     target = {'Arn': bus, 'RoleArn': role, 'Input': '{"n": 1}', 'EventBridgeParameters': {'DetailType': 'D', 'Source': name}}
-    scheduler.create_schedule(Name=name, ScheduleExpression='rate(1 hour)', FlexibleTimeWindow={'Mode': 'OFF'}, Target=target)
+    scheduler.create_schedule(Name=name, ScheduleExpression='rate(1 hours)', FlexibleTimeWindow={'Mode': 'OFF'}, Target=target)
     event = json.loads(receive(server, url))
     assert (event['source'], event['detail-type'], event['detail']) == (name, 'D', {'n': 1})
     schedules = server.own('status')['schedules']
     [row] = [row for row in schedules['first'] if row['name'] == 'default/' + name]
-    assert (row['expression'], row['target'], row['state']) == ('rate(1 hour)', bus, 'ENABLED')
+    assert (row['expression'], row['target'], row['state']) == ('rate(1 hours)', bus, 'ENABLED')
     assert row['last'] < row['next'] and schedules['enabled'] <= schedules['total']
     shown = scheduler.get_schedule(Name=name)
     assert shown['Target']['EventBridgeParameters'] == target['EventBridgeParameters']
@@ -107,8 +107,8 @@ def test_what_is_not_served_is_refused_by_name(server, name):
     assert code == 'NotImplementedException' and 'universal targets' in message
     _, arn = queue(server, name)
     call['Target'] = {'Arn': arn, 'RoleArn': role}
-    assert refused(scheduler.create_schedule, **{**call, 'ScheduleExpression': 'rate(1 hours)'}) == (
-        'ValidationException', 'Invalid Schedule Expression rate(1 hours).')
+    assert refused(scheduler.create_schedule, **{**call, 'ScheduleExpression': 'rate(0 hours)'}) == (
+        'ValidationException', 'Invalid Schedule Expression rate(0 hours).')
     assert refused(scheduler.create_schedule, **{**call, 'GroupName': 'none'})[0] == 'ResourceNotFoundException'
 
 

@@ -29,14 +29,25 @@ enum Kind {
 pub struct ScheduleError;
 
 impl Schedule {
-    /// Parses `rate(5 minutes)` or `cron(0 10 * * ? *)`.
+    /// Parses `rate(5 minutes)` or `cron(0 10 * * ? *)` as rules take them: `1 minute` but `5 minutes`, and no other way.
     pub fn parse(expression: &str) -> Result<Schedule, ScheduleError> {
+        Schedule::parse_where(expression, |value, plural| plural == (value > 1))
+    }
+
+    /// The same as the scheduler takes them: a unit in either number with any value. Its pages list both and pair neither with
+    /// a value, and AWS's own samples have `rate(5 minute)`.
+    /// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
+    pub(crate) fn parse_in_either_number(expression: &str) -> Result<Schedule, ScheduleError> {
+        Schedule::parse_where(expression, |_, _| true)
+    }
+
+    fn parse_where(expression: &str, agrees: fn(u32, bool) -> bool) -> Result<Schedule, ScheduleError> {
         if expression.len() > EXPRESSION_CHARS_MAX {
             return Err(ScheduleError);
         }
         let inside = |name: &str| expression.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
         if let Some(rate) = inside("rate") {
-            return parse_rate(rate).map(|period| Schedule(Kind::Rate(period))).ok_or(ScheduleError);
+            return parse_rate(rate, agrees).map(|period| Schedule(Kind::Rate(period))).ok_or(ScheduleError);
         }
         let fields = inside("cron").ok_or(ScheduleError)?;
         Cron::parse(fields).map(|cron| Schedule(Kind::Cron(cron))).ok_or(ScheduleError)
@@ -60,15 +71,15 @@ impl Schedule {
     }
 }
 
-/// `1 minute` but `5 minutes`: AWS refuses a unit in the wrong number.
-fn parse_rate(text: &str) -> Option<Duration> {
+/// The period of a rate whose value and unit, plural or not, agree.
+fn parse_rate(text: &str, agrees: fn(u32, bool) -> bool) -> Option<Duration> {
     let (value, unit) = text.split_once(' ')?;
     if !value.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     let value: u32 = value.parse().ok().filter(|value| *value > 0)?;
     let unit_secs = match (unit.strip_suffix('s').unwrap_or(unit), unit.ends_with('s')) {
-        (_, plural) if plural != (value > 1) => return None,
+        (_, plural) if !agrees(value, plural) => return None,
         ("minute", _) => 60,
         ("hour", _) => 3600,
         ("day", _) => 86_400,

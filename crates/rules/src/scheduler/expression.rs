@@ -44,7 +44,7 @@ impl Expression {
                 Kind::At(instant(civil, &zone))
             }
             None => {
-                let schedule = Schedule::parse(text).map_err(|_| refuse())?;
+                let schedule = Schedule::parse_in_either_number(text).map_err(|_| refuse())?;
                 schedule.period().map_or(Kind::Cron(schedule), Kind::Rate)
             }
         };
@@ -166,6 +166,23 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_has_its_unit_in_either_number() {
+        for (text, seconds) in [
+            ("rate(1 minute)", 60),
+            ("rate(1 minutes)", 60),
+            ("rate(5 minute)", 300),
+            ("rate(1 hours)", 3600),
+            ("rate(2 hour)", 7200),
+            ("rate(1 days)", 86_400),
+            ("rate(3 day)", 259_200),
+        ] {
+            let start = at("2026-01-01T00:00:00Z");
+            let next = Expression::parse(text, "UTC").expect(text).next(start, start, Some(start));
+            assert_eq!(next, Some(start.plus(Duration::from_secs(seconds))), "{text}");
+        }
+    }
+
+    #[test]
     fn other_texts_are_refused() {
         for text in [
             "at(2026-01-01)",
@@ -173,6 +190,9 @@ mod tests {
             "at(2026-02-30T00:00:00)",
             "at(2026-01-01 00:00:00)",
             "rate(0 minutes)",
+            "rate(0 minute)",
+            "rate(1 minutess)",
+            "rate(1 s)",
             "cron(* * * * *)",
             "every day",
             "",
