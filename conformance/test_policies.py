@@ -214,6 +214,11 @@ def test_a_role_is_assumed_under_conditions(server, name):
             make(name + '-bad', **changes)
         assert error.value.response['Error']['Code'] == 'MalformedPolicyDocument'
         assert error.value.response['Error']['Message'] == why
+    # Another trust policy acts at once.
+    trust = {'Version': '2012-10-17', 'Statement': [{k: v for k, v in statement.items() if k != 'Condition'}]}
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+    assert iam.get_role(RoleName=name)['Role']['AssumeRolePolicyDocument'] == trust
+    assert sts.assume_role(RoleArn=role, RoleSessionName='other')['Credentials']
 
 
 def test_policies_name_principals_that_there_are(server, name, until):

@@ -303,6 +303,7 @@ pub const SERVED: &[Served] = &[
             "PutRolePolicy",
             "PutUserPolicy",
             "UpdateAccessKey",
+            "UpdateAssumeRolePolicy",
         ],
     },
     Served { folder: "sts", version: "2011-06-15", name: "sts", operations: &["AssumeRole", "GetCallerIdentity"] },

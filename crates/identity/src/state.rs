@@ -119,6 +119,7 @@ pub(crate) enum Change {
     UserGone(String),
     RoleMade(Role),
     RoleGone(String),
+    TrustSet { role: String, trust: String },
     PolicyMade(Policy),
     PolicyGone(String),
     KeyMade(AccessKey),
@@ -172,6 +173,13 @@ impl store::State for State {
             Change::UserGone(name) => drop(self.users.remove(name)),
             Change::RoleMade(role) => drop(self.roles.insert(role.name.clone(), role.clone())),
             Change::RoleGone(name) => drop(self.roles.remove(name)),
+            Change::TrustSet { role, trust } => {
+                if let Some(role) = self.roles.get_mut(role) {
+                    role.trust.clone_from(trust);
+                    // What was read of the old one decides nothing more.
+                    role.ready = OnceLock::new();
+                }
+            }
             Change::PolicyMade(policy) => drop(self.policies.insert(policy.arn.clone(), policy.clone())),
             Change::PolicyGone(arn) => drop(self.policies.remove(arn)),
             Change::KeyMade(key) => drop(self.keys.insert(key.id.clone(), key.clone())),

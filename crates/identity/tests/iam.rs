@@ -10,7 +10,7 @@ use shapes::iam::{
     DeleteAccessKeyOp, DeletePolicyOp, DeleteRoleOp, DeleteUserOp, DeleteUserPolicyOp, DetachRolePolicyOp, GetPolicyOp,
     GetPolicyVersionOp, GetRoleOp, GetUserOp, GetUserPolicyOp, ListAccessKeysOp, ListAttachedRolePoliciesOp,
     ListInstanceProfilesForRoleOp, ListPoliciesOp, ListRolesOp, ListUserPoliciesOp, ListUsersOp, PutUserPolicyOp,
-    StatusType, UpdateAccessKeyOp,
+    StatusType, UpdateAccessKeyOp, UpdateAssumeRolePolicyOp,
 };
 use std::path::Path;
 use support::{House, TRUST, code};
@@ -143,6 +143,68 @@ async fn a_service_takes_a_role_on_for_what_its_trust_policy_names() {
     assert!(trusts("of-rule", "events.amazonaws.com", Some(rule)));
     assert!(!trusts("of-rule", "events.amazonaws.com", Some("arn:aws:events:us-east-1:000000000000:rule/other")));
     assert!(!trusts("gone", "events.amazonaws.com", Some(rule)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trust_policy_set_anew_acts_at_once_and_survives_a_crash() {
+    let house = House::new().await;
+    let made = house.ask::<CreateRoleOp>(&[("RoleName", "worker"), ("AssumeRolePolicyDocument", TRUST)]).await;
+    let made = made.unwrap().role;
+    let arn = made.arn.parse().unwrap();
+    let trusts = |house: &House, service| house.identity.trusts(&arn, service, None);
+    assert!(trusts(&house, "lambda.amazonaws.com"));
+    let other = TRUST.replace("lambda", "pipes");
+    for (document, lambda, pipes) in [(other.as_str(), false, true), (TRUST, true, false), (&other, false, true)] {
+        let input = [("RoleName", "worker"), ("PolicyDocument", document)];
+        house.ask::<UpdateAssumeRolePolicyOp>(&input).await.unwrap();
+        assert_eq!((trusts(&house, "lambda.amazonaws.com"), trusts(&house, "pipes.amazonaws.com")), (lambda, pipes));
+    }
+
+    let House { world, disk, store, identity } = house;
+    store.close().await;
+    drop((store, identity));
+    disk.crash();
+    let house = House::open(world, disk).await;
+    assert!(!trusts(&house, "lambda.amazonaws.com") && trusts(&house, "pipes.amazonaws.com"));
+    let got = house.ask::<GetRoleOp>(&[("RoleName", "worker")]).await.unwrap().role;
+    let document = got.assume_role_policy_document.unwrap();
+    assert_eq!(percent_encoding::percent_decode_str(&document).decode_utf8().unwrap(), other);
+    assert_eq!((got.role_id, got.create_date), (made.role_id, made.create_date), "it is the same role");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trust_policy_is_set_anew_as_carefully_as_it_was_made() {
+    let house = House::new().await;
+    let set = async |role: &str, document: &str| {
+        let input = [("RoleName", role), ("PolicyDocument", document)];
+        house.ask::<UpdateAssumeRolePolicyOp>(&input).await
+    };
+    let missing = code(set("worker", TRUST).await);
+    assert_eq!(missing, ("NoSuchEntity", "The role with name worker cannot be found.".into()));
+    let made = house.ask::<CreateRoleOp>(&[("RoleName", "worker"), ("AssumeRolePolicyDocument", TRUST)]).await;
+    let arn = made.unwrap().role.arn;
+    let trusts_lambda = || house.identity.trusts(&arn.parse().unwrap(), "lambda.amazonaws.com", None);
+    let to = |who: &str| TRUST.replace(r#"{"Service":"lambda.amazonaws.com"}"#, &format!(r#"{{"AWS":"{who}"}}"#));
+    let ghost = "arn:aws:iam::000000000000:user/ghost";
+    for (document, why) in [
+        ("{", "This policy contains invalid Json".to_owned()),
+        (&TRUST.replace("sts:", "ec2:"), "AssumeRole policy may only specify STS AssumeRole actions.".into()),
+        (&to(ghost), format!(r#"Invalid principal in policy: "AWS":"{ghost}""#)),
+    ] {
+        assert_eq!(code(set("worker", document).await), ("MalformedPolicyDocument", why));
+    }
+    let of_size = |size: usize| {
+        let pad = "x".repeat(size - TRUST.len() - r#""Sid":"","#.len());
+        // White space does not count.
+        TRUST.replace(r#""Effect""#, &format!(r#"   "Sid":"{pad}","Effect""#))
+    };
+    let large = code(set("worker", &of_size(2049)).await);
+    assert_eq!(large, ("LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048".into()));
+    assert!(trusts_lambda(), "what is refused changes nothing");
+    set("worker", &of_size(2048)).await.unwrap();
+    // Once it is there, a role may name itself.
+    set("worker", &to(&arn)).await.unwrap();
+    assert!(!trusts_lambda());
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@
 mod support;
 
 use names::{Caller, CallerKind};
-use shapes::iam::{CreateAccessKeyOp, CreateRoleOp, CreateUserOp, DeleteRoleOp};
+use shapes::iam::{CreateAccessKeyOp, CreateRoleOp, CreateUserOp, DeleteRoleOp, UpdateAssumeRolePolicyOp};
 use shapes::sts::{AssumeRoleOp, GetCallerIdentityOp};
 use std::time::Duration;
 use support::{House, TRUST, code};
@@ -79,6 +79,23 @@ async fn who_may_not_is_denied() {
     assert_eq!(long, ("ValidationError", why.into()));
     let policy = code(house.ask_as::<AssumeRoleOp>(&alice, &[asked[0], asked[1], ("Policy", "{}")]).await);
     assert!(policy.1.contains("Policy"), "{policy:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn trust_is_taken_away_and_given_back() {
+    let (house, alice) = house().await;
+    let asked = [("RoleArn", ROLE), ("RoleSessionName", "s1")];
+    let set = async |document: &str| {
+        let input = [("RoleName", "worker"), ("PolicyDocument", document)];
+        house.ask::<UpdateAssumeRolePolicyOp>(&input).await.unwrap();
+    };
+    let session = house.ask_as::<AssumeRoleOp>(&alice, &asked).await.unwrap().credentials.unwrap();
+    set(TRUST).await;
+    assert_eq!(code(house.ask_as::<AssumeRoleOp>(&alice, &asked).await).0, "AccessDenied");
+    let (id, token) = (session.access_key_id.as_str(), session.session_token.as_str());
+    house.identity.find(id, Some(token), house.world.now()).expect("sessions that were given stay good");
+    set(&TRUST.replace(r#"{"Service":"lambda.amazonaws.com"}"#, r#"{"AWS":"000000000000"}"#)).await;
+    house.ask_as::<AssumeRoleOp>(&alice, &asked).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

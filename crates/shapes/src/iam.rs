@@ -201,7 +201,12 @@ static OPERATIONS: &[OperationEntry] = &[
     OperationEntry { name: "UntagUser", method: "POST", uri: "/", model: None },
     OperationEntry { name: "UpdateAccessKey", method: "POST", uri: "/", model: Some(&operations::UPDATE_ACCESS_KEY) },
     OperationEntry { name: "UpdateAccountPasswordPolicy", method: "POST", uri: "/", model: None },
-    OperationEntry { name: "UpdateAssumeRolePolicy", method: "POST", uri: "/", model: None },
+    OperationEntry {
+        name: "UpdateAssumeRolePolicy",
+        method: "POST",
+        uri: "/",
+        model: Some(&operations::UPDATE_ASSUME_ROLE_POLICY),
+    },
     OperationEntry { name: "UpdateDelegationRequest", method: "POST", uri: "/", model: None },
     OperationEntry { name: "UpdateGroup", method: "POST", uri: "/", model: None },
     OperationEntry { name: "UpdateLoginProfile", method: "POST", uri: "/", model: None },
@@ -655,6 +660,22 @@ pub mod operations {
             &errors::INVALID_INPUT_EXCEPTION,
         ],
     };
+    pub static UPDATE_ASSUME_ROLE_POLICY: OperationModel = OperationModel {
+        name: "UpdateAssumeRolePolicy",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: &schema::UPDATE_ASSUME_ROLE_POLICY_REQUEST,
+        output: &NOTHING,
+        result_wrapper: None,
+        errors: &[
+            &errors::NO_SUCH_ENTITY_EXCEPTION,
+            &errors::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
+            &errors::LIMIT_EXCEEDED_EXCEPTION,
+            &errors::UNMODIFIABLE_ENTITY_EXCEPTION,
+            &errors::SERVICE_FAILURE_EXCEPTION,
+        ],
+    };
 }
 
 /// The operation AttachRolePolicy.
@@ -880,6 +901,13 @@ impl wire::Operation for UpdateAccessKeyOp {
     type Input = UpdateAccessKeyRequest;
     type Output = Nothing;
     const MODEL: &'static OperationModel = &operations::UPDATE_ACCESS_KEY;
+}
+/// The operation UpdateAssumeRolePolicy.
+pub struct UpdateAssumeRolePolicyOp;
+impl wire::Operation for UpdateAssumeRolePolicyOp {
+    type Input = UpdateAssumeRolePolicyRequest;
+    type Output = Nothing;
+    const MODEL: &'static OperationModel = &operations::UPDATE_ASSUME_ROLE_POLICY;
 }
 wire::shape! {
     /// `AccessKey`
@@ -1381,6 +1409,13 @@ wire::shape! {
         user_name "UserName": Option<String>,
         access_key_id "AccessKeyId": String,
         status "Status": StatusType,
+    }
+}
+wire::shape! {
+    /// `UpdateAssumeRolePolicyRequest`
+    UpdateAssumeRolePolicyRequest: schema::UPDATE_ASSUME_ROLE_POLICY_REQUEST {
+        role_name "RoleName": String,
+        policy_document "PolicyDocument": String,
     }
 }
 wire::shape! {
@@ -3488,6 +3523,32 @@ pub mod schema {
                     place: Place::Body,
                     required: true,
                     schema: &STATUS_TYPE,
+                },
+            ],
+            payload: None,
+        },
+        limits: Limits::NONE,
+        sensitive: false,
+    };
+    pub static UPDATE_ASSUME_ROLE_POLICY_REQUEST: Schema = Schema {
+        name: "UpdateAssumeRolePolicyRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member {
+                    name: "RoleName",
+                    wire: "RoleName",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &ROLE_NAME_TYPE,
+                },
+                Member {
+                    name: "PolicyDocument",
+                    wire: "PolicyDocument",
+                    query_name: None,
+                    place: Place::Body,
+                    required: true,
+                    schema: &POLICY_DOCUMENT_TYPE,
                 },
             ],
             payload: None,

@@ -35,6 +35,7 @@ pub(crate) fn iam(identity: &Arc<Identity>) -> Service {
         .on::<iam::GetRoleOp, _, _, _>(identity, roles::get)
         .on::<iam::ListRolesOp, _, _, _>(identity, roles::list)
         .on::<iam::DeleteRoleOp, _, _, _>(identity, roles::delete)
+        .on::<iam::UpdateAssumeRolePolicyOp, _, _, _>(identity, roles::update_trust)
         .on::<iam::ListInstanceProfilesForRoleOp, _, _, _>(identity, roles::instance_profiles)
         .on::<iam::CreatePolicyOp, _, _, _>(identity, policies::create)
         .on::<iam::GetPolicyOp, _, _, _>(identity, policies::get)

@@ -5,12 +5,13 @@ use crate::error::unsupported;
 use crate::limits::{ROLES, TRUST_POLICY_SIZE};
 use crate::page::{Page, page};
 use crate::principals::exists;
-use crate::state::{Change, Role};
+use crate::state::{Change, Role, State};
+use policies::Policy;
 use shapes::iam::errors::{ENTITY_ALREADY_EXISTS_EXCEPTION, MALFORMED_POLICY_DOCUMENT_EXCEPTION};
 use shapes::iam::{
     self, CreateRoleRequest, CreateRoleResponse, DeleteRoleRequest, GetRoleRequest, GetRoleResponse, InstanceProfile,
     ListInstanceProfilesForRoleRequest, ListInstanceProfilesForRoleResponse, ListRolesRequest, ListRolesResponse,
-    RoleLastUsed,
+    RoleLastUsed, UpdateAssumeRolePolicyRequest,
 };
 use std::sync::Arc;
 use wire::{ApiError, Call, Nothing};
@@ -23,11 +24,7 @@ pub(super) async fn create(
     if input.permissions_boundary.is_some() {
         return Err(unsupported("PermissionsBoundary"));
     }
-    let trust = check_trust(&input.assume_role_policy_document)
-        .map_err(|why| MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(why))?;
-    if size(&input.assume_role_policy_document) > TRUST_POLICY_SIZE {
-        return Err(over_quota("ACLSizePerRole", TRUST_POLICY_SIZE));
-    }
+    let trust = read_trust(&input.assume_role_policy_document)?;
     let role = Role::new(input.role_name, input.assume_role_policy_document, call.at, tags_in(input.tags)?);
     let role = Role {
         path: path_of(input.path),
@@ -47,12 +44,46 @@ pub(super) async fn create(
             if state.roles.len() >= ROLES {
                 return Err(over_quota("RolesPerAccount", ROLES));
             }
-            let known = trust.check_principals(|name| exists(state, &identity.home, name));
-            known.map_err(|why| MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(complaint(&why)))?;
+            names_whom_there_are(&trust, state, &identity)?;
             Ok((vec![Change::RoleMade(role)], ()))
         })
         .await?;
     Ok(answer)
+}
+
+/// Sessions that were given stay good, as at AWS: only who asks from now on is judged by the new policy.
+/// `UnmodifiableEntity` is for service-linked roles, of which there are none here.
+pub(super) async fn update_trust(
+    identity: Arc<Identity>,
+    _: Arc<Call>,
+    input: UpdateAssumeRolePolicyRequest,
+) -> Result<Nothing, ApiError> {
+    let UpdateAssumeRolePolicyRequest { role_name: role, policy_document } = input;
+    let trust = read_trust(&policy_document)?;
+    identity
+        .catalog
+        .change::<_, ApiError>(|state| {
+            if !state.roles.contains_key(&role) {
+                return Err(no_role(&role));
+            }
+            names_whom_there_are(&trust, state, &identity)?;
+            Ok((vec![Change::TrustSet { role, trust: policy_document }], ()))
+        })
+        .await?;
+    Ok(Nothing {})
+}
+
+fn read_trust(document: &str) -> Result<Policy, ApiError> {
+    let trust = check_trust(document).map_err(|why| MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(why))?;
+    match size(document) > TRUST_POLICY_SIZE {
+        true => Err(over_quota("ACLSizePerRole", TRUST_POLICY_SIZE)),
+        false => Ok(trust),
+    }
+}
+
+fn names_whom_there_are(trust: &Policy, state: &State, identity: &Identity) -> Result<(), ApiError> {
+    let known = trust.check_principals(|name| exists(state, &identity.home, name));
+    known.map_err(|why| MALFORMED_POLICY_DOCUMENT_EXCEPTION.because(complaint(&why)))
 }
 
 pub(super) async fn get(
