@@ -38,6 +38,6 @@ pub(super) const CALLS: usize = 16;
 /// How long extensions may take to end.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html> (Shutdown phase, 2,000 ms).
 pub(super) const SHUTDOWN: Duration = Duration::from_secs(2);
-/// How long others wait for a start: one that takes longer waits for something else than the processor, mostly. Importing
-/// boto3 takes half of it.
+/// How long others wait for a start at least. One that takes longer, and for half of this time wants no processor, waits for
+/// something else, and others may start meanwhile. Importing boto3 takes half of it.
 pub(super) const TURN: Duration = Duration::from_millis(500);

@@ -217,7 +217,7 @@ impl<T> Pool<T> {
         next
     }
 
-    /// A start takes long: others need not wait for it.
+    /// A start takes long, and not for want of a processor: others need not wait for it.
     pub(super) fn late(&self, id: u64) {
         let mut inner = self.inner();
         let Some(process) = inner.processes.get_mut(&id).filter(|process| process.is_start()) else { return };
@@ -277,7 +277,9 @@ impl<T> Pool<T> {
         for (name, version, count) in all {
             kept.entry(name).or_default().insert(version, count);
         }
-        self.inner().kept = kept;
+        let mut inner = self.inner();
+        inner.kept = kept;
+        inner.unqueue_all(|_| true);
     }
 
     /// Room for a process that is to be kept, where fewer than `want` of its version are there; idle ones give way.
@@ -288,7 +290,7 @@ impl<T> Pool<T> {
             return None;
         }
         inner.make_room(self.max_memory_mb.saturating_sub(spec.memory_mb)).ok()?;
-        Some(inner.add_now(spec))
+        Some(inner.add_in_turn(spec))
     }
 
     /// Whether a process is to stay though it has nothing to do.
@@ -385,8 +387,7 @@ impl<T> Inner<T> {
 
     /// Lets processes of a version start, the first first, as many at once as may.
     fn go(&mut self, spec: &FunctionSpec) {
-        // There are never more in the queue than wait.
-        while !self.waiting.is_empty() && self.starting(spec.key()) < self.max_starts {
+        while self.starting(spec.key()) < self.max_starts {
             let queued = |p: &&mut Process<T>| matches!(p.phase, Phase::Queued(_)) && p.spec.key() == spec.key();
             let Some(process) = self.processes.values_mut().find(queued) else { return };
             if let Phase::Queued(go) = std::mem::replace(&mut process.phase, Phase::Starting) {
@@ -424,13 +425,25 @@ impl<T> Inner<T> {
         let longest = self.waiting.iter().position(|waiting| process.may_run(waiting))?;
         let Waiting { spec, order, outdated } = self.waiting.remove(longest)?;
         self.occupy(id, &spec);
-        // What was to start for it need not, where it has not begun to.
-        if self.spare(&spec, outdated) > 0 {
-            let queued = |p: &Process<T>| matches!(p.phase, Phase::Queued(_)) && p.is_like(&spec, outdated);
-            let last = self.processes.iter().rfind(|(_, process)| queued(process)).map(|(id, _)| *id);
-            last.and_then(|id| self.processes.remove(&id));
-        }
+        self.unqueue(&spec, outdated);
         Some(order)
+    }
+
+    fn unqueue_all(&mut self, of: impl Fn(&Process<T>) -> bool) {
+        let queued = self.processes.values().filter(|p| matches!(p.phase, Phase::Queued(_)) && of(p));
+        let queued: Vec<_> = queued.map(|process| (process.spec.clone(), process.outdated)).collect();
+        queued.iter().for_each(|(spec, outdated)| self.unqueue(spec, *outdated));
+    }
+
+    /// Forgets what has not begun to start and need not: nobody waits for it, and it is not to be kept.
+    fn unqueue(&mut self, spec: &FunctionSpec, outdated: Option<u64>) {
+        while self.spare(spec, outdated) > 0 && (outdated.is_some() || !self.needs(spec.key())) {
+            let queued = |p: &Process<T>| matches!(p.phase, Phase::Queued(_)) && p.is_like(spec, outdated);
+            let last = self.processes.iter().rfind(|(_, process)| queued(process)).map(|(id, _)| *id);
+            if last.and_then(|id| self.processes.remove(&id)).is_none() {
+                return;
+            }
+        }
     }
 
     /// Gives a process that starts in vain what waits where no other start is for it.
@@ -485,6 +498,7 @@ impl<T> Inner<T> {
         let gone: Vec<u64> = self.processes.iter().filter(|(_, p)| gone(p)).map(|(id, _)| *id).collect();
         let mut spec = None;
         gone.iter().for_each(|id| spec = self.processes.remove(id).map(|process| process.spec));
+        self.unqueue_all(|process| process.outdated.is_some() && process.spec.key() == key);
         if let Some(spec) = spec {
             self.go(&spec);
         }

@@ -87,10 +87,20 @@ impl Drop for Seat {
 /// closes. A start that fails is tried once more on the time of an invocation that waits for it, as Lambda does.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html> (Init phase failures)
 pub(super) async fn run(mut seat: Seat, spec: Arc<FunctionSpec>, kept: bool, mut stop: Stop) {
-    if (&mut seat.place.go).await.is_err() {
+    let (house, id) = (seat.house.clone(), seat.place.id);
+    let told = tokio::select! {
+        biased;
+        told = &mut seat.place.go => told,
+        () = stop.wait() => {
+            if house.pool.retire_idle(id) {
+                return;
+            }
+            (&mut seat.place.go).await
+        }
+    };
+    if told.is_err() {
         return;
     }
-    let (house, id) = (seat.house.clone(), seat.place.id);
     let log_stream = log_stream(&house.world, &spec);
     let mut held = None;
     loop {
@@ -305,6 +315,7 @@ impl Sandbox {
         let mut late = house.world.clock.sleep(limits::INIT);
         let mut turn = house.world.clock.sleep(limits::TURN);
         let (mut in_turn, mut needed) = (true, false);
+        let mut wanted = self.child.wanted_processor();
         while !self.is_ready() {
             let event = tokio::select! {
                 biased;
@@ -319,8 +330,14 @@ impl Sandbox {
                     continue;
                 }
                 () = &mut turn, if in_turn => {
-                    house.pool.late(self.id);
-                    in_turn = false;
+                    let before = std::mem::replace(&mut wanted, self.child.wanted_processor());
+                    // Others would only take the processor from what computes.
+                    in_turn = wanted.saturating_sub(before) >= limits::TURN / 2;
+                    if in_turn {
+                        turn = house.world.clock.sleep(limits::TURN);
+                    } else {
+                        house.pool.late(self.id);
+                    }
                     continue;
                 }
                 event = self.event(&mut late) => event,

@@ -295,6 +295,9 @@ impl Child for RealChild {
         self.shared.limits.memory.map_or(seen, |limit| seen.min(limit))
     }
 
+    fn wanted_processor(&self) -> Duration {
+        procfs::wanted_processor(&self.shared.members())
+    }
     fn owns_connection(&self, peer: SocketAddr, local: SocketAddr) -> bool {
         let mut known = self.shared.caller.lock().expect("no panic holds this lock");
         let members = self.shared.members();

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A line of output longer than this is handed out in pieces of this size.
 pub const MAX_LINE: usize = 256 << 10;
@@ -160,6 +161,9 @@ pub trait Child: Send + Sync {
     fn kill(&self);
     /// The largest amount of memory the group was seen to use so far, in bytes.
     fn peak_memory(&self) -> u64;
+    /// How long what there is of the group has run so far, or could have run had a processor been free. It grows by less
+    /// than the time that passes where the group waits for something else.
+    fn wanted_processor(&self) -> Duration;
     /// Whether the group holds the socket at `peer` of a TCP connection whose other end is `local`: the kernel's word
     /// for who is calling, which no other child can forge.
     fn owns_connection(&self, peer: SocketAddr, local: SocketAddr) -> bool;

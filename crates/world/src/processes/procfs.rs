@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// All processes of a Unix process group.
 pub(super) fn group_members(group: u32) -> Vec<u32> {
@@ -30,6 +31,18 @@ fn status_kib(pid: u32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// How long the threads of these processes ran or stood in the queue of a processor.
+/// Source: <https://docs.kernel.org/scheduler/sched-stats.html> (/proc/<pid>/schedstat)
+pub(super) fn wanted_processor(pids: &[u32]) -> Duration {
+    let threads = pids.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok()).flatten().flatten();
+    let wanted = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        let [ran, waited] = [0, 1].map(|nth| text.split_ascii_whitespace().nth(nth)?.parse::<u64>().ok());
+        Some(Duration::from_nanos(ran? + waited?))
+    });
+    wanted.sum()
 }
 
 /// The processes that a process started.
@@ -105,6 +118,17 @@ mod tests {
         assert!(!holds_socket(&[1], inode));
         assert_eq!(socket_inode(local, local), None);
         assert!(socket_inodes(peer).contains(&inode));
+    }
+
+    #[test]
+    fn a_processor_is_wanted_by_who_computes_and_not_by_who_sleeps() {
+        let own = [std::process::id()];
+        let before = wanted_processor(&own);
+        let mut digits = 0u64;
+        while wanted_processor(&own) - before < Duration::from_millis(30) {
+            digits = (0..100_000).fold(digits, |sum, n| std::hint::black_box(sum ^ n));
+        }
+        assert_eq!(wanted_processor(&[]), Duration::ZERO);
     }
 
     #[test]
