@@ -54,8 +54,10 @@ async fn versions_stay_as_they_were_published() {
     let rest = json!({"FunctionName": "f", "MaxItems": 2, "Marker": page["NextMarker"]});
     assert_eq!(house.ask("ListVersionsByFunction", rest).await["Versions"][0]["Version"], "2");
     let other = &page["NextMarker"];
+    house.make("g", "0").await;
     for (list, input) in [
         ("ListVersionsByFunction", json!({"FunctionName": "f", "Marker": "f"})),
+        ("ListVersionsByFunction", json!({"FunctionName": "g", "Marker": other})),
         ("ListAliases", json!({"FunctionName": "f", "Marker": other})),
         ("ListFunctions", json!({"Marker": other})),
         ("ListFunctionUrlConfigs", json!({"FunctionName": "f", "Marker": other})),
@@ -69,8 +71,8 @@ async fn versions_stay_as_they_were_published() {
         assert_eq!(code, "InvalidParameterValueException", "{list}: {message}");
     }
     let all = house.ask("ListFunctions", json!({"FunctionVersion": "ALL"})).await;
-    assert_eq!(all["Functions"].as_array().unwrap().len(), 3);
-    assert_eq!(house.ask("ListFunctions", json!({})).await["Functions"].as_array().unwrap().len(), 1);
+    assert_eq!(all["Functions"].as_array().unwrap().len(), 4);
+    assert_eq!(house.ask("ListFunctions", json!({})).await["Functions"].as_array().unwrap().len(), 2);
     let (code, message) = house.refused("GetFunction", json!({"FunctionName": "f", "Qualifier": "9"})).await;
     assert_eq!((code, message), ("ResourceNotFoundException", format!("Function not found: {ARN}:9")));
     let house = house.restart().await;

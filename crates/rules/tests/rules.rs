@@ -144,8 +144,40 @@ async fn lists_come_in_pages() {
     assert_eq!(found["RuleNames"], json!(["aa"]));
     let page = house.done("ListTargetsByRule", json!({"Rule": "b", "Limit": 1})).await;
     assert_eq!(page["Targets"], json!([{"Id": "1", "Arn": QUEUE}]));
-    let page = house.done("ListTargetsByRule", json!({"Rule": "b", "NextToken": page["NextToken"]})).await;
+    let token = &page["NextToken"];
+    let page = house.done("ListTargetsByRule", json!({"Rule": "b", "NextToken": token})).await;
     assert_eq!(page, json!({"Targets": [{"Id": "2", "Arn": FUNCTION}]}));
+    let (code, why) = house.refused("ListTargetsByRule", json!({"Rule": "aa", "NextToken": token})).await;
+    assert_eq!((code, why.as_str()), ("ValidationException", "Parameter NextToken is not valid."), "of another rule");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_one_bus_does_not_follow_one_of_another() {
+    let house = house().await;
+    for bus in ["ba", "bb"] {
+        house.done("CreateEventBus", json!({"Name": bus})).await;
+        for name in ["r1", "r2"] {
+            let rule = json!({"Name": name, "EventBusName": bus, "EventPattern": PATTERN});
+            house.done("PutRule", rule).await;
+            let target = json!({"Rule": name, "EventBusName": bus, "Targets": [{"Id": "1", "Arn": QUEUE}]});
+            house.done("PutTargets", target).await;
+        }
+    }
+    for (operation, input) in [("ListRules", json!({})), ("ListRuleNamesByTarget", json!({"TargetArn": QUEUE}))] {
+        let asked = |bus: &str, token: &Value| {
+            let mut asked = input.clone();
+            (asked["EventBusName"], asked["Limit"], asked["NextToken"]) = (json!(bus), json!(1), token.clone());
+            asked
+        };
+        let token = house.done(operation, asked("ba", &Value::Null)).await["NextToken"].clone();
+        assert!(house.done(operation, asked("ba", &token)).await.get("NextToken").is_none(), "{operation}");
+        let (code, why) = house.refused(operation, asked("bb", &token)).await;
+        assert_eq!((code, why.as_str()), ("ValidationException", "Parameter NextToken is not valid."), "{operation}");
+    }
+    let first = json!({"EventBusName": "ba", "TargetArn": QUEUE, "Limit": 1});
+    let token = house.done("ListRuleNamesByTarget", first).await["NextToken"].clone();
+    let other = json!({"EventBusName": "ba", "TargetArn": FUNCTION, "NextToken": token});
+    assert_eq!(house.refused("ListRuleNamesByTarget", other).await.0, "ValidationException", "of another target");
 }
 
 #[tokio::test(start_paused = true)]

@@ -144,6 +144,25 @@ async fn lists_come_in_pages_of_a_hundred() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_of_one_topic_does_not_follow_one_of_another() {
+    let house = House::new(None).await;
+    let topic = |name: &str| format!("arn:aws:sns:us-east-1:000000000000:{name}");
+    for name in ["a", "b"] {
+        house.ask("CreateTopic", json!({ "Name": name })).await.unwrap();
+        for i in 0..101 {
+            let input = json!({ "TopicArn": topic(name), "Protocol": "sqs", "Endpoint": format!("{QUEUE}{i}") });
+            house.ask("Subscribe", input).await.unwrap();
+        }
+    }
+    let list = "ListSubscriptionsByTopic";
+    let first = house.ask(list, json!({ "TopicArn": topic("a") })).await.unwrap();
+    let input = |name: &str| json!({ "TopicArn": topic(name), "NextToken": first["NextToken"] });
+    let second = house.ask(list, input("a")).await.unwrap();
+    assert_eq!(second["Subscriptions"].as_array().unwrap().len(), 1);
+    assert_eq!(house.refused(list, input("b")).await.1, "Invalid parameter: NextToken");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_served_is_pinned() {
     let house = House::new(None).await;
     assert_eq!(

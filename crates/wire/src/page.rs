@@ -11,7 +11,8 @@ pub fn size(asked: Option<i32>, most: usize) -> usize {
 }
 
 /// What is picked of the page after a token (empty is none), and the token of the next page where there is one. `list` names what
-/// is listed. `None`: the token is none of this list's.
+/// is listed and of what: the rules of one bus are another list than those of the next. `None`: the token is none of this
+/// list's.
 pub fn page<'a, V, T>(
     list: &str,
     all: &'a BTreeMap<String, V>,

@@ -99,7 +99,7 @@ pub(crate) async fn list_aliases(
             to.is_none_or(|version| alias.version == *version || alias.weights.contains_key(version))
         };
         let all = all.filter(points).map(|alias| (alias.name.clone(), alias));
-        let (found, next) = page(&call, all, input.marker, input.max_items)?;
+        let (found, next) = page(&call, &name, all, input.marker, input.max_items)?;
         Ok::<_, ApiError>((found.into_iter().cloned().collect::<Vec<_>>(), next))
     })?;
     let aliases = found.into_iter().map(|alias| shown(home, &name, alias)).collect();

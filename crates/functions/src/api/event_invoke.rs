@@ -135,7 +135,7 @@ pub(crate) async fn list(
         let doors = state.family(&name).into_iter().flat_map(|family| &family.doors);
         let all = doors
             .filter_map(|(qualifier, door)| Some((qualifier.clone(), (qualifier.clone(), door.asynchronous.clone()?))));
-        page(&call, all, input.marker, input.max_items)
+        page(&call, &name, all, input.marker, input.max_items)
     })?;
     let arn = |qualifier: &str| functions.home.arn("lambda", &format!("function:{name}:{qualifier}"));
     let configs = found.into_iter().map(|(qualifier, settings)| shown(arn(&qualifier), settings)).collect();

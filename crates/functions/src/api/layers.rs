@@ -179,7 +179,7 @@ pub(crate) async fn list_layers(
     let (found, next_marker) = functions.catalog.read(|state| {
         let newest = |layer: &Layer| layer.versions.values().rev().find(fits).cloned();
         let all = state.layers.iter().filter_map(|(name, layer)| Some((name.clone(), (name.clone(), newest(layer)?))));
-        page(&call, all, input.marker, input.max_items)
+        page(&call, "", all, input.marker, input.max_items)
     })?;
     let shown = found.into_iter().map(|(name, version)| LayersListItem {
         layer_arn: Some(layer_arn(&functions.home, &name).to_string()),
@@ -200,7 +200,7 @@ pub(crate) async fn list_versions(
     let (found, next_marker) = functions.catalog.read(|state| {
         let all = state.layers.get(&name).into_iter().flat_map(|layer| layer.versions.values().rev()).filter(fits);
         let all = all.map(|version| (format!("{:020}", u64::MAX - version.number), item(version)));
-        page(&call, all, input.marker, input.max_items)
+        page(&call, &name, all, input.marker, input.max_items)
     })?;
     Ok(ListLayerVersionsResponse { next_marker, layer_versions: Some(found) })
 }

@@ -168,7 +168,7 @@ pub(crate) async fn list(
             && input.event_source_arn.as_ref().is_none_or(|a| *a == m.source.as_str())
     };
     let all = functions.all_mappings().into_iter().filter(|(_, m)| wanted(m));
-    let (found, next_marker) = page_of(100, &call, all, input.marker, input.max_items)?;
+    let (found, next_marker) = page_of(100, &call, "", all, input.marker, input.max_items)?;
     let event_source_mappings = Some(found.iter().map(|m| describe(&functions, m)).collect());
     Ok(ListEventSourceMappingsResponse { next_marker, event_source_mappings })
 }

@@ -34,30 +34,33 @@ pub(crate) fn invalid(why: impl std::fmt::Display) -> ApiError {
     errors::INVALID_PARAMETER_VALUE_EXCEPTION.because(why.to_string())
 }
 
-/// One page of what is sorted by its texts, and the marker of the next.
+/// One page of what is sorted by its texts, and the marker of the next. `of` is what has the list: a function, a layer, or
+/// nothing where it is the account's.
 pub(crate) fn page<T>(
     list: &Call,
+    of: &str,
     all: impl Iterator<Item = (String, T)>,
     marker: Option<String>,
     asked: Option<i32>,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
-    page_of(crate::limits::PAGE, list, all, marker, asked)
+    page_of(crate::limits::PAGE, list, of, all, marker, asked)
 }
 
 /// The same with at most so many items.
 pub(crate) fn page_of<T>(
     most: usize,
     list: &Call,
+    of: &str,
     all: impl Iterator<Item = (String, T)>,
     marker: Option<String>,
     asked: Option<i32>,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
-    let list = list.operation.name;
+    let list = format!("{} of {of}", list.operation.name);
     let after =
-        page::start(list, marker.as_deref()).ok_or_else(|| invalid("The Marker was not given by this list."))?;
+        page::start(&list, marker.as_deref()).ok_or_else(|| invalid("The Marker was not given by this list."))?;
     let rest = (after, Bound::<String>::Unbounded);
     let rest = all.filter(|(key, _)| rest.contains(key));
-    Ok(page::cut(list, rest, page::size(asked, most), |_, item| Some(item)))
+    Ok(page::cut(&list, rest, page::size(asked, most), |_, item| Some(item)))
 }
 
 /// What sorts the versions of a function: the changeable one, then by number.

@@ -162,7 +162,7 @@ pub(crate) async fn list_configs(
         let doors = state.family(&name).into_iter().flat_map(|family| &family.doors);
         let all = doors
             .filter_map(|(qualifier, door)| Some((qualifier.clone(), (qualifier.clone(), door.provisioned.clone()?))));
-        page(&call, all, input.marker, input.max_items)
+        page(&call, &name, all, input.marker, input.max_items)
     })?;
     let items = found.into_iter().map(|(qualifier, provisioned)| {
         let called = Called { name: name.clone(), qualifier: Some(qualifier) };

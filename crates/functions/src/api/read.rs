@@ -67,7 +67,7 @@ pub(crate) async fn list_functions(
             .flat_map(|(name, latest)| std::iter::once(latest).chain(published(name).filter(|_| all)));
         // What separates the two sorts before all that names are made of.
         let key = |f: &Function| if all { format!("{}!{}", f.name, version_key(f)) } else { f.name.clone() };
-        let (found, next) = page(&call, versions.map(|f| (key(f), f)), input.marker, input.max_items)?;
+        let (found, next) = page(&call, "", versions.map(|f| (key(f), f)), input.marker, input.max_items)?;
         Ok::<_, ApiError>((found.into_iter().cloned().collect::<Vec<_>>(), next))
     })?;
     let shown = |f| if all { functions.describe_qualified(f) } else { functions.describe(f, None) };

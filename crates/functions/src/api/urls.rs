@@ -155,7 +155,7 @@ pub(crate) async fn list(
         let doors = state.family(&name).into_iter().flat_map(|family| &family.doors);
         let all =
             doors.filter_map(|(qualifier, door)| Some((qualifier.clone(), (qualifier.clone(), door.url.clone()?))));
-        page(&call, all, input.marker, input.max_items)
+        page(&call, &name, all, input.marker, input.max_items)
     })?;
     let arn = |qualifier: &str| -> Arn {
         let suffix = if qualifier == LATEST { String::new() } else { format!(":{qualifier}") };

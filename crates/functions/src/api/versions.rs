@@ -100,7 +100,7 @@ pub(crate) async fn list_versions(
         let latest = find(state, &functions.home, &name)?;
         let published = state.family(&name).into_iter().flat_map(|family| family.versions.values());
         let all = std::iter::once(latest).chain(published).map(|function| (version_key(function), function));
-        let (found, next) = page(&call, all, input.marker, input.max_items)?;
+        let (found, next) = page(&call, &name, all, input.marker, input.max_items)?;
         Ok::<_, ApiError>((found.into_iter().cloned().collect::<Vec<_>>(), next))
     })?;
     let shown = found.iter().map(|function| functions.describe_qualified(function)).collect();

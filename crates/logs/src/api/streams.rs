@@ -47,7 +47,7 @@ pub(super) async fn delete_log_stream(
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html>
 pub(super) async fn describe_log_streams(
     logs: Arc<Logs>,
-    call: Arc<Call>,
+    _call: Arc<Call>,
     input: DescribeLogStreamsRequest,
 ) -> Result<DescribeLogStreamsResponse, ApiError> {
     let group = named(&logs, input.log_group_name, input.log_group_identifier)?;
@@ -62,7 +62,8 @@ pub(super) async fn describe_log_streams(
         let seen = room.streams().get(&stream.number).and_then(|live| live.seen);
         (if by_time { seen.map_or(-1, |seen| seen.newest) } else { 0 }, name.to_owned())
     };
-    let after = input.next_token.as_deref().map(|token| place(call.operation.name, token)).transpose()?;
+    let list = format!("streams of {group}");
+    let after = input.next_token.as_deref().map(|token| place(&list, token)).transpose()?;
     let all = logs.catalog.read(|state| {
         let known = state.groups.get(&group).ok_or_else(no_group)?;
         let fitting = known.streams.iter().filter(|(name, _)| name.starts_with(&prefix));
@@ -80,7 +81,7 @@ pub(super) async fn describe_log_streams(
         let seen = room.streams().get(&stream.number).and_then(|live| live.seen);
         Some(shape(&arn.to_string(), name, &stream, seen))
     };
-    let (streams, next_token) = page::cut(call.operation.name, rest, limit(input.limit, DESCRIBED), pick);
+    let (streams, next_token) = page::cut(&list, rest, limit(input.limit, DESCRIBED), pick);
     Ok(DescribeLogStreamsResponse { log_streams: Some(streams), next_token })
 }
 

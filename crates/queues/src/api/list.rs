@@ -29,7 +29,7 @@ pub(super) async fn list_queues(
 ) -> Result<ListQueuesResult, ApiError> {
     let prefix = input.queue_name_prefix.unwrap_or_default();
     let wanted = |name: &str, _: &Queue| name.starts_with(&prefix);
-    let (urls, next_token) = page(&queues, &call, input.max_results, input.next_token, wanted)?;
+    let (urls, next_token) = page(&queues, &call, "queues", (input.max_results, input.next_token), wanted)?;
     Ok(ListQueuesResult { queue_urls: (!urls.is_empty()).then_some(urls), next_token })
 }
 
@@ -41,7 +41,8 @@ pub(super) async fn list_dead_letter_source_queues(
 ) -> Result<ListDeadLetterSourceQueuesResult, ApiError> {
     let room = queues.asked(&call, &input.queue_url)?;
     let wanted = |_: &str, queue: &Queue| queue.settings.redrive.as_ref().is_some_and(|redrive| redrive.to == room.arn);
-    let (queue_urls, next_token) = page(&queues, &call, input.max_results, input.next_token, wanted)?;
+    let list = format!("sources of {}", room.name);
+    let (queue_urls, next_token) = page(&queues, &call, &list, (input.max_results, input.next_token), wanted)?;
     Ok(ListDeadLetterSourceQueuesResult { queue_urls, next_token })
 }
 
@@ -50,8 +51,8 @@ pub(super) async fn list_dead_letter_source_queues(
 fn page(
     queues: &Queues,
     call: &Call,
-    max: Option<i32>,
-    token: Option<String>,
+    list: &str,
+    (max, token): (Option<i32>, Option<String>),
     wanted: impl Fn(&str, &Queue) -> bool,
 ) -> Result<(Vec<String>, Option<String>), ApiError> {
     let paged = max.is_some();
@@ -62,7 +63,7 @@ fn page(
     let pick =
         |name: &str, queue: &Queue| wanted(name, queue).then(|| address::url(call.tls, &call.host, &queues.home, name));
     let part = (token.as_deref(), max as usize);
-    let page = queues.catalog.read(|state| wire::page::page(call.operation.name, &state.queues, part, pick));
+    let page = queues.catalog.read(|state| wire::page::page(list, &state.queues, part, pick));
     let token = token.unwrap_or_default();
     let (urls, next) = page.ok_or_else(|| bad_value("NextToken", token, "It was not given by this operation."))?;
     Ok((urls, next.filter(|_| paged)))

@@ -211,9 +211,9 @@ pub(super) async fn list_rules(
     let pick = |name: &str, rule: &Rule| name.starts_with(prefix).then(|| shown(&rules, bus, name, rule));
     rules.catalog.read(|state| {
         let known = state.buses.get(bus).ok_or_else(|| no_bus(bus))?;
-        let (found, next_token) =
-            page("rules", &known.rules, (input.next_token.as_deref(), size(input.limit, PAGE)), pick)
-                .ok_or_else(bad_token)?;
+        let part = (input.next_token.as_deref(), size(input.limit, PAGE));
+        let page = page(&format!("rules of {bus}"), &known.rules, part, pick);
+        let (found, next_token) = page.ok_or_else(bad_token)?;
         Ok(ListRulesResponse { rules: Some(found), next_token })
     })
 }
@@ -230,9 +230,9 @@ pub(super) async fn list_rule_names_by_target(
     };
     rules.catalog.read(|state| {
         let known = state.buses.get(bus).ok_or_else(|| no_bus(bus))?;
-        let (names, next_token) =
-            page("rules by target", &known.rules, (input.next_token.as_deref(), size(input.limit, PAGE)), pick)
-                .ok_or_else(bad_token)?;
+        let part = (input.next_token.as_deref(), size(input.limit, PAGE));
+        let list = format!("rules of {bus} by target {}", input.target_arn);
+        let (names, next_token) = page(&list, &known.rules, part, pick).ok_or_else(bad_token)?;
         Ok(ListRuleNamesByTargetResponse { rule_names: Some(names), next_token })
     })
 }

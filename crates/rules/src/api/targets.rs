@@ -249,9 +249,9 @@ pub(super) async fn list_targets_by_rule(
     rules.catalog.read(|state| {
         let known = state.rule(bus, rule).ok_or_else(|| no_rule(bus, rule))?;
         let pick = |id: &str, target: &Target| Some(shown(id, target));
-        let (targets, next_token) =
-            page("targets", &known.targets, (input.next_token.as_deref(), size(input.limit, PAGE)), pick)
-                .ok_or_else(bad_token)?;
+        let part = (input.next_token.as_deref(), size(input.limit, PAGE));
+        let page = page(&format!("targets of {bus}/{rule}"), &known.targets, part, pick);
+        let (targets, next_token) = page.ok_or_else(bad_token)?;
         Ok(ListTargetsByRuleResponse { targets: Some(targets), next_token })
     })
 }

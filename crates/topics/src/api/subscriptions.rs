@@ -174,7 +174,7 @@ pub(super) async fn list_subscriptions_by_topic(
     let entry = |id: &str, s: &_| Some(entry(&topics, &name, id, s));
     let (list, next_token) = topics.catalog.read(|state| {
         let known = state.topics.get(&name).ok_or_else(no_topic)?;
-        page::page("subscriptions of a topic", &known.subscriptions, part, entry).ok_or_else(bad_token)
+        page::page(&format!("subscriptions of {name}"), &known.subscriptions, part, entry).ok_or_else(bad_token)
     })?;
     Ok(ListSubscriptionsByTopicResponse { subscriptions: Some(list), next_token })
 }
