@@ -200,7 +200,8 @@ impl Store {
         self.0.journal.show(log, from, limit, &mut show)
     }
 
-    /// As [`Store::read`], but steps over what cannot be read, and tells of it: of its indexes, and why.
+    /// As [`Store::read`], but steps over what is damaged, and tells of it: of its indexes, and why. What the disk does not
+    /// give is an error, for it may do so later.
     pub fn read_over(
         &self,
         log: LogId,
@@ -209,20 +210,14 @@ impl Store {
         lost: impl FnOnce(Range<u64>, &StoreError),
     ) -> Result<Vec<Record>, StoreError> {
         let error = match self.read(log, from, limit) {
-            Err(error @ (StoreError::Corrupt { .. } | StoreError::Read { .. })) => error,
+            Err(error @ StoreError::Corrupt { .. }) => error,
             read => return read,
         };
-        let next = self.next_readable(log, from)?;
+        let next = self.0.journal.next_undamaged(log, from)?;
         if next > from {
             lost(from..next, &error);
         }
         self.read(log, next, limit)
-    }
-
-    /// The index of the first record from `from` on that can be read; the log's next index where there is none. An error
-    /// where the disk gives nothing of what follows, for then it may do so later.
-    pub(crate) fn next_readable(&self, log: LogId, from: u64) -> Result<u64, StoreError> {
-        self.0.journal.next_readable(log, from)
     }
 
     /// What a log holds; all zero for one that does not exist.

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use store::{Message, Order, Queue, QueueCounts, ReadLimit, Store, StoreOptions, Timestamp, Writer};
+use store::{Batch, Message, Order, Queue, QueueCounts, ReadLimit, Store, StoreOptions, Timestamp, Writer};
 use world::disk::SimDisk;
 use world::{Disk, World};
 
@@ -146,16 +146,113 @@ async fn purge_and_delete_last() {
     assert!(store.read(log, 0, ReadLimit { records: 1, bytes: 1 }).unwrap().is_empty());
 }
 
-/// Flips a bit of the first record that holds this text.
-fn damage(disk: &SimDisk, text: &str) {
+/// The file, and where in it, of the first record that holds this text.
+fn place(disk: &SimDisk, text: &str) -> (PathBuf, u64) {
     let dir = Path::new("/data/journal");
-    let damaged = disk.list(dir).unwrap().iter().any(|entry| {
+    let found = disk.list(dir).unwrap().iter().find_map(|entry| {
         let path = dir.join(&entry.name);
         let content = disk.read(&path).unwrap();
-        let at = content.windows(text.len()).position(|bytes| bytes == text.as_bytes());
-        at.inspect(|at| disk.corrupt(&path, *at as u64)).is_some()
+        let at = content.windows(text.len()).position(|bytes| bytes == text.as_bytes())?;
+        Some((path, at as u64))
     });
-    assert!(damaged);
+    found.unwrap()
+}
+
+/// Flips a bit of the first record that holds this text.
+fn damage(disk: &SimDisk, text: &str) {
+    let (path, at) = place(disk, text);
+    disk.corrupt(&path, at);
+}
+
+/// All of these are received and acknowledged, one after another, in this order.
+async fn drain(queue: &Queue, expected: &[&str]) {
+    for text in expected {
+        let one = queue.receive(1, MINUTE).await.unwrap().pop().expect(text);
+        assert_eq!(one.body, text.as_bytes());
+        queue.ack(one.id).await.unwrap();
+    }
+    assert_eq!(queue.receive(9, MINUTE).await.unwrap(), []);
+    assert_eq!(queue.counts(), counts(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_gives_nothing_for_a_while_changes_no_order() {
+    for received_before in [false, true] {
+        let (world, disk) = World::simulated(1);
+        let store = Store::open(&world, Path::new("/data"), options()).await.unwrap();
+        let queue = Queue::open_as(&store, &world, "q", Order::Groups).await.unwrap();
+        let texts = ["message 0", "message 1", "message 2"];
+        for text in texts {
+            queue.send(vec![Message { group: Some(1), ..message(text) }]).await.unwrap();
+        }
+        if received_before {
+            assert_eq!(bodies(&queue, 2).await.len(), 2);
+            world.clock.sleep(MINUTE).await;
+        }
+        let (path, at) = place(&disk, texts[0]);
+        disk.spoil(&path, at);
+        assert!(queue.receive(9, MINUTE).await.is_err());
+        assert!(!matches!(queue.receive(9, MINUTE).await, Ok(received) if !received.is_empty()));
+        disk.heal(&path);
+        world.clock.sleep(if received_before { MINUTE } else { Duration::ZERO }).await;
+        drain(&queue, &texts).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn delays_and_copies_are_kept_over_reads_that_fail() {
+    let (world, disk) = World::simulated(1);
+    let (_, queue) = open(&world).await;
+    let later = Some(world.now().plus(MINUTE));
+    queue.send(vec![Message { not_before: later, ..message("later") }, message("now")]).await.unwrap();
+    let (path, at) = place(&disk, "later");
+    disk.spoil(&path, at);
+    assert!(queue.receive(9, MINUTE).await.is_err());
+    disk.heal(&path);
+    assert_eq!(bodies(&queue, 9).await, ["now"]);
+    queue.ack(1).await.unwrap();
+    world.clock.sleep(MINUTE).await;
+    drain(&queue, &["later"]).await;
+    assert_eq!(queue.receipt(0), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_seen_does_not_expire_before_its_time() {
+    for damaged in [false, true] {
+        let (world, disk) = World::simulated(1);
+        let (store, queue) = open(&world).await;
+        let other = store.log("other").await.unwrap();
+        let began = world.now();
+        let texts: Vec<String> = (0..150u64).map(|i| format!("{i:01000}")).collect();
+        for text in &texts {
+            queue.send(vec![message(text)]).await.unwrap();
+            let mut batch = Batch::new(other);
+            batch.push(format!("other{text}").as_bytes());
+            store.append(vec![batch]).await.unwrap();
+            world.clock.sleep(Duration::from_secs(1)).await;
+        }
+        // Lists are verified when they are first needed after a start.
+        store.close().await;
+        drop((store, queue));
+        let (path, at) = place(&disk, &format!("other{}", texts[70]));
+        let list = path.with_extension("idx");
+        if damaged {
+            disk.corrupt(&list, disk.read(&list).unwrap().len() as u64 - 30);
+            // The head of that frame: 32 bytes, and 40 of its table.
+            disk.corrupt(&path, at - 72 + 8);
+        }
+        let (_, queue) = open(&world).await;
+        if !damaged {
+            (0..disk.read(&list).unwrap().len() as u64).for_each(|at| disk.spoil(&list, at));
+            disk.spoil(&path, at);
+        }
+        queue.expire(began.plus(Duration::from_secs(71))).await.unwrap();
+        disk.heal(&list);
+        disk.heal(&path);
+        queue.expire(began.plus(Duration::from_secs(71))).await.unwrap();
+        let left: Vec<&str> = texts[71..].iter().map(String::as_str).collect();
+        drain(&queue, &left).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -80,8 +80,13 @@ impl Writer {
             if entries.first().is_none_or(|entry| entry.first > from || entry.next() <= from) {
                 return Err(segment.damaged(&format!("record {from} of log {id} is missing")));
             }
-            let (mut blocks, mut bytes) = (Vec::new(), 0);
+            let (mut blocks, mut bytes, mut end) = (Vec::new(), 0, from);
             for entry in &entries {
+                // What the list of a damaged segment lacks must stay where it is.
+                if entry.first > end {
+                    break;
+                }
+                end = entry.next();
                 blocks.push(Block::new(moved(entry), segment.block(entry)?));
                 bytes += u64::from(entry.bytes);
                 if bytes >= self.step_bytes() {

@@ -66,16 +66,14 @@ impl Journal {
         Ok(())
     }
 
-    /// The index of the first record from `from` on that can be read; the log's end where there is none.
-    pub(crate) fn next_readable(&self, log: LogId, mut from: u64) -> Result<u64, StoreError> {
-        let mut refused = None;
+    /// The index of the first record from `from` on that is not damaged; the log's end where there is none. Whether it can
+    /// be read now is another matter: what a disk does not give it may give later.
+    pub(crate) fn next_undamaged(&self, log: LogId, mut from: u64) -> Result<u64, StoreError> {
         while let Some(Located { segment, entries, end }) = self.locate(log, &mut from)? {
             let before = from;
             for entry in entries.iter().filter(|entry| entry.next() > before) {
-                match segment.check(&self.vault, entry) {
-                    Ok(()) => return Ok(from.max(entry.first)),
-                    Err(error @ StoreError::Read { .. }) => refused = Some(error),
-                    Err(_) => {}
+                if !matches!(segment.check(&self.vault, entry), Err(StoreError::Corrupt { .. })) {
+                    return Ok(from.max(entry.first));
                 }
                 from = entry.next();
             }
@@ -84,8 +82,7 @@ impl Journal {
                 from = end;
             }
         }
-        // A disk that gives nothing of all that follows may do so later; what is damaged stays damaged.
-        refused.map_or(Ok(from), Err)
+        Ok(from)
     }
 
     /// The blocks from the one that holds `from` on (or the log's first record, where that is later), as far as they
@@ -120,26 +117,20 @@ impl Journal {
     }
 
     fn try_find_time(&self, id: LogId, at: Timestamp) -> Result<u64, StoreError> {
-        let mut from = 0;
-        loop {
-            let index = self.read_index();
-            let Some(log) = index.logs.get(&id.0) else { return Ok(0) };
-            from = from.max(log.first);
-            // Neither indexes nor times go back from span to span.
-            let i = log.spans.partition_point(|span| span.run.next <= from || span.run.last_at < at);
-            let Some(span) = log.spans.get(i).copied() else { return Ok(log.next) };
-            from = from.max(span.run.first);
-            let segment = index.segments.get(&span.segment).map(|tenure| tenure.segment.clone());
-            let block = if span.segment == index.active {
-                index.active_block_at(id.0, from..span.run.next, at)
-            } else {
-                drop(index);
-                segment.map_or(Ok(None), |segment| segment.block_at(id.0, from, at))?
-            };
-            match block.filter(|entry| entry.first < span.run.next) {
-                Some(entry) => return Ok(entry.first.max(from)),
-                None => from = span.run.next,
-            }
+        let index = self.read_index();
+        let Some(log) = index.logs.get(&id.0) else { return Ok(0) };
+        // Neither indexes nor times go back from span to span.
+        let i = log.spans.partition_point(|span| span.run.next <= log.first || span.run.last_at < at);
+        let Some(span) = log.spans.get(i).copied() else { return Ok(log.next) };
+        let from = log.first.max(span.run.first);
+        if span.segment == index.active {
+            let block = index.active_block_at(id.0, from..span.run.next, at);
+            return Ok(block.map_or(from, |entry| entry.first.max(from)));
         }
+        let segment = index.segments.get(&span.segment).map(|tenure| tenure.segment.clone());
+        drop(index);
+        // What the segment's list lacks is not passed: it may be of that time.
+        let end = segment.map_or(Ok(from), |segment| segment.end_before(id.0, from, at))?;
+        Ok(end.min(span.run.next))
     }
 }

@@ -70,8 +70,9 @@ impl Window<'_> {
         Ok(Some(&self.buffer[at..at + len as usize]))
     }
 
-    /// The frame at an offset, where there is one that is as it was written.
-    fn frame(&mut self, seed: Seed, offset: u64) -> io::Result<Option<Frame>> {
+    /// The frame at an offset, where there is one whose head and table are as they were written. Its bodies are not looked
+    /// at.
+    fn head(&mut self, seed: Seed, offset: u64) -> io::Result<Option<Frame>> {
         let Some(bytes) = self.get(offset, FRAME_HEAD as u64)? else { return Ok(None) };
         let head = FrameHead::decode(bytes);
         if head.blocks == 0 || head.synced >= head.group {
@@ -82,15 +83,20 @@ impl Window<'_> {
         }
         let Some(bytes) = self.get(offset, head.len() as u64)? else { return Ok(None) };
         let Some(blocks) = verify_head(seed, bytes) else { return Ok(None) };
-        let unknown = unknown_flags(bytes);
-        let Some(bytes) = self.get(offset, head.frame_len())? else { return Ok(None) };
-        let bodies = &bytes[head.len()..];
-        if !verify_bodies(&blocks, bodies) {
+        Ok(Some(Frame { offset, head, blocks, meta: None, unknown: unknown_flags(bytes) }))
+    }
+
+    /// The frame at an offset, where there is one that is as it was written.
+    fn frame(&mut self, seed: Seed, offset: u64) -> io::Result<Option<Frame>> {
+        let Some(mut frame) = self.head(seed, offset)? else { return Ok(None) };
+        let Some(bytes) = self.get(offset, frame.head.frame_len())? else { return Ok(None) };
+        let bodies = &bytes[frame.head.len()..];
+        if !verify_bodies(&frame.blocks, bodies) {
             return Ok(None);
         }
-        let own = blocks.first().filter(|b| b.log == META_LOG);
-        let meta = own.map(|block| bodies[..block.bytes as usize].to_vec());
-        Ok(Some(Frame { offset, head, blocks, meta, unknown }))
+        let own = frame.blocks.first().filter(|b| b.log == META_LOG);
+        frame.meta = own.map(|block| bodies[..block.bytes as usize].to_vec());
+        Ok(Some(frame))
     }
 
     /// Looks behind an unusable frame for one which says that the unusable one had been synced.
@@ -117,6 +123,37 @@ impl Window<'_> {
         }
         Ok(None)
     }
+}
+
+/// Shows all frames of a finished segment whose heads are as they were written, also those behind damage. Its last group is
+/// `newest`, and it ends at `end`.
+pub(crate) fn list(
+    file: &Arc<dyn DiskFile>,
+    seed: Seed,
+    (newest, end): (u64, u64),
+    mut visit: impl FnMut(&Frame),
+) -> io::Result<End> {
+    let mut window = Window { file, len: file.len()?, start: 0, buffer: Vec::new() };
+    let (mut offset, mut last, mut damaged) = (0, 0, None);
+    while offset < end.min(window.len) {
+        let group = window.get(offset, FRAME_HEAD as u64)?.map(|bytes| FrameHead::decode(bytes).group);
+        // Most of what is no head is told by its group, before more is read.
+        let plausible = group.is_some_and(|group| group > last && group <= newest && newest - group <= end / ALIGN);
+        match if plausible { window.head(seed, offset)? } else { None } {
+            Some(Frame { unknown: Some(flags), .. }) => return Ok(End::Newer { offset, flags }),
+            Some(frame) => {
+                visit(&frame);
+                last = frame.head.group;
+                offset += frame.head.frame_len();
+            }
+            None => {
+                damaged.get_or_insert(offset);
+                offset += ALIGN;
+            }
+        }
+    }
+    let damage = |offset| End::Damaged { offset, why: "the head of a frame is not as it was written".into() };
+    Ok(damaged.map_or(End::At(offset), damage))
 }
 
 /// Walks all frames from the start of a segment. `visit` may refuse a frame, which is damage.

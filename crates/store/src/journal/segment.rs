@@ -3,13 +3,12 @@
 use super::frame::Seed;
 use super::index::Entry;
 use super::recent::Recent;
-use super::scan::{End, scan};
+use super::scan::{self, End};
 use super::sealed::{self, ENTRY, Header};
 use crate::batch::{split_record, take_record};
 use crate::vault::Vault;
 use crate::{ReadLimit, Record, Shown, StoreError};
 use bytes::{Bytes, BytesMut};
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -56,7 +55,7 @@ impl Segment {
     /// `before` must be true for some front of the list, which is sorted by log and index, and false for the rest.
     fn find(&self, before: impl Fn(&Entry) -> bool, step_back: bool, max: usize) -> Result<Vec<Entry>, StoreError> {
         let blocks = self.blocks.get().ok_or_else(|| self.damaged("it has no index"))?;
-        if let Some(entries) = blocks.checked.get_or_init(|| self.check_list(blocks)) {
+        if let Some(entries) = self.made_anew(blocks)? {
             let at = entries.partition_point(before).saturating_sub(usize::from(step_back));
             return Ok(entries[at..].iter().take(max).copied().collect());
         }
@@ -80,35 +79,42 @@ impl Segment {
         read(low.saturating_sub(usize::from(step_back)), max)
     }
 
+    /// The list as it was made from the segment itself, where the one in the file is damaged. A failure may pass, and is
+    /// never kept.
+    fn made_anew<'a>(&self, blocks: &'a Blocks) -> Result<Option<&'a [Entry]>, StoreError> {
+        let checked = match blocks.checked.get() {
+            Some(checked) => checked,
+            None => {
+                let checked = self.check_list(blocks)?;
+                blocks.checked.get_or_init(|| checked)
+            }
+        };
+        Ok(checked.as_deref())
+    }
+
     /// Verifies the list; one made from the segment itself where it is damaged.
-    fn check_list(&self, blocks: &Blocks) -> Option<Vec<Entry>> {
+    fn check_list(&self, blocks: &Blocks) -> Result<Option<Vec<Entry>>, StoreError> {
         let mut bytes = vec![0; blocks.header.entries as usize * ENTRY];
         let read = blocks.file.read_exact_at(&mut bytes, blocks.header.entries_at());
         if read.is_ok() && crc32c::crc32c(&bytes) == blocks.header.entries_checksum {
-            return None;
+            return Ok(None);
         }
         tracing::warn!(segment = self.number, "the segment's index file is damaged: it is rebuilt in memory");
-        // Where the segment is damaged as well, the blocks that are missing show as damage when they are read.
-        Some(self.scan_entries().unwrap_or_default())
-    }
-
-    fn scan_entries(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        let end = scan(&self.file, self.seed, |frame| {
+        let end = scan::list(&self.file, self.seed, (blocks.header.group, blocks.header.end), |frame| {
             entries.extend(frame.bodies().map(|(block, offset)| Entry::of(block, offset)));
-            Ok(())
-        })?;
-        match end {
+        });
+        match end.map_err(|error| StoreError::read(&error))? {
             End::At(_) => {}
             End::Damaged { offset, why } => {
                 tracing::error!(segment = self.number, offset, why, "the segment is damaged");
+                // What is missing in a list shows as damage, so there must be no hope of a better one.
+                read.map_err(|error| StoreError::read(&error))?;
             }
-            End::Newer { offset, flags } => {
-                tracing::error!(segment = self.number, offset, flags, "the segment is a newer program's");
-            }
+            End::Newer { .. } => return Err(self.newer()),
         }
         entries.sort_by_key(|entry| (entry.log, entry.first));
-        Ok(entries)
+        Ok(Some(entries))
     }
 
     /// Up to `max` blocks from the one that holds `index` on.
@@ -118,10 +124,12 @@ impl Segment {
         Ok(found)
     }
 
-    /// The first block of a log whose time is `at` or later and which ends behind `from`.
-    pub(crate) fn block_at(&self, log: u64, from: u64, at: crate::Timestamp) -> Result<Option<Entry>, StoreError> {
+    /// The end of a log's last block that ends at `from` or whose time is before `at`; `from` where there is none behind it.
+    /// Whether a block follows there does not matter: of one that the list lacks the time is not known.
+    pub(crate) fn end_before(&self, log: u64, from: u64, at: crate::Timestamp) -> Result<u64, StoreError> {
         let before = |e: &Entry| e.log < log || (e.log == log && (e.next() <= from || e.at < at));
-        Ok(self.find(before, false, 1)?.into_iter().find(|entry| entry.log == log))
+        let last = self.find(before, true, 1)?.into_iter().find(|entry| entry.log == log && before(entry));
+        Ok(last.map_or(from, |entry| entry.next().max(from)))
     }
 
     pub(crate) fn damaged(&self, why: &str) -> StoreError {

@@ -50,8 +50,11 @@ impl Round<'_> {
         self.out.len() >= self.limit.records || !self.held.may_receive() || self.unreadable >= UNREADABLE_AT_ONCE
     }
 
-    /// Puts a message aside whose record cannot be read.
+    /// Puts a message aside whose record cannot be read. It keeps its place among those of its group.
     fn put_aside(&mut self, id: u64, entry: Entry) {
+        if let Some(group) = &entry.group {
+            self.groups.remove(group);
+        }
         let due = self.now.plus(UNREADABLE_PAUSE);
         let phase = if entry.receives > 0 { Phase::InFlight } else { Phase::Delayed };
         self.held.put(id, Entry { due, phase, ..entry });
@@ -75,7 +78,8 @@ impl Queue {
     /// within their groups: see [`Order`]. They stay invisible for `visibility` unless they are acknowledged or
     /// postponed.
     ///
-    /// A message that cannot be read holds up no other: it is looked at again after a while.
+    /// A damaged message holds up no other: it is looked at again after a while. Where the disk does not give the
+    /// untouched rest, that waits, for nothing is known of it: whose copy it may be, of which group, and from when on.
     pub async fn receive(&self, max: usize, visibility: Duration) -> Result<Vec<Received>, StoreError> {
         self.receive_up_to(ReadLimit { records: max, bytes: usize::MAX }, visibility).await
     }
@@ -162,7 +166,8 @@ impl Queue {
             if !self.take_held(round, id) {
                 return false;
             }
-            while let Some(id) = group.and_then(|group| round.held.next_of(group)).filter(|_| !round.is_full()) {
+            let next = |round: &Round<'_>| group.filter(|key| round.groups.contains(key) && !round.is_full());
+            while let Some(id) = next(round).and_then(|key| round.held.next_of(key)) {
                 if !self.take_held(round, id) {
                     return false;
                 }
@@ -200,7 +205,7 @@ impl Queue {
             });
             if let Some((end, error)) = lost {
                 round.why.get_or_insert(error);
-                looked += hold_unreadable(round, end);
+                looked += hold_damaged(round, end);
                 continue;
             }
             let records = records?;
@@ -279,9 +284,9 @@ impl Queue {
     }
 }
 
-/// Holds what cannot be read of the untouched rest below `end`, as far as there is room; how many records that is. What
+/// Holds what is damaged of the untouched rest below `end`, as far as there is room; how many records that is. What
 /// messages they carry is not known: each is taken for one of its own, of no group.
-fn hold_unreadable(round: &mut Round<'_>, end: u64) -> usize {
+fn hold_damaged(round: &mut Round<'_>, end: u64) -> usize {
     let first = round.held.cursor();
     while round.held.cursor() < end && round.held.has_room() {
         let index = round.held.cursor();

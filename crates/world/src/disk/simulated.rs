@@ -136,6 +136,13 @@ impl SimDisk {
         inode.lock().expect("no panic holds this lock").spoilt.insert(offset as usize);
     }
 
+    /// All of a file can be read again.
+    pub fn heal(&self, path: &Path) {
+        let state = self.state();
+        let inode = &state.names[path];
+        inode.lock().expect("no panic holds this lock").spoilt.clear();
+    }
+
     /// A hash over everything done so far.
     pub fn trace(&self) -> u64 {
         self.state().trace
