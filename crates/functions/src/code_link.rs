@@ -10,7 +10,7 @@ use ring::hmac;
 use world::World;
 
 /// Below this path of the house's own the packages are.
-pub(crate) const BELOW: &str = "/_headwater/code/";
+pub const BELOW: &str = "/_headwater/code/";
 
 /// Signs links and knows its own. Its key dies with the process, and its links with it.
 pub(crate) struct Signer(hmac::Key);

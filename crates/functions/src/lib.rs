@@ -35,5 +35,6 @@ mod url;
 mod url_door;
 mod url_stream;
 
+pub use code_link::BELOW as PACKAGES;
 pub use functions::{Functions, Hold, Neighbours, Options, group};
 pub use url_door::UrlRequest;

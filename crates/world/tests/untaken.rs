@@ -14,9 +14,10 @@ use tokio::sync::Semaphore;
 use world::net::{Asked, Body, HttpService, Listen, RealNet};
 use world::{BoxFuture, Net, Stage, Tasks};
 
-/// All answers that wait may have so much, and those of one connection a quarter of it.
+/// While so much of all answers waits, requests for much are refused; while an eighth of it waits on one connection, its requests
+/// wait.
 const LIMIT: usize = 8 << 20;
-const SHARE: usize = LIMIT / 4;
+const SHARE: usize = LIMIT / 8;
 const ANSWER: usize = 256 << 10;
 
 /// Counts the bytes of answers that are in memory.
@@ -70,6 +71,9 @@ impl HttpService for Generous {
                 });
                 return http::Response::new(body);
             }
+            if asked.head.uri.path() == "/small" {
+                return http::Response::new(Body::from(Bytes::from_static(b"small")));
+            }
             http::Response::new(Body::from(Piece::bytes(&self.held)))
         })
     }
@@ -78,6 +82,9 @@ impl HttpService for Generous {
     }
     fn answers_limit(&self) -> usize {
         LIMIT
+    }
+    fn may_answer_much(&self, head: &http::request::Parts) -> bool {
+        head.uri.path() == "/much"
     }
     fn too_large(&self, _: &http::request::Parts) -> http::Response<Bytes> {
         http::Response::new(Bytes::new())
@@ -133,20 +140,13 @@ fn ask(client: &SendRequest<Empty<Bytes>>, path: &str) -> Asking {
     tokio::spawn(async move { client.send_request(request).await.unwrap() })
 }
 
-/// Reads all answers; how many of them were answers and how many were refusals.
-async fn take(asked: Vec<Asking>) -> (usize, usize) {
-    let (mut answers, mut refusals) = (0, 0);
+/// Reads all answers, which are whole.
+async fn take(asked: Vec<Asking>) {
     for asking in asked {
         let answer = asking.await.unwrap();
-        let status = answer.status();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        match status {
-            http::StatusCode::OK => assert_eq!(body.len(), ANSWER),
-            _ => assert_eq!((status, body.len()), (http::StatusCode::SERVICE_UNAVAILABLE, 0)),
-        }
-        if status.is_success() { answers += 1 } else { refusals += 1 }
+        assert_eq!(answer.status(), http::StatusCode::OK);
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes().len(), ANSWER);
     }
-    (answers, refusals)
 }
 
 #[tokio::test]
@@ -155,40 +155,73 @@ async fn requests_wait_while_their_client_takes_nothing() {
     let client = server.client().await;
     let asked = (0..100).map(|_| ask(&client, "/")).collect();
     let most = server.settled().await;
-    assert!((SHARE / 2..SHARE).contains(&most), "{most} bytes waited");
-    assert_eq!(take(asked).await, (100, 0), "whoever waited is answered");
+    assert!((SHARE..SHARE * 2).contains(&most), "{most} bytes waited");
+    take(asked).await;
     let held = &server.service.held;
-    assert!(held.most.load(SeqCst) < SHARE);
+    assert!(held.most.load(SeqCst) < SHARE * 2);
     assert_eq!(held.now.load(SeqCst), 0);
 }
 
 #[tokio::test]
-async fn answers_that_come_at_once_are_refused_past_the_share_of_a_connection() {
+async fn answers_whose_handlers_ran_are_given_whatever_waits() {
     let server = Server::start(0);
     let client = server.client().await;
-    let asked: Vec<_> = (0..100).map(|_| ask(&client, "/")).collect();
+    let asked: Vec<_> = (0..100).map(|_| ask(&client, "/much")).collect();
     server.settled().await;
-    assert_eq!(server.service.held.calls.load(SeqCst), 100, "nothing waits for the client yet");
+    let held = &server.service.held;
+    assert_eq!(held.calls.load(SeqCst), 100, "nothing waits for the client yet");
     server.service.may.add_permits(1000);
-    let most = server.settled().await;
-    assert!(most <= SHARE + ANSWER, "{most} bytes waited");
-    assert_eq!(take(asked).await, (SHARE / ANSWER, 100 - SHARE / ANSWER));
-    assert_eq!(take(vec![ask(&client, "/")]).await, (1, 0), "there is room again");
+    assert_eq!(server.settled().await, 100 * ANSWER);
+    let next = ask(&client, "/much");
+    server.settled().await;
+    assert_eq!(held.calls.load(SeqCst), 100, "nothing more is made for this client");
+    take(asked).await;
+    take(vec![next]).await;
 }
 
 #[tokio::test]
-async fn all_connections_together_have_their_limit() {
+async fn requests_for_much_are_refused_before_their_handler_while_the_house_is_full() {
     let server = Server::start(0);
     let mut asked = Vec::new();
     for _ in 0..6 {
         let client = server.client().await;
-        asked.extend((0..8).map(|_| ask(&client, "/")));
+        asked.extend((0..8).map(|_| ask(&client, "/much")));
     }
     server.settled().await;
     server.service.may.add_permits(1000);
-    let most = server.settled().await;
-    assert!(most <= LIMIT + ANSWER, "{most} bytes waited");
-    assert_eq!(take(asked).await, (LIMIT / ANSWER, 48 - LIMIT / ANSWER));
+    assert_eq!(server.settled().await, 48 * ANSWER, "more than the limit, for all were being made");
+    let held = &server.service.held;
+    for client in [server.client().await, server.client().await] {
+        let calls = held.calls.load(SeqCst);
+        let refused = ask(&client, "/much").await.unwrap();
+        assert_eq!(refused.status(), http::StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.into_body().collect().await.unwrap().to_bytes(), Bytes::new());
+        assert_eq!(held.calls.load(SeqCst), calls, "nothing was done for it");
+        let small = ask(&client, "/small").await.unwrap();
+        assert_eq!(small.into_body().collect().await.unwrap().to_bytes(), "small");
+        take(vec![ask(&client, "/")]).await;
+    }
+    take(asked).await;
+    let client = server.client().await;
+    take(vec![ask(&client, "/much")]).await;
+}
+
+#[tokio::test]
+async fn with_the_older_http_requests_for_much_are_refused_before_their_handler_too() {
+    let server = Server::start(1000);
+    let mut asked = Vec::new();
+    for _ in 0..LIMIT / ANSWER + 10 {
+        asked.push(ask(&server.client().await, "/"));
+    }
+    server.settled().await;
+    let calls = server.service.held.calls.load(SeqCst);
+    let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get("/much").body(Empty::<Bytes>::new()).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), http::StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(server.service.held.calls.load(SeqCst), calls);
+    take(asked).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What answers on the socket: AWS's protocols through `wire`, and our own routes under `/_headwater/`.
 
+mod much;
 mod routes;
 mod tail;
 mod urls;
@@ -111,6 +112,9 @@ impl HttpService for FunctionsDoor {
     fn body_limit(&self, head: &Parts) -> usize {
         self.0.upgrade().map_or(0, |app| app.body_limit(head))
     }
+    fn may_answer_much(&self, head: &Parts) -> bool {
+        much::is_asked(head)
+    }
     fn too_large(&self, head: &Parts) -> http::Response<Bytes> {
         self.0.upgrade().map_or_else(closed, |app| app.too_large(head))
     }
@@ -132,6 +136,9 @@ impl HttpService for App {
             return self.house.functions.url_body_limit();
         }
         if own(head).is_some() { OWN_BODY_LIMIT } else { self.house.front.body_limit(head) }
+    }
+    fn may_answer_much(&self, head: &Parts) -> bool {
+        much::is_asked(head)
     }
     fn too_large(&self, head: &Parts) -> http::Response<Bytes> {
         self.house.front.too_large(head)

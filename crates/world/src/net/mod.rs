@@ -44,9 +44,14 @@ pub trait HttpService: Send + Sync + 'static {
     fn bodies_limit(&self) -> usize {
         512 << 20
     }
-    /// Bytes of answers held at once, because their clients have not taken them yet; past it large answers are refused.
+    /// Bytes of answers held at once, because their clients have not taken them yet; past it requests are refused
+    /// whose answers may be large.
     fn answers_limit(&self) -> usize {
         512 << 20
+    }
+    /// Whether the answer to a request may be large, as far as its head tells. All other requests are served whatever waits.
+    fn may_answer_much(&self, _head: &http::request::Parts) -> bool {
+        false
     }
     /// Whether a request's body is taken as it comes, by [`HttpService::call_with_inflow`], instead of whole.
     fn takes_inflow(&self, _head: &http::request::Parts) -> bool {

@@ -1,15 +1,20 @@
 //! Answers that their clients have not taken yet.
 //!
 //! A client of HTTP/2 may acknowledge every byte that TCP brings and open no window: its answers then wait inside the
-//! connection, as many as it has streams, for as long as it likes. So large answers are counted until the connection has let go
-//! of them. A connection has a share of what may wait in the house: while half of it is taken its further requests wait, before
-//! anything is made for them; answers that were being made meanwhile are refused once it is all taken. Of an answer that comes in
-//! pieces one piece is on its way at a time, and needs no count: streams are not to hold up one another.
+//! connection, as many as it has streams, for as long as it likes. A client of HTTP/1 may ask for much and read nothing. So large
+//! answers are counted until the connection has let go of them.
+//!
+//! No answer is refused for that: what its handler has done, such as to hand out a message, would be done for nobody. The bounds
+//! are before the handlers. While an eighth of what may wait in the house waits on one connection, its further requests wait. While
+//! all of it is taken, requests whose answers may be large are refused; all others are served. Answers that are being made when a
+//! bound is reached go past it.
+//!
+//! Of an answer that comes in pieces one piece is on its way at a time, and needs no count: streams are not to hold up one another.
 //!
 //! A stream whose client takes nothing of a piece for long is reset; one on which nothing waits may be silent.
 
 use super::{Body, Broken};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -21,7 +26,7 @@ use tokio::time::{Instant, Sleep};
 
 /// Answers up to this size are not watched: a stream of HTTP/2 costs as much by itself.
 const SMALL: usize = 4 << 10;
-/// A large answer is handed over in pieces of this size; each that leaves shows that the client is there.
+/// A large answer is handed over in pieces of this size.
 const PIECE: usize = 1 << 20;
 
 /// What waits in the house.
@@ -34,12 +39,17 @@ impl Answers {
     pub(super) fn new(limit: usize) -> Arc<Answers> {
         Arc::new(Answers { held: AtomicUsize::new(0), limit })
     }
+
+    /// Whether nothing more is to be made that may have to wait.
+    pub(super) fn are_full(&self) -> bool {
+        self.held.load(SeqCst) >= self.limit
+    }
 }
 
 /// What waits on one connection.
 pub(super) struct Share {
     held: AtomicUsize,
-    /// Rung when less than half of it is taken again.
+    /// Rung when it is low again.
     low: Notify,
     answers: Arc<Answers>,
 }
@@ -50,14 +60,14 @@ impl Share {
     }
 
     fn limit(&self) -> usize {
-        self.answers.limit / 4
+        self.answers.limit / 8
     }
 
     fn is_low(&self) -> bool {
-        self.held.load(SeqCst) < self.limit() / 2
+        self.held.load(SeqCst) < self.limit()
     }
 
-    /// Waits until less than half of the share is taken.
+    /// Waits until this connection holds less than its share.
     pub(super) async fn low(&self) {
         loop {
             let rung = self.low.notified();
@@ -66,12 +76,6 @@ impl Share {
             }
             rung.await;
         }
-    }
-
-    /// Whether no more may wait. Whoever asks at the same time gets the same answer, so that each processor may go over the
-    /// limit by one answer.
-    fn is_full(&self) -> bool {
-        self.held.load(SeqCst) >= self.limit() || self.answers.held.load(SeqCst) >= self.answers.limit
     }
 
     fn hold(self: &Arc<Share>, bytes: usize) -> Arc<Hold> {
@@ -92,22 +96,43 @@ impl Drop for Hold {
         let share = &self.share;
         share.answers.held.fetch_sub(self.bytes, SeqCst);
         let before = share.held.fetch_sub(self.bytes, SeqCst);
-        if before >= share.limit() / 2 && share.is_low() {
+        if before >= share.limit() && share.is_low() {
             share.low.notify_waiters();
         }
     }
 }
 
 /// A piece in the hands of the connection.
-struct Piece {
+pub(super) struct Piece {
     bytes: Bytes,
+    watch: Option<PieceWatch>,
+}
+
+struct PieceWatch {
+    since: Option<Since>,
     _whole: Option<Arc<Hold>>,
     _gone: oneshot::Sender<()>,
 }
 
-impl AsRef<[u8]> for Piece {
-    fn as_ref(&self) -> &[u8] {
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The connection has sent so much of it: the client is there, however slow.
+    fn advance(&mut self, bytes: usize) {
+        self.bytes.advance(bytes);
+        note(self.watch.as_ref().and_then(|watch| watch.since.as_ref()), Some(Instant::now()));
+    }
+}
+
+fn note(since: Option<&Since>, now: Option<Instant>) {
+    if let Some(since) = since {
+        *since.lock().expect("no panic holds this lock") = now;
     }
 }
 
@@ -127,16 +152,11 @@ struct Watch {
 }
 
 impl Outgoing {
-    /// Counts and watches what waits for the client. Where there is no room for it the answer is dropped, and the client asks again.
+    /// Counts and watches what waits for the client.
     pub(super) fn new(answer: http::Response<Body>, share: &Arc<Share>) -> http::Response<Outgoing> {
         let len = answer.body().whole().map(Bytes::len);
         if len.is_some_and(|len| len <= SMALL) {
             return answer.map(|body| Outgoing { body, watch: None });
-        }
-        if len.is_some() && share.is_full() {
-            let mut refusal = http::Response::new(Outgoing { body: Body::default(), watch: None });
-            *refusal.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-            return refusal;
         }
         let whole = len.map(|len| share.hold(len));
         let since = SINCE.try_with(Since::clone).ok();
@@ -152,32 +172,32 @@ impl Watch {
             // It is dropped, never sent.
             let _ = ready!(Pin::new(piece).poll(context));
             self.on_its_way = None;
-            self.note(None);
+            note(self.since.as_ref(), None);
         }
         Poll::Ready(())
     }
 
-    fn send(&mut self, bytes: Bytes) -> Bytes {
+    fn send(&mut self, bytes: Bytes) -> Piece {
         let (gone, on_its_way) = oneshot::channel();
         self.on_its_way = Some(on_its_way);
-        self.note(Some(Instant::now()));
-        Bytes::from_owner(Piece { bytes, _whole: self.whole.clone(), _gone: gone })
-    }
-
-    fn note(&self, now: Option<Instant>) {
-        if let Some(since) = &self.since {
-            *since.lock().expect("no panic holds this lock") = now;
-        }
+        note(self.since.as_ref(), Some(Instant::now()));
+        let watch = PieceWatch { since: self.since.clone(), _whole: self.whole.clone(), _gone: gone };
+        Piece { bytes, watch: Some(watch) }
     }
 }
 
 impl http_body::Body for Outgoing {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Broken;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, Broken>>> {
         let Outgoing { body, watch } = self.get_mut();
-        let Some(watch) = watch else { return Pin::new(body).poll_frame(context) };
+        let Some(watch) = watch else {
+            let frame = ready!(Pin::new(body).poll_frame(context));
+            return Poll::Ready(
+                frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| Piece { bytes, watch: None }))),
+            );
+        };
         ready!(watch.poll_gone(context));
         if let Body::Whole(rest) = body {
             let piece = rest.split_to(rest.len().min(PIECE));
@@ -198,7 +218,7 @@ impl http_body::Body for Outgoing {
     }
 }
 
-/// Since when a piece waits for the client of a stream.
+/// Since when a piece waits for the client of a stream, or its rest.
 type Since = Arc<Mutex<Option<Instant>>>;
 
 tokio::task_local! {
@@ -261,14 +281,14 @@ mod tests {
     const PAUSE: Duration = Duration::from_secs(300);
 
     /// Runs a stream that hands the pieces of a body to a connection; when it was reset, if it was.
-    async fn reset(body: Body, connection: mpsc::Sender<Bytes>) -> Option<u64> {
+    async fn reset(body: Body, connection: mpsc::Sender<Piece>) -> Option<u64> {
         let begun = Instant::now();
         let share = Share::new(&Answers::new(64 << 20));
         let (done, ended) = oneshot::channel();
         let stream = async move {
             let mut body = Outgoing::new(http::Response::new(body), &share).into_body();
             while let Some(frame) = body.frame().await {
-                connection.send(frame.unwrap().into_data().unwrap()).await.unwrap();
+                connection.send(frame.unwrap().into_data().ok().unwrap()).await.unwrap();
             }
             done.send(()).unwrap();
         };
@@ -289,11 +309,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_lives_while_its_pieces_are_taken_or_none_waits() {
-        let slow = |mut connection: mpsc::Receiver<Bytes>| async move {
+        let slow = |mut connection: mpsc::Receiver<Piece>| async move {
             let mut taken = 0;
             while let Some(piece) = connection.recv().await {
                 tokio::time::sleep(PAUSE - Duration::from_secs(1)).await;
-                taken += piece.len();
+                taken += piece.remaining();
             }
             taken
         };
@@ -312,5 +332,33 @@ mod tests {
         };
         let (reset_at, taken, ()) = tokio::join!(reset(body, connection), slow(pieces), silent);
         assert_eq!((reset_at, taken), (None, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_lives_while_a_little_of_a_piece_is_taken() {
+        let (connection, mut pieces) = mpsc::channel(16);
+        let taken = async {
+            let mut piece: Piece = pieces.recv().await.unwrap();
+            for _ in 0..10 {
+                tokio::time::sleep(PAUSE - Duration::from_secs(1)).await;
+                piece.advance(1);
+            }
+            piece
+        };
+        let whole = Body::from(Bytes::from(vec![0; PIECE]));
+        let begun = Instant::now();
+        let (reset_at, ()) = tokio::join!(reset(whole, connection), async { drop(taken.await) });
+        assert_eq!((reset_at, begun.elapsed()), (None, (PAUSE - Duration::from_secs(1)) * 10));
+
+        let (connection, mut pieces) = mpsc::channel(16);
+        let once = async {
+            let mut piece: Piece = pieces.recv().await.unwrap();
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            piece.advance(1);
+            std::future::pending::<()>().await;
+        };
+        let whole = Body::from(Bytes::from(vec![0; PIECE]));
+        let reset_at = tokio::select! { reset_at = reset(whole, connection) => reset_at, () = once => None };
+        assert_eq!(reset_at, Some(PAUSE.as_secs() + 7), "from the last byte that was taken");
     }
 }

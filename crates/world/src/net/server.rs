@@ -205,6 +205,9 @@ where
 
 async fn answer(request: http::Request<Incoming>, peer: SocketAddr, house: House) -> http::Response<Body> {
     let (head, body) = request.into_parts();
+    if house.answers.are_full() && house.service.may_answer_much(&head) {
+        return refusal(http::StatusCode::SERVICE_UNAVAILABLE);
+    }
     if house.service.takes_inflow(&head) {
         return house.service.call_with_inflow(head, Inflow::new(body), peer).await;
     }
@@ -215,15 +218,19 @@ async fn answer(request: http::Request<Incoming>, peer: SocketAddr, house: House
         Err(Broken::TooLarge) => closing(house.service.too_large(&head).map(Body::from)),
         Err(broken) => {
             tracing::debug!(%peer, ?broken, "the body of a request was not taken");
-            let mut answer = http::Response::new(Body::default());
-            *answer.status_mut() = match broken {
+            refusal(match broken {
                 Broken::NoRoom => http::StatusCode::SERVICE_UNAVAILABLE,
                 Broken::Slow => http::StatusCode::REQUEST_TIMEOUT,
                 Broken::TooLarge | Broken::Off(_) => http::StatusCode::BAD_REQUEST,
-            };
-            closing(answer)
+            })
         }
     }
+}
+
+fn refusal(status: http::StatusCode) -> http::Response<Body> {
+    let mut answer = http::Response::new(Body::default());
+    *answer.status_mut() = status;
+    closing(answer)
 }
 
 /// What is left of the body is not read.
@@ -351,6 +358,7 @@ fn take_room(bodies: &Arc<Semaphore>, room: &mut Option<OwnedSemaphorePermit>, b
 #[allow(clippy::disallowed_methods)] // time and sockets are what is tested
 mod tests {
     use super::*;
+    use http_body_util::{BodyExt, Empty};
 
     #[test]
     fn connections_leave_handles_to_the_journal() {
@@ -395,24 +403,48 @@ mod tests {
         }
     }
 
-    async fn forgotten(window: u32) {
-        use http_body_util::{BodyExt, Empty};
-        use hyper_util::rt::TokioExecutor;
+    #[tokio::test]
+    async fn a_stream_of_which_a_little_is_taken_all_the_time_is_not_reset() {
+        let pause = Duration::from_secs(1);
+        let (mut client, _) = connect(Answers::new(4 << 20), pause, 65_535).await;
+        let mut body = client.send_request(request()).await.unwrap().into_body();
+        let begun = Instant::now();
+        while begun.elapsed() < pause * 3 {
+            body.frame().await.expect("there is more").expect("it is not reset");
+            tokio::time::sleep(pause / 10).await;
+        }
+        assert!(!body.is_end_stream(), "all of it was one piece");
+    }
+
+    type Client = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
+
+    fn request() -> http::Request<Empty<Bytes>> {
+        http::Request::get("http://localhost/").body(Empty::new()).unwrap()
+    }
+
+    /// Serves one connection, whose client opens such windows.
+    async fn connect(answers: Arc<Answers>, pause: Duration, window: u32) -> (Client, Arc<Generous>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, peer) = listener.accept().await.unwrap();
         let service = Arc::new(Generous(Default::default()));
-        // There is room for one answer, whose stream is then all that the connection may wait with.
-        let answers = Answers::new(4 << 20);
-        let pause = Duration::from_millis(300);
         let house = House { service: service.clone(), bodies: Arc::new(Semaphore::new(1)), answers, pause };
         let tasks = crate::Tasks::default();
-        tokio::spawn(serve_stream(accepted, peer, None, house, tasks.stop(crate::Stage::Sockets)));
-        let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        let stop = tasks.stop(crate::Stage::Sockets);
+        tokio::spawn(async move {
+            let _tasks = tasks;
+            serve_stream(accepted, peer, None, house, stop).await;
+        });
+        let mut builder = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
         builder.initial_stream_window_size(window);
-        let (mut client, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+        let (client, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        let request = || http::Request::get("http://localhost/").body(Empty::<Bytes>::new()).unwrap();
+        (client, service)
+    }
+
+    async fn forgotten(window: u32) {
+        // There is room for one answer, whose stream is then all that the connection may wait with.
+        let (mut client, service) = connect(Answers::new(4 << 20), Duration::from_millis(300), window).await;
         let untaken = client.send_request(request()).await.unwrap();
         let next = tokio::time::timeout(Duration::from_secs(20), client.send_request(request()));
         let next = next.await.expect("the first one makes room").unwrap();
