@@ -103,7 +103,7 @@ pub(super) fn refused(error: NotRun) -> ApiError {
     match error {
         NotRun::Loop => errors::RECURSIVE_INVOCATION_EXCEPTION.because(error.to_string()),
         NotRun::Invoke(InvokeError::TooManyRequests(throttle)) => errors::TOO_MANY_REQUESTS_EXCEPTION
-            .because("Rate Exceeded.")
+            .because(message(throttle))
             .with("Reason", wire::Value::Text(reason(throttle).to_owned())),
         // The role was there when the function was made; what became of it is in the log.
         NotRun::Invoke(InvokeError::Credentials(why)) => {
@@ -117,9 +117,40 @@ pub(super) fn refused(error: NotRun) -> ApiError {
     }
 }
 
+/// AWS has memory without end, so that Lambda has no word for a lack of it.
+fn message(throttle: Throttle) -> &'static str {
+    match throttle {
+        Throttle::Function | Throttle::Total => "Rate Exceeded.",
+        Throttle::Memory => {
+            "Rate Exceeded. Functions at work hold the memory that all may have, three quarters of the \
+             machine's: a smaller MemorySize lets more of them run, and so does a machine with more."
+        }
+    }
+}
+
 fn reason(throttle: Throttle) -> &'static str {
     match throttle {
         Throttle::Function => "ReservedFunctionConcurrentInvocationLimitExceeded",
         Throttle::Total | Throttle::Memory => "ConcurrentInvocationLimitExceeded",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_memory_is_told_from_other_limits() {
+        for (throttle, speaks, reason) in [
+            (Throttle::Memory, true, "ConcurrentInvocationLimitExceeded"),
+            (Throttle::Total, false, "ConcurrentInvocationLimitExceeded"),
+            (Throttle::Function, false, "ReservedFunctionConcurrentInvocationLimitExceeded"),
+        ] {
+            let error = refused(NotRun::Invoke(InvokeError::TooManyRequests(throttle)));
+            assert_eq!(error.model.name, "TooManyRequestsException");
+            assert!(error.message.starts_with("Rate Exceeded."), "{}", error.message);
+            assert_eq!(error.message.contains("MemorySize"), speaks, "{throttle:?}: {}", error.message);
+            assert_eq!(error.extra, [("Reason", wire::Value::Text(reason.into()))]);
+        }
     }
 }
