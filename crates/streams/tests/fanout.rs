@@ -10,7 +10,6 @@ use store::ReadLimit;
 use streams::Limits;
 use support::{House, from_base64, house};
 use wire::{ApiError, Protocol};
-use world::Disk;
 use world::net::Body;
 
 const STREAM: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
@@ -434,10 +433,7 @@ async fn a_damaged_record_ends_the_subscription_with_an_error_and_metrics_tell()
     for i in 0..5 {
         house.put("s", "k", format!("record {i}").as_bytes()).await.unwrap();
     }
-    let path = std::path::Path::new("/data/journal/0000000000000001.log");
-    let content = house.disk.read(path).unwrap();
-    let at = content.windows(8).position(|bytes| bytes == b"record 2").unwrap();
-    house.disk.corrupt(path, at as u64);
+    house.damage(b"record 2");
     house.wait(Duration::from_secs(3)).await;
     let start = json!({"Type": "TRIM_HORIZON"});
     let mut subscribed = house.subscribe(&consumer, 0, start.clone()).await.unwrap();

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use streams::Limits;
 use support::{base64, from_base64, house};
-use world::Disk;
 
 const ACCOUNT: &str = "000000000000";
 
@@ -433,10 +432,7 @@ async fn a_damaged_record_is_an_error_to_each_kind_of_reader_and_never_skipped()
     for i in 0..5 {
         house.put("s", "k", format!("record {i}").as_bytes()).await.unwrap();
     }
-    let path = std::path::Path::new("/data/journal/0000000000000001.log");
-    let content = house.disk.read(path).unwrap();
-    let at = content.windows(8).position(|bytes| bytes == b"record 2").unwrap();
-    house.disk.corrupt(path, at as u64);
+    house.damage(b"record 2");
     let both = [b"record 0".to_vec(), b"record 1".to_vec()];
 
     let iterator = house.iterator("s", 0, "TRIM_HORIZON", json!({})).await;

@@ -315,7 +315,7 @@ impl Sandbox {
         let mut late = house.world.clock.sleep(limits::INIT);
         let mut turn = house.world.clock.sleep(limits::TURN);
         let (mut in_turn, mut needed) = (true, false);
-        let mut wanted = self.child.wanted_processor();
+        let mut wanted = Duration::ZERO;
         while !self.is_ready() {
             let event = tokio::select! {
                 biased;

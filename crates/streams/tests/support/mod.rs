@@ -87,6 +87,14 @@ impl House {
         }
     }
 
+    /// Damages the first bytes like these in the journal.
+    pub(crate) fn damage(&self, written: &[u8]) {
+        let path = std::path::Path::new("/data/journal/0000000000000001.log");
+        let content = world::Disk::read(&*self.disk, path).unwrap();
+        let at = content.windows(written.len()).position(|bytes| bytes == written).unwrap();
+        self.disk.corrupt(path, at as u64);
+    }
+
     /// Stops everything and opens the same disk again.
     pub(crate) async fn restart(self) -> House {
         let House { mut world, disk, store, streams, limits, masters } = self;
